@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What bindgen reads. Our own headers are bound whole; a macro of the kernel
+ * that bindgen cannot evaluate gets a constant named RUST_CONST_HELPER_*.
+ */
+
+#include <linux/iommu.h>
+#include <linux/mm.h>
+
+static const u32 RUST_CONST_HELPER_FAULT_FLAG_REMOTE = FAULT_FLAG_REMOTE;
+static const u32 RUST_CONST_HELPER_FAULT_FLAG_USER = FAULT_FLAG_USER;
+static const u32 RUST_CONST_HELPER_FAULT_FLAG_WRITE = FAULT_FLAG_WRITE;
+static const u32 RUST_CONST_HELPER_FAULT_FLAG_INSTRUCTION = FAULT_FLAG_INSTRUCTION;
+static const u32 RUST_CONST_HELPER_FAULT_FLAG_VMA_LOCK = FAULT_FLAG_VMA_LOCK;
+static const u32 RUST_CONST_HELPER_VM_FAULT_ERROR = VM_FAULT_ERROR;
+static const u32 RUST_CONST_HELPER_VM_FAULT_RETRY = VM_FAULT_RETRY;
+static const u32 RUST_CONST_HELPER_VM_FAULT_COMPLETED = VM_FAULT_COMPLETED;
