@@ -6,6 +6,14 @@
 //! have none, save where they offer a C interface themselves.
 
 pub mod bindings;
+pub mod contiguous;
+pub mod cpu;
+pub mod iommu_device;
+mod iommu_ops;
+pub mod iopf_queue;
+pub mod notifier;
+pub mod platform_device;
+pub mod thread;
 
 // A library crate has no `module!`; the printing macros and `#[vtable]` want these all the same.
 const __LOG_PREFIX: &[u8] = b"sva_kernel_ext\0";
