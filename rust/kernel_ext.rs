@@ -12,9 +12,11 @@ pub mod bindings;
 pub mod devres;
 pub mod domain;
 pub mod fault;
+pub mod global;
 pub mod group;
 pub mod mm_fault;
 pub mod pasid;
+pub mod workqueue;
 
 // A library crate has no `module!`; the printing macros want this all the same.
 const __LOG_PREFIX: &[u8] = b"sva_kernel_ext\0";
