@@ -91,8 +91,3 @@ u64 rust_helper_sva_cpu_mair(void)
 {
 	return read_sysreg(mair_el1);
 }
-
-phys_addr_t rust_helper_sva_virt_to_phys(const void *addr)
-{
-	return virt_to_phys(addr);
-}

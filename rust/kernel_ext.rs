@@ -9,7 +9,6 @@ use kernel::device::Device;
 
 pub mod attachment;
 pub mod bindings;
-pub mod contiguous;
 pub mod cpu;
 pub mod devres;
 pub mod domain;
