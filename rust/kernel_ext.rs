@@ -6,6 +6,7 @@
 //! have none, save where they offer a C interface themselves.
 
 pub mod bindings;
+pub mod phys;
 
 // A library crate has no `module!`; the printing macros and `#[vtable]` want these all the same.
 const __LOG_PREFIX: &[u8] = b"sva_kernel_ext\0";
