@@ -6,18 +6,52 @@
  */
 
 #include <linux/cpufeature.h>
-#include <linux/iommu.h>
+#include <linux/gfp.h>
 #include <linux/io.h>
+#include <linux/iommu.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/workqueue.h>
+
+/* Zeroed, physically contiguous; free_pages_exact() frees. May sleep. */
+void *rust_helper_sva_alloc_pages_exact(size_t size)
+{
+	return alloc_pages_exact(size, GFP_KERNEL | __GFP_ZERO);
+}
 
 void rust_helper_sva_init_work(struct work_struct *work, work_func_t func)
 {
 	INIT_WORK(work, func);
+}
+
+void rust_helper_sva_memcpy(void *to, const void *from, size_t size)
+{
+	memcpy(to, from, size);
+}
+
+/*
+ * The linear-map address of @phys, or NULL if it is not RAM or the linear map
+ * does not have its page (secret memory, for example). Any context.
+ */
+void *rust_helper_sva_phys_to_linear(phys_addr_t phys)
+{
+	u8 *p, probe;
+
+	if (!pfn_is_map_memory(PHYS_PFN(phys)))
+		return NULL;
+
+	p = phys_to_virt(phys);
+	return get_kernel_nofault(probe, p) ? NULL : p;
+}
+
+phys_addr_t rust_helper_sva_virt_to_phys(const void *virt)
+{
+	return virt_to_phys(virt);
 }
 
 void rust_helper_sva_vma_end_read(struct vm_area_struct *vma)

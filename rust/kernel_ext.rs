@@ -21,6 +21,7 @@ pub mod iopf_queue;
 pub mod mm_fault;
 pub mod notifier;
 pub mod pasid;
+pub mod phys;
 pub mod platform_device;
 pub mod thread;
 pub mod workqueue;
