@@ -9,6 +9,8 @@
 
 use crate::{
     bindings,
+    device_raw,
+    group::IommuGroup,
     iommu_ops::Ops,
     iopf_queue::{
         FaultSource,
@@ -21,10 +23,7 @@ use crate::{
         Property, //
     }, //
 };
-use core::{
-    any::TypeId,
-    ptr::NonNull, //
-};
+use core::any::TypeId;
 use kernel::{
     device::{
         Bound,
@@ -119,7 +118,7 @@ pub trait Driver: Send + Sync + Sized + 'static {
 pub struct Client<T: Driver> {
     dev: ARef<Device>,
     driver: Arc<T>,
-    pub(crate) group: SetOnce<GroupRef>,
+    pub(crate) group: SetOnce<ARef<IommuGroup>>,
     #[pin]
     faults: FaultSource,
     data: T::Client,
@@ -157,46 +156,6 @@ impl<T: Driver> Client<T> {
     /// What the driver keeps for it.
     pub fn data(&self) -> &T::Client {
         &self.data
-    }
-}
-
-/// A counted reference on an IOMMU group.
-///
-/// # Invariants
-///
-/// The pointer is valid, and this object owns a reference on the group.
-pub(crate) struct GroupRef(NonNull<bindings::iommu_group>);
-
-// SAFETY: A reference on a group may be put from any thread.
-unsafe impl Send for GroupRef {}
-
-// SAFETY: Through a shared reference the group can only be referenced once more, which is atomic.
-unsafe impl Sync for GroupRef {}
-
-impl GroupRef {
-    /// Takes another reference on a group.
-    ///
-    /// # Safety
-    ///
-    /// The group must be live.
-    pub(crate) unsafe fn get(group: NonNull<bindings::iommu_group>) -> Self {
-        // SAFETY: By the function's requirement.
-        unsafe { bindings::iommu_group_ref_get(group.as_ptr()) };
-        // INVARIANT: The reference was just taken.
-        Self(group)
-    }
-
-    /// The group with a further reference, which becomes the caller's.
-    pub(crate) fn to_raw(&self) -> *mut bindings::iommu_group {
-        // SAFETY: By the type invariant the group is live.
-        unsafe { bindings::iommu_group_ref_get(self.0.as_ptr()) }
-    }
-}
-
-impl Drop for GroupRef {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant the reference is ours.
-        unsafe { bindings::iommu_group_put(self.0.as_ptr()) };
     }
 }
 
@@ -408,7 +367,7 @@ impl<T: Driver> ClientDevice<T> {
 /// A bound device stays behind its IOMMU, so the argument's type is the proof that nothing changes
 /// meanwhile.
 pub fn client_of<T: Driver>(dev: &Device<Bound>) -> Option<Arc<Client<T>>> {
-    let dev: *mut bindings::device = core::ptr::from_ref(dev).cast_mut().cast();
+    let dev = device_raw(dev);
 
     // SAFETY: The device is bound, so its `iommu` pointer and what that refers to do not change.
     let iommu = unsafe {

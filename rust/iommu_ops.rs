@@ -6,10 +6,10 @@
 
 use crate::{
     bindings,
+    group::IommuGroup,
     iommu_device::{
         Client,
         Driver,
-        GroupRef,
         IommuDevice, //
     },
     iopf_queue::PageResponse, //
@@ -20,10 +20,14 @@ use core::{
 };
 use kernel::{
     device::Device,
-    error::from_result,
+    error::{
+        from_err_ptr,
+        from_result, //
+    },
     mm::MmWithUser,
     prelude::*,
     sync::{
+        aref::ARef,
         Arc,
         ArcBorrow, //
     },
@@ -48,11 +52,6 @@ struct Domain<D> {
 pub(crate) struct Ops<T>(PhantomData<T>);
 
 type DeviceGroup = *mut bindings::iommu_group;
-
-/// An errno as the pointer that the C side takes for an error.
-fn err_ptr<P>(error: Error) -> *mut P {
-    error.to_ptr()
-}
 
 impl<T: Driver> Ops<T> {
     const IDENTITY: &'static bindings::iommu_domain_ops = &bindings::iommu_domain_ops {
@@ -127,7 +126,7 @@ impl<T: Driver> Ops<T> {
             )
         };
         if hwdev.is_null() {
-            return err_ptr(ENODEV);
+            return ENODEV.to_ptr();
         }
         // SAFETY: The core chose these ops by the node of the specification, so an `IommuDevice<T>`
         // is registered with that node, and the one device that has it is its hardware device. The
@@ -151,7 +150,7 @@ impl<T: Driver> Ops<T> {
                 unsafe { bindings::dev_iommu_priv_set(dev, client.into_foreign()) };
                 iommu.as_raw()
             }
-            Err(error) => err_ptr(error),
+            Err(error) => error.to_ptr(),
         }
     }
 
@@ -161,19 +160,22 @@ impl<T: Driver> Ops<T> {
         let other = client.driver().shares_group_with(&client);
 
         let group = match other.as_ref().and_then(|other| other.group.as_ref()) {
-            Some(group) => group.to_raw(),
-            // SAFETY: The device is live. The function makes a new group.
-            None => unsafe { bindings::generic_device_group(dev) },
+            Some(group) => Ok(group.clone()),
+            // SAFETY: The device is live. The function makes a group, with a reference for us.
+            None => from_err_ptr(unsafe { bindings::generic_device_group(dev) }).map(|group| {
+                // SAFETY: The group is valid while we own the reference.
+                let group = unsafe { IommuGroup::from_raw(group) };
+                // SAFETY: The reference that the function gave becomes this one.
+                unsafe { ARef::from_raw(NonNull::from(group)) }
+            }),
         };
-        // An error pointer looks like a group that is not null.
-        // SAFETY: Only looks at the pointer's value.
-        if !unsafe { bindings::IS_ERR(group.cast()) } {
-            if let Some(group) = NonNull::new(group) {
-                // SAFETY: The group is live: the caller will own the reference we have here.
-                client.group.populate(unsafe { GroupRef::get(group) });
+        match group {
+            Ok(group) => {
+                client.group.populate(group.clone());
+                ARef::into_raw(group).as_ptr().cast()
             }
+            Err(error) => error.to_ptr(),
         }
-        group
     }
 
     unsafe extern "C" fn probe_finalize(dev: *mut bindings::device) {
@@ -267,7 +269,7 @@ impl<T: Driver> Ops<T> {
         match domain {
             // The base is the first field, so this is the domain's pointer too.
             Ok(domain) => KBox::into_raw(domain).cast(),
-            Err(error) => err_ptr(error),
+            Err(error) => error.to_ptr(),
         }
     }
 

@@ -4,7 +4,14 @@
 //!
 //! C sources: `include/linux/iommu.h`, `drivers/iommu/io-pgfault.c`
 
-use crate::bindings;
+use crate::{
+    bindings,
+    device_raw,
+    fault::{
+        Access,
+        Response, //
+    },
+};
 use core::ptr::NonNull;
 use kernel::{
     device::Device,
@@ -27,14 +34,8 @@ pub struct PageRequest {
     pub group: u32,
     /// Whether this is the last request of its group: it wants a response.
     pub last: bool,
-    /// The access is a read.
-    pub read: bool,
-    /// The access is a write.
-    pub write: bool,
-    /// The access is an instruction fetch.
-    pub exec: bool,
-    /// The access is privileged.
-    pub privileged: bool,
+    /// What the device wants to do there.
+    pub access: Access,
     /// Address of the page.
     pub addr: u64,
 }
@@ -53,31 +54,11 @@ impl PageRequest {
         if self.last {
             prm.flags |= bindings::IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE;
         }
-        for (set, perm) in [
-            (self.read, bindings::IOMMU_FAULT_PERM_READ),
-            (self.write, bindings::IOMMU_FAULT_PERM_WRITE),
-            (self.exec, bindings::IOMMU_FAULT_PERM_EXEC),
-            (self.privileged, bindings::IOMMU_FAULT_PERM_PRIV),
-        ] {
-            if set {
-                prm.perm |= perm;
-            }
-        }
+        prm.perm = self.access.into();
         prm.grpid = self.group;
         prm.addr = self.addr;
         fault
     }
-}
-
-/// What became of a page request group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResponseCode {
-    /// The pages are there: retry.
-    Success,
-    /// The access is not allowed: do not retry.
-    Invalid,
-    /// Something failed: send no more requests.
-    Failure,
 }
 
 /// The answer to a page request group.
@@ -88,7 +69,7 @@ pub struct PageResponse {
     /// Page request group index.
     pub group: u32,
     /// The outcome.
-    pub code: ResponseCode,
+    pub code: Response,
 }
 
 impl PageResponse {
@@ -107,9 +88,9 @@ impl PageResponse {
             pasid: has_pasid.then_some(response.pasid),
             group: response.grpid,
             code: match response.code {
-                bindings::iommu_page_response_code_IOMMU_PAGE_RESP_SUCCESS => ResponseCode::Success,
-                bindings::iommu_page_response_code_IOMMU_PAGE_RESP_INVALID => ResponseCode::Invalid,
-                _ => ResponseCode::Failure,
+                bindings::iommu_page_response_code_IOMMU_PAGE_RESP_SUCCESS => Response::Success,
+                bindings::iommu_page_response_code_IOMMU_PAGE_RESP_INVALID => Response::Invalid,
+                _ => Response::Failure,
             },
         }
     }
@@ -186,7 +167,7 @@ impl FaultSource {
     }
 
     fn as_raw(&self) -> *mut bindings::device {
-        core::ptr::from_ref::<Device>(&self.dev).cast_mut().cast()
+        device_raw(&self.dev)
     }
 
     /// Puts the device on `queue`.
