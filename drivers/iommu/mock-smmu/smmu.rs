@@ -6,6 +6,7 @@
 //! - [`mmio`]: the register file
 //! - [`line`]: interrupt lines
 //! - [`hw`]: the hardware half
+//! - [`driver`]: the driver half
 //!
 //! # Glossary
 //!
@@ -21,6 +22,7 @@
 
 use kernel::prelude::*;
 
+pub mod driver;
 pub mod fmt;
 pub mod hw;
 pub mod line;
