@@ -15,6 +15,7 @@ pub mod fault;
 pub mod global;
 pub mod group;
 pub mod mm_fault;
+pub mod notifier;
 pub mod pasid;
 pub mod workqueue;
 
