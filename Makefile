@@ -23,6 +23,9 @@ endif
 run test shell check rust-analyzer:
 	@scripts/$@
 
+format:
+	@scripts/setup && scripts/in-toolchain scripts/rustfmt
+
 distclean-cache:
 	@scripts/distclean-cache
 
@@ -31,6 +34,7 @@ make run               builds, boots a guest, runs the demonstration in it
 make test              builds, boots a guest, runs all tests in it
 make shell             an interactive guest with the modules loaded
 make check             formatting, lints, coding style
+make format            formats the Rust files
 make modules           builds the modules for the guest's kernel
 make rust-analyzer     writes rust-project.json for the editor
 make clean             removes build/
@@ -51,7 +55,7 @@ export HELP
 help:
 	@echo "$$HELP"
 
-.PHONY: help run test shell check modules modules_install clean distclean-cache rust-analyzer
+.PHONY: help run test shell check format modules modules_install clean distclean-cache rust-analyzer
 
 # Arguments reach the scripts through the environment.
 export V DEBUG JOBS TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX

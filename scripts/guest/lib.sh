@@ -30,7 +30,7 @@ load_modules() {
 # Users first, until none of ours is left; fails if one stays in use.
 unload_modules() {
 	while mine=$(lsmod | grep -wFf /guest/modules); do
-		idle=$(echo "$mine" | while read -r name size users rest; do
+		idle=$(echo "$mine" | while read -r name _ users _; do
 			[ "$users" != 0 ] || echo "$name"
 		done)
 		[ -n "$idle" ] || {
