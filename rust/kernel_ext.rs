@@ -9,6 +9,7 @@ use kernel::device::Device;
 
 pub mod attachment;
 pub mod bindings;
+pub mod carve;
 pub mod devres;
 pub mod domain;
 pub mod fault;
@@ -17,6 +18,7 @@ pub mod group;
 pub mod mm_fault;
 pub mod notifier;
 pub mod pasid;
+mod resv_region;
 pub mod workqueue;
 
 // A library crate has no `module!`; the printing macros want this all the same.
