@@ -24,6 +24,7 @@ pub mod notifier;
 pub mod pasid;
 pub mod phys;
 pub mod platform_device;
+mod resv_region;
 pub mod thread;
 pub mod workqueue;
 
