@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Ports: where devices enter. What a device can do, and how it fails.
+
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::Full,
+        Arc, //
+    }, //
+};
+
+use kernel_ext::phys::PhysWindow;
+
+use super::{
+    pri::{
+        PortState,
+        Wake, //
+    },
+    stats::PortStats,
+    walk::Access,
+    Smmu, //
+};
+
+/// What a requester is able to do.
+#[derive(Clone, Copy, Debug)]
+pub struct PortConfig {
+    /// It translates its accesses with a PASID by ATS, and caches the translations. Accesses
+    /// without a PASID are always untranslated.
+    pub ats: bool,
+    /// It asks for missing pages (needs `ats`); else a missing translation fails the access.
+    pub pri: bool,
+    /// Most page requests that it has under way at once, at least 1.
+    pub max_outstanding: u16,
+    /// How often one page is asked for, answered with success and still missing before the access
+    /// fails.
+    pub max_retries: u16,
+    /// How long it waits for a response, in milliseconds.
+    pub timeout_ms: u32,
+}
+
+impl Default for PortConfig {
+    fn default() -> Self {
+        Self {
+            ats: true,
+            pri: true,
+            max_outstanding: 256,
+            max_retries: 16,
+            timeout_ms: 10_000,
+        }
+    }
+}
+
+/// Attributes of an access beyond its direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attrs {
+    /// Privileged.
+    pub privileged: bool,
+    /// An instruction fetch; reads only.
+    pub exec: bool,
+}
+
+/// Why an access failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DmaErrorKind {
+    /// The SMMU aborted the transaction (configuration, disabled stream, or a fault without PRI).
+    Aborted,
+    /// The page request was answered "invalid": nothing there, or not with this permission.
+    Refused,
+    /// The page request was answered "failure".
+    ResponseFailure,
+    /// The pages were promised again and again, and never there.
+    RetriesExhausted,
+    /// No response in time.
+    Timeout,
+    /// The port is stopped.
+    Stopped,
+    /// A signal came while waiting.
+    Interrupted,
+    /// The access is not aligned as an atomic must be.
+    Misaligned,
+    /// The address that translation gave is not memory.
+    BusError,
+}
+
+/// A failed access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DmaError {
+    /// Why.
+    pub kind: DmaErrorKind,
+    /// The first address that could not be accessed; all before it were.
+    pub addr: u64,
+}
+
+impl From<DmaError> for Error {
+    fn from(e: DmaError) -> Self {
+        match e.kind {
+            DmaErrorKind::Aborted | DmaErrorKind::ResponseFailure | DmaErrorKind::BusError => EIO,
+            DmaErrorKind::Refused => EFAULT,
+            DmaErrorKind::RetriesExhausted => EAGAIN,
+            DmaErrorKind::Timeout => ETIMEDOUT,
+            DmaErrorKind::Stopped => ESHUTDOWN,
+            DmaErrorKind::Interrupted => EINTR,
+            DmaErrorKind::Misaligned => EINVAL,
+        }
+    }
+}
+
+/// The result of an access.
+pub type DmaResult<T = ()> = Result<T, DmaError>;
+
+/// One requester: the master port of a device.
+///
+/// All accesses may sleep (they may wait for a page), and may be made by several threads at once.
+/// They are done page by page: an access that fails may have been done in part.
+pub struct Port {
+    pub(super) smmu: Arc<Smmu>,
+    /// Where the engine has our state.
+    pub(super) slot: usize,
+    pub(super) sid: u32,
+    pub(super) config: PortConfig,
+    pub(super) wake: Arc<Wake>,
+}
+
+impl Port {
+    /// Connects a requester with StreamID `sid`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - [`EBUSY`] if `sid` is connected already.
+    /// - [`EINVAL`] if `config` is out of range or asks for more than the SMMU has.
+    /// - [`ENOSPC`] if no more ports fit.
+    /// - [`ENOMEM`].
+    pub fn new(smmu: Arc<Smmu>, sid: u32, config: PortConfig) -> Result<Arc<Self>> {
+        let able = smmu.config();
+        let too_much = (config.ats && !able.ats) || (config.pri && !(able.pri && config.ats));
+        if too_much || config.max_outstanding == 0 || u64::from(sid) >> able.sid_bits != 0 {
+            return Err(EINVAL);
+        }
+        let state = KBox::new(PortState::new(sid, config)?, GFP_KERNEL)?;
+        let wake = state.wake.clone();
+        let slot = smmu.connect(state)?;
+        // From here on the port's drop disconnects.
+        let port = Self {
+            smmu,
+            slot,
+            sid,
+            config,
+            wake,
+        };
+        Ok(Arc::new(port, GFP_KERNEL)?)
+    }
+
+    /// Reads memory at `addr` in address space `ssid`.
+    ///
+    /// # Errors
+    ///
+    /// See [`DmaErrorKind`].
+    pub fn read(&self, ssid: Option<u32>, addr: u64, to: &mut [u8], attrs: Attrs) -> DmaResult {
+        let access = Access {
+            read: true,
+            write: false,
+            exec: attrs.exec,
+            privileged: attrs.privileged,
+        };
+        let len = to.len();
+        self.access(ssid, addr, len, access, |memory, range| match memory {
+            Some(memory) => memory.read(0, &mut to[range]),
+            None => {
+                to[range].fill(0);
+                Ok(())
+            }
+        })?;
+        self.count(|stats| stats.bytes_read += len as u64);
+        Ok(())
+    }
+
+    /// Writes memory at `addr` in address space `ssid`.
+    ///
+    /// # Errors
+    ///
+    /// See [`DmaErrorKind`].
+    pub fn write(&self, ssid: Option<u32>, addr: u64, from: &[u8], attrs: Attrs) -> DmaResult {
+        let access = Access {
+            read: false,
+            write: true,
+            exec: false,
+            privileged: attrs.privileged,
+        };
+        self.access(ssid, addr, from.len(), access, |memory, range| {
+            memory.map_or(Ok(()), |memory| memory.write(0, &from[range]))
+        })?;
+        self.count(|stats| stats.bytes_written += from.len() as u64);
+        Ok(())
+    }
+
+    /// Does `op` on the naturally aligned word of `size` bytes at `addr`.
+    fn atomic<T: Default>(
+        &self,
+        ssid: Option<u32>,
+        addr: u64,
+        attrs: Attrs,
+        mut op: impl FnMut(&PhysWindow<'_>) -> Result<T>,
+    ) -> DmaResult<T> {
+        let size = size_of::<T>();
+        if addr % size as u64 != 0 {
+            return Err(DmaError {
+                kind: DmaErrorKind::Misaligned,
+                addr,
+            });
+        }
+        let access = Access {
+            read: true,
+            write: true,
+            exec: false,
+            privileged: attrs.privileged,
+        };
+        let mut old = T::default();
+        self.access(ssid, addr, size, access, |memory, _| {
+            if let Some(memory) = memory {
+                old = op(memory)?;
+            }
+            Ok(())
+        })?;
+        self.count(|stats| stats.atomics += 1);
+        Ok(old)
+    }
+
+    /// Adds to the naturally aligned 64-bit word at `addr`, atomically also towards the CPUs.
+    /// Gives the old value.
+    ///
+    /// # Errors
+    ///
+    /// See [`DmaErrorKind`].
+    pub fn fetch_add64(
+        &self,
+        ssid: Option<u32>,
+        addr: u64,
+        add: u64,
+        attrs: Attrs,
+    ) -> DmaResult<u64> {
+        self.atomic(ssid, addr, attrs, |memory| {
+            Ok(memory.atomic64(0)?.fetch_add(add, Full))
+        })
+    }
+
+    /// As [`Self::fetch_add64`], for 32 bits.
+    ///
+    /// # Errors
+    ///
+    /// See [`DmaErrorKind`].
+    pub fn fetch_add32(
+        &self,
+        ssid: Option<u32>,
+        addr: u64,
+        add: u32,
+        attrs: Attrs,
+    ) -> DmaResult<u32> {
+        self.atomic(ssid, addr, attrs, |memory| {
+            Ok(memory.atomic32(0)?.fetch_add(add, Full))
+        })
+    }
+
+    /// Replaces the naturally aligned 64-bit word at `addr` by `new` if it is `old`, atomically
+    /// also towards the CPUs. Gives what was there.
+    ///
+    /// # Errors
+    ///
+    /// See [`DmaErrorKind`].
+    pub fn compare_exchange64(
+        &self,
+        ssid: Option<u32>,
+        addr: u64,
+        old: u64,
+        new: u64,
+        attrs: Attrs,
+    ) -> DmaResult<u64> {
+        self.atomic(ssid, addr, attrs, |memory| {
+            let was = memory.atomic64(0)?.cmpxchg(old, new, Full);
+            Ok(was.unwrap_or_else(|other| other))
+        })
+    }
+
+    /// Gets the translations of a range ahead of its use, in page request groups of up to 64
+    /// pages. Without ATS it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// See [`DmaErrorKind`].
+    pub fn prefetch(
+        &self,
+        ssid: Option<u32>,
+        addr: u64,
+        len: usize,
+        write: bool,
+        attrs: Attrs,
+    ) -> DmaResult {
+        if !self.config.ats || ssid.is_none() {
+            return Ok(());
+        }
+        let access = Access {
+            read: !write,
+            write,
+            exec: attrs.exec,
+            privileged: attrs.privileged,
+        };
+        self.access(ssid, addr, len, access, |_, _| Ok(()))
+    }
+
+    /// Makes accesses under way and later ones fail with [`DmaErrorKind::Stopped`]. Those under
+    /// way end soon, not necessarily before this returns. Does not sleep.
+    pub fn stop(&self) {
+        self.with_state(|state| state.stopped = true);
+        self.wake.condvar.notify_all();
+    }
+
+    /// Lets a stopped port go on. Does not sleep.
+    pub fn start(&self) {
+        self.with_state(|state| state.stopped = false);
+    }
+
+    /// Tells the SMMU that no more page requests for `ssid` will come. Does not sleep.
+    pub fn stop_marker(&self, ssid: u32) {
+        self.smmu.engine().lock().stop_marker(self.sid, ssid);
+    }
+
+    /// The StreamID.
+    pub fn sid(&self) -> u32 {
+        self.sid
+    }
+
+    /// A snapshot of the counters. Does not sleep.
+    pub fn stats(&self) -> PortStats {
+        self.with_state(|state| state.stats).unwrap_or_default()
+    }
+
+    /// Page requests that wait for a response now. Does not sleep.
+    pub fn outstanding(&self) -> u16 {
+        self.with_state(|state| state.outstanding)
+            .unwrap_or_default()
+    }
+
+    fn with_state<R>(&self, f: impl FnOnce(&mut PortState) -> R) -> Option<R> {
+        let mut engine = self.smmu.engine().lock();
+        engine.ports[self.slot].as_deref_mut().map(f)
+    }
+
+    pub(super) fn count(&self, f: impl FnOnce(&mut PortStats)) {
+        self.with_state(|state| f(&mut state.stats));
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        let state = self.smmu.engine().lock().ports[self.slot].take();
+        drop(state);
+    }
+}
