@@ -34,6 +34,8 @@ pub mod instance;
 pub mod line;
 pub mod mmio;
 mod module;
+#[cfg(CONFIG_KUNIT)]
+mod tests;
 
 pub use module::MockSmmu;
 
