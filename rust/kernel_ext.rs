@@ -25,6 +25,8 @@ pub mod pasid;
 pub mod phys;
 pub mod platform_device;
 mod resv_region;
+#[cfg(CONFIG_KUNIT)]
+pub mod test_support;
 pub mod thread;
 pub mod workqueue;
 

@@ -35,6 +35,8 @@ pub mod instances;
 pub mod line;
 pub mod mmio;
 mod module;
+#[cfg(CONFIG_KUNIT)]
+mod tests;
 
 pub use module::MockSmmu;
 
