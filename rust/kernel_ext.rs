@@ -5,8 +5,27 @@
 //! All `unsafe` code for the kernel's C interfaces lives in this crate; the drivers built on it
 //! have none, save where they offer a C interface themselves.
 
-pub mod bindings;
-pub mod phys;
+use kernel::device::Device;
 
-// A library crate has no `module!`; the printing macros and `#[vtable]` want these all the same.
+pub mod attachment;
+pub mod bindings;
+pub mod carve;
+pub mod devres;
+pub mod domain;
+pub mod fault;
+pub mod global;
+pub mod group;
+pub mod mm_fault;
+pub mod notifier;
+pub mod pasid;
+pub mod phys;
+mod resv_region;
+pub mod workqueue;
+
+// A library crate has no `module!`; the printing macros want this all the same.
 const __LOG_PREFIX: &[u8] = b"sva_kernel_ext\0";
+
+/// The raw pointer of a device, for C functions. (`Device::as_raw` is private to its crate.)
+pub(crate) fn device_raw(dev: &Device) -> *mut bindings::device {
+    core::ptr::from_ref(dev).cast_mut().cast()
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! IOMMU domains that share a process's page tables.
+
+use crate::{
+    attachment::{self, FaultHandler},
+    bindings,
+    group::Endpoint,
+};
+use core::{marker::PhantomData, ptr::NonNull};
+use kernel::{
+    error::from_err_ptr,
+    mm::{Mm, MmWithUser},
+    prelude::*,
+    sync::aref::ARef,
+};
+
+/// An SVA domain: an `iommu_domain` of the device's own IOMMU driver, for one `mm_struct`.
+///
+/// Its page requests go to the [`FaultHandler`] `T` of the attachment they arrive at.
+///
+/// # Invariants
+///
+/// `ptr` is a domain that the IOMMU driver allocated for `domain->mm`, of which it holds a
+/// reference. It is attached only through [`attachment::Attachment`]s of the same `T`.
+pub struct SvaDomain<T: FaultHandler> {
+    ptr: NonNull<bindings::iommu_domain>,
+    _handler: PhantomData<fn() -> T>,
+}
+
+// SAFETY: A domain may be attached, detached and freed on any thread.
+unsafe impl<T: FaultHandler> Send for SvaDomain<T> {}
+// SAFETY: The fields read here never change after creation; the core locks the rest.
+unsafe impl<T: FaultHandler> Sync for SvaDomain<T> {}
+
+impl<T: FaultHandler> SvaDomain<T> {
+    /// Has the driver of `endpoint`'s IOMMU make a domain for `mm`. May sleep; takes `mmap_lock`
+    /// if the driver registers an mmu notifier.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if the driver has no such domains, else what the driver says.
+    pub fn alloc(endpoint: &Endpoint, mm: &MmWithUser) -> Result<Self> {
+        let ops = endpoint.ops();
+        // SAFETY: The endpoint's IOMMU and its operations are valid while it is in use.
+        let alloc = unsafe { (*ops).domain_alloc_sva }.ok_or(EOPNOTSUPP)?;
+        // SAFETY: The device is behind this driver's IOMMU, and `mm` is alive.
+        let ptr = from_err_ptr(unsafe { alloc(endpoint.as_raw(), mm.as_raw()) })?;
+        let ptr = NonNull::new(ptr).ok_or(ENOMEM)?;
+
+        // SAFETY: The domain is new, so nobody else reads it. The core's `iommu_domain_free`
+        // drops the reference to the mm that is taken here.
+        unsafe {
+            let domain = &mut *ptr.as_ptr();
+
+            domain.type_ = bindings::IOMMU_DOMAIN_SVA;
+            domain.cookie_type = bindings::iommu_domain_cookie_type_IOMMU_COOKIE_SVA;
+            domain.owner = ops;
+            domain.iopf_handler = Some(attachment::report::<T>);
+            bindings::mmgrab(mm.as_raw());
+            domain.__bindgen_anon_1.__bindgen_anon_2.mm = mm.as_raw();
+        }
+        // INVARIANT: As just set up.
+        Ok(Self {
+            ptr,
+            _handler: PhantomData,
+        })
+    }
+
+    /// The address space.
+    pub fn mm(&self) -> &Mm {
+        // SAFETY: By the type invariants the domain holds a reference to this mm.
+        unsafe { Mm::from_raw((*self.as_raw()).__bindgen_anon_1.__bindgen_anon_2.mm) }
+    }
+
+    /// The address space, with a reference of its own.
+    pub fn mm_ref(&self) -> ARef<Mm> {
+        ARef::from(self.mm())
+    }
+
+    /// Whether the driver of `endpoint`'s IOMMU made this domain, so that it may fit there.
+    pub fn fits(&self, endpoint: &Endpoint) -> bool {
+        // SAFETY: By the type invariants the domain is valid.
+        core::ptr::eq(unsafe { (*self.as_raw()).owner }, endpoint.ops())
+    }
+
+    /// The raw domain, for C functions.
+    pub(crate) fn as_raw(&self) -> *mut bindings::iommu_domain {
+        self.ptr.as_ptr()
+    }
+}
+
+impl<T: FaultHandler> Drop for SvaDomain<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the domain is ours, and an attachment would own a
+        // reference to it.
+        unsafe { bindings::iommu_domain_free(self.as_raw()) };
+    }
+}

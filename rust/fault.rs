@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page requests: groups of them as the IOMMU core hands them over.
+
+use crate::{
+    attachment::{self, FaultHandler},
+    bindings,
+};
+use core::{marker::PhantomData, ptr::NonNull};
+use kernel::impl_flags;
+
+impl_flags!(
+    /// What a device wants to do at an address.
+    #[derive(Debug, Clone, Default, Copy, PartialEq, Eq)]
+    pub struct Access(u32);
+
+    /// One kind of access.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum AccessKind {
+        /// Read data.
+        Read = bindings::IOMMU_FAULT_PERM_READ,
+        /// Write data.
+        Write = bindings::IOMMU_FAULT_PERM_WRITE,
+        /// Fetch instructions.
+        Exec = bindings::IOMMU_FAULT_PERM_EXEC,
+        /// With the privilege of the kernel rather than of the process.
+        Privileged = bindings::IOMMU_FAULT_PERM_PRIV,
+    }
+);
+
+/// The answer to a group of page requests (PCIe: Page Request Group Response).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Response {
+    /// All pages are there: the device may try again.
+    Success,
+    /// At least one page cannot be had: the device must not ask for it again.
+    Invalid,
+    /// Something is broken: the device must not send page requests any more.
+    Failure,
+}
+
+impl Response {
+    fn code(self) -> bindings::iommu_page_response_code {
+        match self {
+            Response::Success => bindings::iommu_page_response_code_IOMMU_PAGE_RESP_SUCCESS,
+            Response::Invalid => bindings::iommu_page_response_code_IOMMU_PAGE_RESP_INVALID,
+            Response::Failure => bindings::iommu_page_response_code_IOMMU_PAGE_RESP_FAILURE,
+        }
+    }
+}
+
+/// One page request.
+#[derive(Debug, Clone, Copy)]
+pub struct PageRequest {
+    /// The address, at the start of a page.
+    pub addr: u64,
+    /// What the device wants to do there.
+    pub access: Access,
+}
+
+/// A group of page requests, which get one answer together.
+///
+/// Exactly one: [`respond`](Self::respond) consumes the group, and one that is dropped unanswered
+/// is answered [`Response::Invalid`], so that no device waits forever.
+///
+/// # Invariants
+///
+/// `group` is an unanswered group that arrived at an attachment of `T`, and the duty to answer and
+/// free it is ours.
+pub struct FaultGroup<T: FaultHandler> {
+    group: NonNull<bindings::iopf_group>,
+    _handler: PhantomData<fn() -> T>,
+}
+
+// SAFETY: A group may be answered on any thread.
+unsafe impl<T: FaultHandler> Send for FaultGroup<T> {}
+
+impl<T: FaultHandler> FaultGroup<T> {
+    /// Takes over a group from the core.
+    ///
+    /// # Safety
+    ///
+    /// `group` must be valid and as the type invariants say.
+    pub(crate) unsafe fn from_raw(group: *mut bindings::iopf_group) -> Self {
+        // INVARIANT: By this function's contract.
+        // SAFETY: A valid pointer is not null.
+        let group = unsafe { NonNull::new_unchecked(group) };
+
+        Self {
+            group,
+            _handler: PhantomData,
+        }
+    }
+
+    /// How many requests the group has: at least one.
+    pub fn len(&self) -> usize {
+        // SAFETY: The group is valid by the type invariants.
+        unsafe { (*self.group.as_ptr()).fault_count }
+    }
+
+    /// Never: a group has at least its last request.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The requests, the last one last.
+    pub fn requests(&self) -> impl Iterator<Item = PageRequest> + '_ {
+        // SAFETY: The group is valid, and so is its list: it does not change until we free it.
+        let head = unsafe { &raw mut (*self.group.as_ptr()).faults };
+        // SAFETY: As above.
+        let mut node = unsafe { (*head).next };
+
+        core::iter::from_fn(move || {
+            if core::ptr::eq(node, head) {
+                return None;
+            }
+            // SAFETY: Each node of the list other than its head is embedded in a fault.
+            let fault = unsafe { kernel::container_of!(node, bindings::iopf_fault, list) };
+            // SAFETY: As above, and nobody writes to the fault.
+            let prm = unsafe { &(*fault).fault.prm };
+
+            // SAFETY: The node is part of the list, see above.
+            node = unsafe { (*node).next };
+            Some(PageRequest {
+                addr: prm.addr,
+                access: Access(prm.perm),
+            })
+        })
+    }
+
+    /// Answers the group.
+    ///
+    /// Calls the IOMMU driver, and takes a mutex of the device's queue: may sleep.
+    pub fn respond(self, response: Response) {
+        let group = core::mem::ManuallyDrop::new(self).group;
+
+        // SAFETY: By the type invariants the group is unanswered, and ours to free.
+        unsafe { Self::answer(group, response) };
+    }
+
+    /// Gives the group to a worker of the device's queue, which calls [`FaultHandler::work`].
+    ///
+    /// Any context that may take a spinlock.
+    pub fn defer(self) {
+        let group = core::mem::ManuallyDrop::new(self).group.as_ptr();
+
+        // SAFETY: By the type invariants the group is ours, so its work item is not in use. The
+        // worker takes over the duty to answer. The queue outlives the devices that report to it.
+        unsafe {
+            let work = &raw mut (*group).work;
+
+            bindings::sva_init_work(work, Some(attachment::work::<T>));
+            bindings::queue_work_on(
+                bindings::wq_misc_consts_WORK_CPU_UNBOUND as i32,
+                (*(*(*group).fault_param).queue).wq,
+                work,
+            );
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `group` must be unanswered, and the caller's to free.
+    unsafe fn answer(group: NonNull<bindings::iopf_group>, response: Response) {
+        // SAFETY: By this function's contract.
+        unsafe {
+            bindings::iopf_group_response(group.as_ptr(), response.code());
+            bindings::iopf_free_group(group.as_ptr());
+        }
+    }
+}
+
+impl<T: FaultHandler> Drop for FaultGroup<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants; nobody uses `self` after this.
+        unsafe { Self::answer(self.group, Response::Invalid) };
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! PASIDs of the kernel's global allocator.
+
+use crate::{bindings, group::Endpoint};
+use kernel::prelude::*;
+
+/// A PASID: the 20-bit number with which a device tags its accesses to one address space.
+///
+/// # Invariants
+///
+/// The number is allocated from the global allocator, and no other `Pasid` has it.
+pub struct Pasid(u32);
+
+impl Pasid {
+    /// Allocates the lowest free PASID, up to `max` and to what `endpoint` can send. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - `EOPNOTSUPP`: the device or its IOMMU has no PASIDs.
+    /// - `ENOSPC`: all that the device may use are taken (or memory is short: the allocator does
+    ///   not tell these apart).
+    pub fn alloc(endpoint: &Endpoint, max: u32) -> Result<Self> {
+        if endpoint.max_pasids() == 0 {
+            return Err(EOPNOTSUPP);
+        }
+        // SAFETY: The endpoint's device has a valid `dev->iommu`, which is all the allocator reads.
+        let id = unsafe { bindings::iommu_alloc_global_pasid(endpoint.as_raw()) };
+
+        if id == bindings::IOMMU_PASID_INVALID as u32 {
+            return Err(ENOSPC);
+        }
+        // INVARIANT: `id` was just allocated.
+        let pasid = Self(id);
+
+        if pasid.get() > max {
+            return Err(ENOSPC);
+        }
+        Ok(pasid)
+    }
+
+    /// The number.
+    pub fn get(&self) -> u32 {
+        self.0
+    }
+}
+
+impl Drop for Pasid {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the number is allocated, and ours.
+        unsafe { bindings::iommu_free_global_pasid(self.0) };
+    }
+}
