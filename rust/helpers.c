@@ -5,6 +5,7 @@
  * The infix "sva_" keeps our names apart from the kernel's own helpers.
  */
 
+#include <linux/cpufeature.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/iommu.h>
@@ -56,6 +57,73 @@ phys_addr_t rust_helper_sva_virt_to_phys(const void *virt)
 void rust_helper_sva_vma_end_read(struct vm_area_struct *vma)
 {
 	vma_end_read(vma);
+}
+
+/*
+ * Puts @dev, which is not added yet, behind the IOMMU that @iommu is.
+ *
+ * iommu_fwspec_init() would need a lock that is not exported. The core frees
+ * both structures when the device is removed.
+ */
+int rust_helper_sva_dev_iommu_init(struct device *dev, struct device *iommu,
+				   const u32 *ids, u32 num_ids)
+{
+	struct iommu_fwspec *fwspec;
+	struct dev_iommu *param;
+
+	param = kzalloc(sizeof(*param), GFP_KERNEL);
+	if (!param)
+		return -ENOMEM;
+	fwspec = kzalloc(struct_size(fwspec, ids, num_ids), GFP_KERNEL);
+	if (!fwspec) {
+		kfree(param);
+		return -ENOMEM;
+	}
+
+	fwspec->iommu_fwnode = fwnode_handle_get(dev_fwnode(iommu));
+	fwspec->num_ids = num_ids;
+	memcpy(fwspec->ids, ids, num_ids * sizeof(*ids));
+	mutex_init(&param->lock);
+	param->fwspec = fwspec;
+	dev->iommu = param;
+	return 0;
+}
+
+/* Undoes sva_dev_iommu_init() for a device that could not be added. */
+void rust_helper_sva_dev_iommu_discard(struct device *dev)
+{
+	struct dev_iommu *param = dev->iommu;
+
+	if (!param)
+		return;
+	dev->iommu = NULL;
+	fwnode_handle_put(param->fwspec->iommu_fwnode);
+	kfree(param->fwspec);
+	kfree(param);
+}
+
+/* What an SMMU needs to walk a process's page table as this machine's CPUs do. */
+phys_addr_t rust_helper_sva_pgd_phys(struct mm_struct *mm)
+{
+	return virt_to_phys(mm->pgd);
+}
+
+u32 rust_helper_sva_cpu_parange(void)
+{
+	u64 mmfr0 = read_sanitised_ftr_reg(SYS_ID_AA64MMFR0_EL1);
+
+	return cpuid_feature_extract_unsigned_field(mmfr0,
+						    ID_AA64MMFR0_EL1_PARANGE_SHIFT);
+}
+
+u32 rust_helper_sva_cpu_va_bits(void)
+{
+	return vabits_actual;
+}
+
+u64 rust_helper_sva_cpu_mair(void)
+{
+	return read_sysreg(mair_el1);
 }
 
 /* Nobody can access, change, unmap or inherit the mapping. */

@@ -10,16 +10,22 @@ use kernel::device::Device;
 pub mod attachment;
 pub mod bindings;
 pub mod carve;
+pub mod cpu;
 pub mod devres;
 pub mod domain;
 pub mod fault;
 pub mod global;
 pub mod group;
+pub mod iommu_device;
+mod iommu_ops;
+pub mod iopf_queue;
 pub mod mm_fault;
 pub mod notifier;
 pub mod pasid;
 pub mod phys;
+pub mod platform_device;
 mod resv_region;
+pub mod thread;
 pub mod workqueue;
 
 // A library crate has no `module!`; the printing macros want this all the same.
