@@ -9,11 +9,13 @@ use kernel::device::Device;
 
 pub mod attachment;
 pub mod bindings;
+pub mod crc32;
 pub mod devres;
 pub mod domain;
 pub mod fault;
 pub mod global;
 pub mod group;
+pub mod misc_device;
 pub mod mm_fault;
 pub mod pasid;
 pub mod workqueue;

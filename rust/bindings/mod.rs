@@ -16,6 +16,7 @@
 
 pub use kernel::bindings::*;
 use kernel::ffi;
+use kernel::prelude::{FromBytes, IntoBytes};
 use pin_init::MaybeZeroable;
 
 include!(concat!(
