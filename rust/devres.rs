@@ -14,7 +14,7 @@ use kernel::{
 
 /// Data that a device keeps while it has a driver; at most one of each type.
 pub trait DeviceData: Send + Sync + Sized + 'static {
-    /// The driver leaves the device, and nobody has [removed](remove) the data before. May sleep.
+    /// The driver leaves the device, and nobody [took](take) the data back before. May sleep.
     fn driver_gone(self: Arc<Self>);
 }
 
@@ -63,28 +63,18 @@ unsafe extern "C" fn matches(
     c_int::from(node.type_id == *wanted)
 }
 
-/// Finds or takes the node for `T`, with `lookup` being one of the kernel's two functions for it.
-fn with_node<T: DeviceData>(
-    dev: &Device,
-    lookup: unsafe extern "C" fn(
-        *mut bindings::device,
-        bindings::dr_release_t,
-        bindings::dr_match_t,
-        *mut c_void,
-    ) -> *mut c_void,
-) -> Option<NonNull<Node>> {
-    let mut wanted = TypeId::of::<T>();
+/// # Safety
+///
+/// To be called by the kernel, with a resource that [`add`] added and a pointer to an address.
+unsafe extern "C" fn matches_data(
+    _dev: *mut bindings::device,
+    res: *mut c_void,
+    wanted: *mut c_void,
+) -> c_int {
+    // SAFETY: By this function's contract.
+    let (node, wanted) = unsafe { (&*res.cast::<Node>(), *wanted.cast::<*const c_void>()) };
 
-    // SAFETY: `dev` is valid; `matches` gets nodes that have `release`, and the type wanted.
-    NonNull::new(unsafe {
-        lookup(
-            device_raw(dev),
-            Some(release),
-            Some(matches),
-            (&raw mut wanted).cast(),
-        )
-    })
-    .map(NonNull::cast)
+    c_int::from(core::ptr::eq(node.data, wanted))
 }
 
 /// Gives `data` to `dev` until its driver leaves. May sleep.
@@ -199,15 +189,28 @@ pub fn find<T: DeviceData>(dev: &Device) -> Option<Arc<T>> {
     Some(unsafe { Arc::from_raw(wanted.found.cast::<T>()) })
 }
 
-/// Takes the data of type `T` back from `dev`, without a call of [`DeviceData::driver_gone`].
-pub fn remove<T: DeviceData>(dev: &Device) -> Option<Arc<T>> {
-    let node = with_node::<T>(dev, bindings::devres_remove)?;
+/// Takes `data` back from `dev`, without a call of [`DeviceData::driver_gone`].
+///
+/// `None` if it is not there: the driver has left, or somebody else took it.
+pub fn take<T: DeviceData>(dev: &Device, data: &Arc<T>) -> Option<Arc<T>> {
+    let mut wanted = Arc::as_ptr(data);
 
+    // SAFETY: `dev` is valid; the callback gets nodes that have `release`, and the address.
+    let node = NonNull::new(unsafe {
+        bindings::devres_remove(
+            device_raw(dev),
+            Some(release),
+            Some(matches_data),
+            (&raw mut wanted).cast(),
+        )
+    })?
+    .cast::<Node>();
     // SAFETY: `devres_remove` made the node ours.
-    let data = unsafe { node.as_ref() }.data;
+    let raw = unsafe { node.as_ref() }.data;
 
     // SAFETY: The node is off the list, and nobody else frees it.
     unsafe { bindings::devres_free(node.as_ptr().cast()) };
-    // SAFETY: By the type invariants of `Node`, and `matches` checked the type.
-    Some(unsafe { Arc::from_raw(data.cast::<T>()) })
+    // SAFETY: The addresses are the same, so this is the node that `add` made for `data`: its
+    // type is `T`, and its reference is ours now.
+    Some(unsafe { Arc::from_raw(raw.cast::<T>()) })
 }

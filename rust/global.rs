@@ -46,10 +46,7 @@ impl<T: Send + Sync> Global<T> {
         let raw = value.clone().into_raw();
 
         // INVARIANT: On success `Installed` owns this reference.
-        match self
-            .ptr
-            .cmpxchg(0, raw.expose_provenance(), ordering::Full)
-        {
+        match self.ptr.cmpxchg(0, raw.expose_provenance(), ordering::Full) {
             Ok(_) => Ok(Installed { slot: self, value }),
             Err(_) => {
                 // SAFETY: The reference was made above, and nobody has seen it.

@@ -17,6 +17,7 @@ pub mod global;
 pub mod group;
 pub mod misc_device;
 pub mod mm_fault;
+pub mod notifier;
 pub mod pasid;
 pub mod workqueue;
 

@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Exports the crate's symbols to the Rust drivers that are compiled against it. */
+/* Exports the C interface, and the crate's symbols to drivers in Rust. */
 
 #include <linux/export.h>
 #include <linux/module.h>
+#include <linux/sva.h>
+
+EXPORT_SYMBOL_NS_GPL(sva_device_init, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_device_shutdown, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_bind_device, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_unbind_device, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_unbind_device_all, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_bind_group, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_unbind_group, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_register_mm_exit_handler, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_unregister_mm_exit_handler, "SVA");
 
 #define EXPORT_SYMBOL_RUST_GPL(sym) extern int sym; EXPORT_SYMBOL_GPL(sym)
 

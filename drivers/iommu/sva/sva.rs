@@ -1,8 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Shared virtual addressing: binds processes to devices.
+//! Shared virtual addressing: a device uses the address space of a process.
+//!
+//! A driver initialises its device ([`Device::init`]) and binds processes to it
+//! ([`Device::bind`]). The device then uses the process's own pointers, tagged with the PASID of
+//! the [`Bond`], and what it touches is faulted in as if the process had.
+//!
+//! # Where things are
+//!
+//! | module | its one idea |
+//! |---|---|
+//! | `api`, `c_api` | the interfaces for drivers in Rust and in C |
+//! | `device` | a device between init and shutdown, and its bonds by PASID |
+//! | `bond` | bind and unbind |
+//! | `address_space` | what one process has here: attachments and bonds, under one lock |
+//! | `fault` | serving page requests |
+//! | `exit` | what happens when a process exits |
+//! | `core` | the address spaces by mm, and the list of devices |
+//! | `features`, `stats`, `debugfs` | flags; counts; and files to read them |
+//!
+//! # Words
+//!
+//! - *PASID*: the number that tells a device's accesses to one address space from others.
+//! - *bond*: (device, address space), as long as the device may use the address space.
+//! - *attachment*: (IOMMU group, PASID, domain); the group's bonds with one address space share it.
+//! - *domain*: the kernel's `struct iommu_domain`, here one that walks a process's page tables.
+//! - *page request group*: what a device asks for at once, and gets one response to.
+//!
+//! # Lock order
+//!
+//! Outermost first: address space → `mmap_lock` (watching for the exit) or device's state or the
+//! IOMMU group's mutex (attach, detach). The shards of the address space map and the device list
+//! are innermost. The fault path takes none of these. See `Documentation/locking.rst`.
 
-use kernel::prelude::*;
+use kernel::{prelude::*, sync::Arc};
+
+mod address_space;
+mod api;
+mod bond;
+mod c_api;
+mod core;
+mod debugfs;
+mod device;
+mod exit;
+mod fault;
+mod features;
+mod stats;
+
+pub use api::{Bond, Device, Handler};
+pub use features::{Feature, Features};
+
+use crate::{
+    core::{Core, CORE},
+    debugfs::Debugfs,
+};
+use kernel_ext::{global::Installed, notifier};
 
 module! {
     type: SvaCore,
@@ -13,10 +65,29 @@ module! {
 }
 
 /// The module.
-pub struct SvaCore;
+///
+/// No driver is left that uses it when it goes: each holds a reference to the module.
+#[pin_data(PinnedDrop)]
+pub struct SvaCore {
+    // Dropped in this order.
+    #[pin]
+    debugfs: Debugfs,
+    core: Installed<Core>,
+}
 
-impl kernel::Module for SvaCore {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        Ok(SvaCore)
+impl kernel::InPlaceModule for SvaCore {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            core: CORE.install(Arc::pin_init(Core::new(), GFP_KERNEL)?)?,
+            debugfs <- Debugfs::new(),
+        })
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for SvaCore {
+    fn drop(self: Pin<&mut Self>) {
+        // Notifiers that were dropped still own references to the core.
+        notifier::synchronize();
     }
 }

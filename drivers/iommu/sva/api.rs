@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The interface for drivers in Rust.
+//!
+//! ```ignore
+//! impl sva::Handler for MyDevice {
+//!     type BondData = MyQueue;
+//!
+//!     fn mm_exit(&self, pasid: u32, queue: &Arc<MyQueue>) {
+//!         queue.stop();
+//!     }
+//! }
+//!
+//! // In probe:
+//! let sva = sva::Device::init(dev, sva::Features::SHARED, 0, my_device)?;
+//! // On behalf of a process:
+//! let bond = sva.bind(mm, sva::Features::SHARED, my_queue)?;
+//! my_queue.start(bond.pasid());
+//! ```
+
+use crate::{bond, core::CORE, device::SvaDevice, features::Features};
+use kernel::{
+    device::{self, Bound},
+    mm::MmWithUser,
+    prelude::*,
+    sync::{aref::ARef, Arc},
+};
+use kernel_ext::devres;
+
+/// What a driver does when a process that it has bound exits (S8).
+pub trait Handler: Send + Sync + 'static {
+    /// What the driver keeps for each bond.
+    type BondData: Send + Sync + 'static;
+
+    /// The process behind `pasid` is gone: stop the device for that PASID.
+    ///
+    /// Runs in process context, may sleep, and may drop bonds of this device. On return the device
+    /// must send nothing more under `pasid`: the bond ends then, and another process may get the
+    /// number. Until then accesses of the device are refused.
+    fn mm_exit(&self, pasid: u32, data: &Arc<Self::BondData>);
+}
+
+/// A device that is initialised for SVA; dropping it shuts it down.
+///
+/// The drop ends all bonds of the device, whoever holds them; it may sleep. When the driver leaves
+/// the device first, the bonds are ended there, and [`bind`](Self::bind) fails from then on.
+pub struct Device<T: Handler> {
+    dev: ARef<device::Device>,
+    device: Arc<SvaDevice>,
+    handler: Arc<T>,
+}
+
+impl<T: Handler> Device<T> {
+    /// Initialises `dev` for SVA (S3). May sleep.
+    ///
+    /// `max_pasid` is the largest PASID that the device can send; 0 leaves it to the IOMMU core.
+    ///
+    /// # Errors
+    ///
+    /// - `ENODEV`: the device has no IOMMU.
+    /// - `EOPNOTSUPP`: [`Features::PASID`] is asked for, and the device or its IOMMU driver has no
+    ///   PASIDs or no SVA.
+    /// - `EBUSY`: the device is initialised already.
+    /// - `ENOMEM`.
+    pub fn init(
+        dev: &device::Device<Bound>,
+        features: Features,
+        max_pasid: u32,
+        handler: Arc<T>,
+    ) -> Result<Self> {
+        let core = CORE.get().ok_or(ENODEV)?;
+
+        Ok(Self {
+            dev: ARef::from(&**dev),
+            device: SvaDevice::init(core, dev, features, max_pasid)?,
+            handler,
+        })
+    }
+
+    /// Lets the device use the address space of `mm` (S1).
+    ///
+    /// A second bind of the same `mm` with the same flags and the same `data` gives the same PASID
+    /// (S2); the address space stays bound until both results are dropped.
+    ///
+    /// May sleep; takes `mmap_lock`.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL`: the device was not initialised with these flags (S4).
+    /// - `EOPNOTSUPP`: flags other than [`Features::SHARED`] (S5); or the IOMMU cannot share
+    ///   this address space.
+    /// - `EEXIST`: this `mm` is bound with other flags or other data.
+    /// - `EBUSY`: other devices are in the device's IOMMU group (S14).
+    /// - `ENODEV`: the driver has left the device.
+    /// - `ENOSPC`: no PASID is left that the device can send.
+    /// - `ENOMEM`.
+    pub fn bind(
+        &self,
+        mm: &MmWithUser,
+        flags: Features,
+        data: Arc<T::BondData>,
+    ) -> Result<Bond<T>> {
+        let request = bond::Request {
+            flags,
+            identity: Arc::as_ptr(&data).addr(),
+            owner: || {
+                let owner: Arc<dyn bond::Owner> = Arc::new(
+                    RustOwner {
+                        handler: self.handler.clone(),
+                        data: data.clone(),
+                    },
+                    GFP_KERNEL,
+                )?;
+
+                Ok(owner)
+            },
+        };
+
+        Ok(Bond {
+            bond: bond::Bond::bind(&self.device, mm, request)?,
+            data,
+        })
+    }
+
+    /// The driver's handler.
+    pub fn handler(&self) -> &Arc<T> {
+        &self.handler
+    }
+}
+
+impl<T: Handler> Drop for Device<T> {
+    fn drop(&mut self) {
+        // If it is not there any more, the driver has left, and the device is shut down.
+        let device = devres::take::<SvaDevice>(&self.dev, &self.device);
+
+        if let Some(device) = device {
+            device.shut_down();
+        }
+    }
+}
+
+/// One bind of an address space to a device; dropping it unbinds.
+///
+/// The drop may sleep. Before the last bond of an address space is dropped, the device must be
+/// quiet for its PASID (S10). A bond whose process has exited is empty, and its PASID may belong
+/// to another process (S9): dropping it does nothing.
+pub struct Bond<T: Handler> {
+    bond: Arc<bond::Bond>,
+    data: Arc<T::BondData>,
+}
+
+impl<T: Handler> Bond<T> {
+    /// The PASID with which the device reaches the address space.
+    pub fn pasid(&self) -> u32 {
+        self.bond.pasid
+    }
+
+    /// What the driver keeps for the bond.
+    pub fn data(&self) -> &Arc<T::BondData> {
+        &self.data
+    }
+
+    /// Whether the address space is still bound: its process has not exited, nor has the driver
+    /// left the device. It may change at any time. May sleep.
+    pub fn is_live(&self) -> bool {
+        self.bond.refs() > 0
+    }
+}
+
+impl<T: Handler> Drop for Bond<T> {
+    fn drop(&mut self) {
+        // ESRCH tells that the bond has ended before.
+        let _ = self.bond.unbind();
+    }
+}
+
+/// The owner of a bond of a driver in Rust.
+struct RustOwner<T: Handler> {
+    handler: Arc<T>,
+    data: Arc<T::BondData>,
+}
+
+impl<T: Handler> bond::Owner for RustOwner<T> {
+    fn identity(&self) -> usize {
+        Arc::as_ptr(&self.data).addr()
+    }
+
+    fn wants_exit(&self, _device: &SvaDevice) -> bool {
+        true
+    }
+
+    fn mm_exit(&self, _device: &SvaDevice, pasid: u32) {
+        self.handler.mm_exit(pasid, &self.data);
+    }
+}

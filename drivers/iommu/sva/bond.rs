@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bonds: a device may use the address space of a process.
+
+use crate::{
+    address_space::{AddressSpace, HandlerTask, Inner},
+    device::{Opened, SvaDevice},
+    exit::ExitWatch,
+    features::Features,
+    stats::FaultStats,
+};
+use kernel::{
+    current,
+    mm::MmWithUser,
+    prelude::*,
+    sync::{
+        lock::{mutex::MutexBackend, Guard},
+        Arc,
+    },
+};
+
+/// The driver's side of a bond.
+pub(crate) trait Owner: Send + Sync {
+    /// Tells the driver's data of one bond from that of another.
+    fn identity(&self) -> usize;
+
+    /// Whether the driver wants to know of the process's exit.
+    fn wants_exit(&self, device: &SvaDevice) -> bool;
+
+    /// The process is gone: stop the device for `pasid`. May sleep.
+    fn mm_exit(&self, device: &SvaDevice, pasid: u32);
+}
+
+/// A device bound to an address space.
+///
+/// It lives from bind until its last unbind, until the exit of its process if the driver handles
+/// that, or until its device is shut down. An `Arc` to it may live on, and then only names it.
+pub(crate) struct Bond {
+    pub(crate) device: Arc<SvaDevice>,
+    pub(crate) space: Arc<AddressSpace>,
+    pub(crate) pasid: u32,
+    pub(crate) flags: Features,
+    pub(crate) owner: Arc<dyn Owner>,
+    pub(crate) stats: Arc<FaultStats>,
+    /// The process that bound, for people who read debugfs.
+    pub(crate) pid: i32,
+}
+
+/// What a driver asks for.
+pub(crate) struct Request<F> {
+    pub(crate) flags: Features,
+    /// That of the [`Owner`] that `owner` makes.
+    pub(crate) identity: usize,
+    /// Called only if there is no bond yet.
+    pub(crate) owner: F,
+}
+
+impl Bond {
+    /// Binds `mm` to `device`, or counts one more user of the bond that there is (S1, S2).
+    ///
+    /// May sleep; takes `mmap_lock` and the mutex of the device's group.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL`: the device was not initialised with these flags (S4).
+    /// - `EOPNOTSUPP`: flags other than `PASID` and `IOPF` together (S5); or the IOMMU driver
+    ///   cannot share this address space.
+    /// - `EEXIST`: there is a bond with other flags or another identity.
+    /// - `EBUSY`: the device's group has other members (S14).
+    /// - `ENODEV`: the device has been shut down.
+    /// - `ENOSPC`: no PASID is left that the device can send.
+    /// - `ENOMEM`, and what the IOMMU driver says.
+    pub(crate) fn bind<F>(
+        device: &Arc<SvaDevice>,
+        mm: &MmWithUser,
+        request: Request<F>,
+    ) -> Result<Arc<Self>>
+    where
+        F: FnOnce() -> Result<Arc<dyn Owner>>,
+    {
+        if !request.flags.is_subset_of(device.features) {
+            return Err(EINVAL);
+        }
+        if request.flags != Features::SHARED {
+            return Err(EOPNOTSUPP);
+        }
+        let opened = device.keep_open()?;
+
+        loop {
+            let space = device.core.space(mm)?;
+
+            if let Some(mut inner) = space.lock() {
+                let bond = Self::bind_locked(&opened, &space, &mut inner, mm, request);
+
+                Self::unlock(device, &space, inner);
+                return bond;
+            }
+            // Its last bond has just ended: begin anew.
+            device.core.forget_space(&space);
+        }
+    }
+
+    fn bind_locked<F>(
+        opened: &Opened<'_>,
+        space: &Arc<AddressSpace>,
+        inner: &mut Inner,
+        mm: &MmWithUser,
+        request: Request<F>,
+    ) -> Result<Arc<Self>>
+    where
+        F: FnOnce() -> Result<Arc<dyn Owner>>,
+    {
+        let device = opened.device();
+
+        if let Some(entry) = inner.entry_of(device) {
+            let bond = &entry.bond;
+
+            if bond.flags != request.flags || bond.owner.identity() != request.identity {
+                return Err(EEXIST);
+            }
+            entry.refs += 1;
+            return Ok(bond.clone());
+        }
+        if device.endpoint.group().len() != 1 {
+            return Err(EBUSY);
+        }
+        let owner = (request.owner)()?;
+
+        inner.reserve()?;
+        if inner.exit_watch.is_none() && owner.wants_exit(device) {
+            inner.exit_watch = Some(ExitWatch::new(&device.core, space, mm)?);
+        }
+        let attachment = inner.attach(device, mm)?;
+        let bond = Arc::new(
+            Self {
+                device: device.clone(),
+                space: space.clone(),
+                pasid: attachment.pasid().get(),
+                flags: request.flags,
+                owner,
+                stats: attachment.handler().stats.clone(),
+                pid: current!().tgid(),
+            },
+            GFP_KERNEL,
+        )?;
+
+        opened.add_bond(bond.clone())?;
+        inner.commit(bond.clone(), attachment);
+        device.core.totals.binds.add(1);
+        Ok(bond)
+    }
+
+    /// Takes back one bind; the last ends the bond.
+    ///
+    /// On return no page request of an ended bond is in flight. May sleep: waits for page requests
+    /// in flight, and for the driver's handler if the process is just exiting, unless called from
+    /// that.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`: the bond has ended.
+    pub(crate) fn unbind(&self) -> Result {
+        let mut inner = self.lock_without_handler().ok_or(ESRCH)?;
+        let entry = inner.entry(self).ok_or(ESRCH)?;
+
+        entry.refs -= 1;
+        if entry.refs == 0 {
+            self.finish(inner);
+        }
+        Ok(())
+    }
+
+    /// Ends the bond, however often it was bound; `false` if it had ended. As [`Self::unbind`].
+    pub(crate) fn end(&self) -> bool {
+        self.lock_without_handler()
+            .is_some_and(|inner| self.finish(inner))
+    }
+
+    /// Sees to it that the driver hears of the process's exit, if it has not begun.
+    pub(crate) fn watch_exit(&self) -> Result {
+        let Some(mm) = self.space.mm().mmget_not_zero() else {
+            return Ok(());
+        };
+        let mm = MmWithUser::into_mmput_async(mm);
+        let Some(mut inner) = self.space.lock() else {
+            return Ok(());
+        };
+
+        if inner.entry(self).is_some() && inner.exit_watch.is_none() {
+            inner.exit_watch = Some(ExitWatch::new(&self.device.core, &self.space, &mm)?);
+        }
+        Ok(())
+    }
+
+    /// How often the bond is bound; 0 if it has ended.
+    pub(crate) fn refs(&self) -> usize {
+        self.space
+            .lock()
+            .and_then(|mut inner| inner.entry(self).map(|entry| entry.refs))
+            .unwrap_or(0)
+    }
+
+    /// Locks the address space at a time when no other task runs the handler of this bond.
+    fn lock_without_handler(&self) -> Option<Guard<'_, Inner, MutexBackend>> {
+        let mut inner = self.space.lock()?;
+
+        while let Some(entry) = inner.entry(self) {
+            match entry.handler {
+                Some(task) if task != HandlerTask::current() => {
+                    self.space.wait_for_handler(&mut inner);
+                }
+                _ => return Some(inner),
+            }
+        }
+        None
+    }
+
+    /// Removes the bond from where it is listed, detaching first.
+    fn finish(&self, mut inner: Guard<'_, Inner, MutexBackend>) -> bool {
+        let found = inner.remove(self);
+
+        if found {
+            self.device.forget_bond(self);
+            self.device.core.totals.unbinds.add(1);
+            self.device.core.totals.ended.absorb(&self.stats);
+            self.space.wake_handler_waiters();
+        }
+        Self::unlock(&self.device, &self.space, inner);
+        found
+    }
+
+    /// Unlocks, and lets an address space go that has no bond.
+    fn unlock(
+        device: &SvaDevice,
+        space: &Arc<AddressSpace>,
+        mut inner: Guard<'_, Inner, MutexBackend>,
+    ) {
+        let retired = inner.retire_if_unused();
+
+        drop(inner);
+        if let Some(watch) = retired {
+            device.core.forget_space(space);
+            drop(watch);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The interface for drivers in C, as `include/linux/sva.h` declares and documents it.
+
+use crate::{
+    bond::{Bond, Owner, Request},
+    core::CORE,
+    device::SvaDevice,
+    features::Features,
+};
+use kernel::{
+    device::{Bound, Device},
+    ffi::{c_int, c_uint, c_ulong, c_void},
+    mm::{Mm, MmWithUser},
+    prelude::*,
+    sync::Arc,
+};
+use kernel_ext::{bindings, devres};
+
+/// What a driver registers to hear of the exit of a process.
+#[derive(Clone, Copy)]
+pub(crate) struct ExitHandler(
+    unsafe extern "C" fn(*mut bindings::device, c_int, *mut c_void) -> c_int,
+);
+
+/// The owner of a bond of a driver in C.
+struct COwner {
+    /// Passed back to the driver, never followed.
+    drvdata: usize,
+}
+
+impl Owner for COwner {
+    fn identity(&self) -> usize {
+        self.drvdata
+    }
+
+    fn wants_exit(&self, device: &SvaDevice) -> bool {
+        device.c_exit_handler.lock().is_some()
+    }
+
+    fn mm_exit(&self, device: &SvaDevice, pasid: u32) {
+        let Some(ExitHandler(handler)) = *device.c_exit_handler.lock() else {
+            return;
+        };
+        let dev = device.endpoint.dev();
+        let drvdata = core::ptr::with_exposed_provenance_mut(self.drvdata);
+
+        // SAFETY: The driver registered this handler for this device and waits, when it
+        // unregisters it, for calls to end. `drvdata` is what the driver passed to bind.
+        let ret = unsafe {
+            handler(
+                core::ptr::from_ref(dev).cast_mut().cast(),
+                pasid as c_int,
+                drvdata,
+            )
+        };
+
+        if ret != 0 {
+            dev_warn!(dev, "exit handler for PASID {pasid} returned {ret}\n");
+        }
+    }
+}
+
+/// A device that C code passed in, or `EINVAL`.
+///
+/// # Safety
+///
+/// `dev` must be null, or valid for the whole of `'a`.
+unsafe fn device<'a>(dev: *mut bindings::device) -> Result<&'a Device> {
+    if dev.is_null() {
+        return Err(EINVAL);
+    }
+    // SAFETY: By this function's contract.
+    Ok(unsafe { Device::from_raw(dev) })
+}
+
+/// The initialised device behind one that C code passed in, or `EINVAL` (S4).
+///
+/// # Safety
+///
+/// As for [`device`].
+unsafe fn sva_device(dev: *mut bindings::device) -> Result<Arc<SvaDevice>> {
+    // SAFETY: By this function's contract.
+    devres::find::<SvaDevice>(unsafe { device(dev)? }).ok_or(EINVAL)
+}
+
+/// The initialised device's bond under `pasid`, or `ESRCH`.
+///
+/// # Safety
+///
+/// As for [`device`].
+unsafe fn bond(dev: *mut bindings::device, pasid: c_int) -> Result<Arc<Bond>> {
+    // SAFETY: By this function's contract.
+    let device = unsafe { sva_device(dev)? };
+
+    u32::try_from(pasid)
+        .ok()
+        .and_then(|pasid| device.bond(pasid))
+        .ok_or(ESRCH)
+}
+
+/// What a function of the C interface returns.
+fn errno(result: Result) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(e) => e.to_errno(),
+    }
+}
+
+/// Defines functions of the C interface; one that differs from its C prototype does not compile.
+macro_rules! export {
+    ($(
+        $(#[$attr:meta])*
+        fn $name:ident($($arg:ident: $type:ty),*) -> $ret:ty $body:block
+    )*) => {$(
+        $(#[$attr])*
+        #[no_mangle]
+        pub(crate) unsafe extern "C" fn $name($($arg: $type),*) -> $ret $body
+
+        const _: () = {
+            // Both must have the one type that `if` has.
+            let _ = if true { bindings::$name } else { $name };
+        };
+    )*};
+}
+
+export! {
+    /// # Safety
+    ///
+    /// `dev` must be null, or a device that has a driver.
+    fn sva_device_init(
+        dev: *mut bindings::device,
+        features: c_ulong,
+        max_pasid: c_uint
+    ) -> c_int {
+        errno((|| {
+            // SAFETY: By this function's contract.
+            let dev = unsafe { device(dev)? };
+            let features = Features::from_bits(features as usize)?;
+            let core = CORE.get().ok_or(ENODEV)?;
+            // SAFETY: By this function's contract the device has a driver; the type is
+            // transparent over its context.
+            let dev = unsafe { &*core::ptr::from_ref(dev).cast::<Device<Bound>>() };
+
+            SvaDevice::init(core, dev, features, max_pasid)?;
+            Ok(())
+        })())
+    }
+
+    /// # Safety
+    ///
+    /// `dev` must be null, or a device that has a driver.
+    fn sva_device_shutdown(dev: *mut bindings::device) -> c_int {
+        errno((|| {
+            // SAFETY: By this function's contract.
+            let device = unsafe { sva_device(dev)? };
+
+            devres::take(device.endpoint.dev(), &device).ok_or(EINVAL)?.shut_down();
+            Ok(())
+        })())
+    }
+
+    /// # Safety
+    ///
+    /// `dev` must be null, or a device that has a driver. `mm` must be null, or an mm of which
+    /// the caller holds a reference. `pasid` must be null, or valid for writing.
+    fn sva_bind_device(
+        dev: *mut bindings::device,
+        mm: *mut bindings::mm_struct,
+        pasid: *mut c_int,
+        flags: c_ulong,
+        drvdata: *mut c_void
+    ) -> c_int {
+        errno((|| {
+            if mm.is_null() || pasid.is_null() {
+                return Err(EINVAL);
+            }
+            // SAFETY: By this function's contract.
+            let device = unsafe { sva_device(dev)? };
+            let flags = Features::from_bits(flags as usize)?;
+            // SAFETY: By this function's contract.
+            let mm = unsafe { Mm::from_raw(mm) }.mmget_not_zero().ok_or(ESRCH)?;
+            // Dropped without our locks, but perhaps with the driver's.
+            let mm = MmWithUser::into_mmput_async(mm);
+            let drvdata = drvdata.expose_provenance();
+            let request = Request {
+                flags,
+                identity: drvdata,
+                owner: || {
+                    let owner: Arc<dyn Owner> = Arc::new(COwner { drvdata }, GFP_KERNEL)?;
+
+                    Ok(owner)
+                },
+            };
+            let bond = Bond::bind(&device, &mm, request)?;
+
+            // SAFETY: By this function's contract.
+            unsafe { pasid.write(bond.pasid as c_int) };
+            Ok(())
+        })())
+    }
+
+    /// # Safety
+    ///
+    /// `dev` must be null, or a device that has a driver.
+    fn sva_unbind_device(dev: *mut bindings::device, pasid: c_int) -> c_int {
+        // SAFETY: By this function's contract.
+        errno(unsafe { bond(dev, pasid) }.and_then(|bond| bond.unbind()))
+    }
+
+    /// # Safety
+    ///
+    /// `dev` must be null, or a device that has a driver.
+    fn sva_unbind_device_all(dev: *mut bindings::device) -> () {
+        // SAFETY: By this function's contract.
+        if let Ok(device) = unsafe { sva_device(dev) } {
+            device.end_bonds();
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `group` must be null, or a group of which the caller holds a reference; the rest as for
+    /// `sva_bind_device`.
+    fn sva_bind_group(
+        _group: *mut bindings::iommu_group,
+        _mm: *mut bindings::mm_struct,
+        _pasid: *mut c_int,
+        _flags: c_ulong,
+        _drvdata: *mut c_void
+    ) -> c_int {
+        EOPNOTSUPP.to_errno()
+    }
+
+    /// # Safety
+    ///
+    /// `group` must be null, or a group of which the caller holds a reference.
+    fn sva_unbind_group(_group: *mut bindings::iommu_group, _pasid: c_int) -> c_int {
+        EOPNOTSUPP.to_errno()
+    }
+
+    /// # Safety
+    ///
+    /// `dev` must be null, or a device that has a driver. `handler` must be null, or a function
+    /// that may be called until it is unregistered.
+    fn sva_register_mm_exit_handler(
+        dev: *mut bindings::device,
+        handler: bindings::sva_mm_exit_handler_t
+    ) -> c_int {
+        errno((|| {
+            let handler = handler.ok_or(EINVAL)?;
+            // SAFETY: By this function's contract.
+            let device = unsafe { sva_device(dev)? };
+
+            device.set_exit_handler(ExitHandler(handler))
+        })())
+    }
+
+    /// # Safety
+    ///
+    /// `dev` must be null, or a device that has a driver.
+    fn sva_unregister_mm_exit_handler(dev: *mut bindings::device) -> c_int {
+        errno((|| {
+            // SAFETY: By this function's contract.
+            let device = unsafe { sva_device(dev)? };
+
+            device.c_exit_handler.lock().take().ok_or(EINVAL)?;
+            // A call may have begun before.
+            device.core.exit_queue.flush();
+            Ok(())
+        })())
+    }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the module has one of: the address spaces, the devices, the totals.
+
+use crate::{
+    address_space::AddressSpace,
+    device::SvaDevice,
+    stats::Totals, //
+};
+use kernel::{
+    mm::{Mm, MmWithUser},
+    new_mutex,
+    prelude::*,
+    rbtree::{RBTree, RBTreeNode},
+    sync::{aref::ARef, Arc, Mutex},
+};
+use kernel_ext::{global::Global, workqueue::OwnedQueue};
+
+/// Filled while the module runs.
+pub(crate) static CORE: Global<Core> = Global::new();
+
+const SHARDS: usize = 64;
+
+/// Address spaces by the address of their `mm_struct`, which they keep from being used anew.
+type Shard = RBTree<usize, Arc<AddressSpace>>;
+
+/// State of the module.
+#[pin_data]
+pub(crate) struct Core {
+    /// Sharded, so that binds of different processes do not meet.
+    #[pin]
+    spaces: [Mutex<Shard>; SHARDS],
+    /// Only for those who list them: no bind, unbind or fault comes here.
+    #[pin]
+    devices: Mutex<KVec<Arc<SvaDevice>>>,
+    /// Where the exits of processes are dealt with.
+    pub(crate) exit_queue: OwnedQueue,
+    pub(crate) totals: Totals,
+}
+
+impl Core {
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            spaces <- pin_init::pin_init_array_from_fn(|_| {
+                new_mutex!(RBTree::new(), "sva_address_space_map")
+            }),
+            devices <- new_mutex!(KVec::new(), "sva_device_list"),
+            exit_queue: OwnedQueue::new(c"sva_exit")?,
+            totals: Totals::default(),
+        })
+    }
+
+    /// The key of an mm, and the shard that it belongs to.
+    fn shard(&self, mm: &Mm) -> (usize, &Mutex<Shard>) {
+        let key = mm.as_raw().addr();
+        // An mm_struct takes more than 1 KiB: the bits below say little.
+        let shard = (key >> 10) ^ (key >> 16);
+
+        (key, &self.spaces[shard % SHARDS])
+    }
+
+    /// The address space of `mm`, made if there is none.
+    ///
+    /// It may retire at any time as long as it has no bond: see [`AddressSpace::lock`].
+    pub(crate) fn space(&self, mm: &MmWithUser) -> Result<Arc<AddressSpace>> {
+        let (key, shard) = self.shard(mm);
+
+        if let Some(space) = shard.lock().get(&key) {
+            return Ok(space.clone());
+        }
+        let space = Arc::pin_init(AddressSpace::new(ARef::from(&**mm)), GFP_KERNEL)?;
+        let node = RBTreeNode::new(key, space.clone(), GFP_KERNEL)?;
+        let mut shard = shard.lock();
+
+        // Somebody may have been faster.
+        if let Some(there) = shard.get(&key) {
+            return Ok(there.clone());
+        }
+        shard.insert(node);
+        Ok(space)
+    }
+
+    /// Forgets an address space that has retired.
+    pub(crate) fn forget_space(&self, space: &Arc<AddressSpace>) {
+        let (key, shard) = self.shard(space.mm());
+        let mut shard = shard.lock();
+
+        if matches!(shard.get(&key), Some(there) if Arc::ptr_eq(there, space)) {
+            let node = shard.remove_node(&key);
+
+            // The address space is freed without the lock.
+            drop(shard);
+            drop(node);
+        }
+    }
+
+    /// How many address spaces have bonds.
+    pub(crate) fn count_spaces(&self) -> usize {
+        self.spaces
+            .iter()
+            .map(|shard| shard.lock().iter().count())
+            .sum()
+    }
+
+    /// Lists a device.
+    pub(crate) fn add_device(&self, device: Arc<SvaDevice>) -> Result {
+        self.devices.lock().push(device, GFP_KERNEL)?;
+        Ok(())
+    }
+
+    /// Takes a device off the list.
+    pub(crate) fn remove_device(&self, device: &SvaDevice) {
+        let mut devices = self.devices.lock();
+        let found = devices
+            .iter()
+            .position(|there| core::ptr::eq(&**there, device))
+            .and_then(|at| devices.remove(at).ok());
+
+        drop(devices);
+        drop(found);
+    }
+
+    /// The devices that are initialised now.
+    pub(crate) fn devices(&self) -> Result<KVec<Arc<SvaDevice>>> {
+        let devices = self.devices.lock();
+        let mut list = KVec::with_capacity(devices.len(), GFP_KERNEL)?;
+
+        for device in devices.iter() {
+            list.push(device.clone(), GFP_KERNEL)?;
+        }
+        Ok(list)
+    }
+}

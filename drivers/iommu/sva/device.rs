@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Devices that are initialised for SVA.
+
+use crate::{
+    bond::Bond,
+    c_api::ExitHandler,
+    core::Core,
+    features::{Feature, Features},
+};
+use kernel::{
+    device::{Bound, Device},
+    new_condvar, new_mutex,
+    prelude::*,
+    rbtree::RBTree,
+    sync::{Arc, CondVar, Mutex},
+};
+use kernel_ext::{
+    devres::{self, DeviceData},
+    group::Endpoint,
+};
+
+/// A device between `device_init` and `device_shutdown`.
+///
+/// # Invariants
+///
+/// The endpoint is used only by those who keep the device open or own one of its bonds.
+/// [`Self::shut_down`] waits for the former and ends the latter; it runs before the device's
+/// driver is gone.
+#[pin_data]
+pub(crate) struct SvaDevice {
+    pub(crate) core: Arc<Core>,
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) features: Features,
+    /// The largest PASID that the device can send.
+    pub(crate) max_pasid: u32,
+    #[pin]
+    state: Mutex<State>,
+    /// Nobody is binding any more.
+    #[pin]
+    idle: CondVar,
+    /// For drivers in C, what to call when a process exits.
+    #[pin]
+    pub(crate) c_exit_handler: Mutex<Option<ExitHandler>>,
+}
+
+struct State {
+    open: bool,
+    /// How many binds are at work.
+    binding: usize,
+    bonds: RBTree<u32, Arc<Bond>>,
+}
+
+impl SvaDevice {
+    /// Initialises `dev` for SVA. May sleep.
+    ///
+    /// `max_pasid` is the largest PASID that the device can send; 0 leaves it to the IOMMU core.
+    ///
+    /// # Errors
+    ///
+    /// - `ENODEV`: the device has no IOMMU.
+    /// - `EOPNOTSUPP`: `PASID` is asked for, and the device or its IOMMU driver has no PASIDs or no
+    ///   SVA.
+    /// - `EBUSY`: the device is initialised.
+    /// - `ENOMEM`.
+    pub(crate) fn init(
+        core: Arc<Core>,
+        dev: &Device<Bound>,
+        features: Features,
+        max_pasid: u32,
+    ) -> Result<Arc<Self>> {
+        let endpoint = Endpoint::new(dev)?;
+        let limit = endpoint.max_pasids();
+
+        if features.contains(Feature::Pasid) && (limit == 0 || !endpoint.has_sva()) {
+            return Err(EOPNOTSUPP);
+        }
+        let limit = limit.saturating_sub(1);
+        let for_device = core.clone();
+        let device = Arc::pin_init(
+            try_pin_init!(Self {
+                core: for_device,
+                endpoint: Arc::new(endpoint, GFP_KERNEL)?,
+                features,
+                max_pasid: if max_pasid == 0 { limit } else { limit.min(max_pasid) },
+                state <- new_mutex!(
+                    State {
+                        open: true,
+                        binding: 0,
+                        bonds: RBTree::new(),
+                    },
+                    "sva_device"
+                ),
+                idle <- new_condvar!("sva_device_idle"),
+                c_exit_handler <- new_mutex!(None, "sva_exit_handler"),
+            }? Error),
+            GFP_KERNEL,
+        )?;
+
+        core.add_device(device.clone())?;
+        devres::add(dev, device.clone()).inspect_err(|_| core.remove_device(&device))?;
+        Ok(device)
+    }
+
+    /// Ends all bonds and lets no new ones be made. May sleep; waits for exit handlers.
+    pub(crate) fn shut_down(&self) {
+        let mut state = self.state.lock();
+
+        state.open = false;
+        while state.binding > 0 {
+            self.idle.wait(&mut state);
+        }
+        drop(state);
+        self.end_bonds();
+        self.core.remove_device(self);
+    }
+
+    /// Ends all bonds that there are now. May sleep; waits for exit handlers.
+    pub(crate) fn end_bonds(&self) -> usize {
+        let mut ended = 0;
+
+        while let Some(bond) = self.first_bond() {
+            // An unbind may be ahead of us, and is then waited for.
+            ended += usize::from(bond.end());
+        }
+        ended
+    }
+
+    fn first_bond(&self) -> Option<Arc<Bond>> {
+        self.state.lock().bonds.values().next().cloned()
+    }
+
+    /// The bond under `pasid`.
+    pub(crate) fn bond(&self, pasid: u32) -> Option<Arc<Bond>> {
+        self.state.lock().bonds.get(&pasid).cloned()
+    }
+
+    /// Has `handler` called when a process exits that is or will be bound.
+    pub(crate) fn set_exit_handler(&self, handler: ExitHandler) -> Result {
+        let mut there = self.c_exit_handler.lock();
+
+        if there.is_some() {
+            return Err(EBUSY);
+        }
+        *there = Some(handler);
+        drop(there);
+
+        for bond in self.bonds()? {
+            bond.watch_exit()?;
+        }
+        Ok(())
+    }
+
+    /// All bonds.
+    pub(crate) fn bonds(&self) -> Result<KVec<Arc<Bond>>> {
+        let state = self.state.lock();
+        let mut list = KVec::new();
+
+        for bond in state.bonds.values() {
+            list.push(bond.clone(), GFP_KERNEL)?;
+        }
+        Ok(list)
+    }
+
+    /// Keeps the device open as long as the result lives.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: the device has been shut down.
+    pub(crate) fn keep_open(self: &Arc<Self>) -> Result<Opened<'_>> {
+        let mut state = self.state.lock();
+
+        if !state.open {
+            return Err(ENODEV);
+        }
+        state.binding += 1;
+        Ok(Opened(self))
+    }
+
+    /// Forgets a bond that has ended.
+    pub(crate) fn forget_bond(&self, bond: &Bond) {
+        let node = self.state.lock().bonds.remove_node(&bond.pasid);
+
+        drop(node);
+    }
+}
+
+impl DeviceData for SvaDevice {
+    fn driver_gone(self: Arc<Self>) {
+        let ended = self.bonds().map_or(0, |bonds| bonds.len());
+
+        if ended > 0 {
+            dev_warn!(
+                self.endpoint.dev(),
+                "driver left {ended} bonds behind: ending them\n"
+            );
+        }
+        self.shut_down();
+    }
+}
+
+/// A device that will not be shut down for now.
+pub(crate) struct Opened<'a>(&'a Arc<SvaDevice>);
+
+impl Opened<'_> {
+    /// The device.
+    pub(crate) fn device(&self) -> &Arc<SvaDevice> {
+        self.0
+    }
+
+    /// Lists a new bond of this device.
+    pub(crate) fn add_bond(&self, bond: Arc<Bond>) -> Result {
+        let node = kernel::rbtree::RBTreeNode::new(bond.pasid, bond, GFP_KERNEL)?;
+
+        self.0.state.lock().bonds.insert(node);
+        Ok(())
+    }
+}
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+
+        state.binding -= 1;
+        if state.binding == 0 && !state.open {
+            self.0.idle.notify_all();
+        }
+    }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Serving page requests.
+
+use crate::stats::FaultStats;
+use kernel::{mm::MmWithUser, sync::Arc};
+use kernel_ext::{
+    attachment::FaultHandler,
+    domain::SvaDomain,
+    fault::{FaultGroup, Response},
+    mm_fault,
+};
+
+/// Serves the page requests of one attachment.
+pub(crate) struct FaultService {
+    pub(crate) stats: Arc<FaultStats>,
+}
+
+impl FaultHandler for FaultService {
+    fn report(&self, _domain: &SvaDomain<Self>, group: FaultGroup<Self>) {
+        group.defer();
+    }
+
+    fn work(&self, domain: &SvaDomain<Self>, group: FaultGroup<Self>) {
+        let response = self.serve(domain, &group);
+
+        group.respond(response);
+    }
+}
+
+impl FaultService {
+    /// Faults in what the group asks for.
+    ///
+    /// One request that fails does not keep the others from being served, but PRI has only one
+    /// answer for all of them.
+    fn serve(&self, domain: &SvaDomain<Self>, group: &FaultGroup<Self>) -> Response {
+        let asked = group.len() as u64;
+
+        self.stats.groups.add(1);
+        self.stats.requests.add(asked);
+
+        let Some(mm) = domain.mm().mmget_not_zero() else {
+            // The process is gone; its page tables are being torn down.
+            self.stats.refused.add(asked);
+            return Response::Invalid;
+        };
+        // Were this the last reference, its exit would run right here and wait for this worker.
+        let mm = MmWithUser::into_mmput_async(mm);
+        let served = group
+            .requests()
+            .filter(|request| mm_fault::fault_in(&mm, request.addr, request.access).is_ok())
+            .count() as u64;
+
+        self.stats.served.add(served);
+        self.stats.refused.add(asked - served);
+        if served == asked {
+            Response::Success
+        } else {
+            Response::Invalid
+        }
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is counted.
+//!
+//! The fault path counts in the attachment that it serves and nowhere else, so that no two
+//! address spaces share a cache line. An attachment's counts are added to the totals when it ends.
+
+use kernel::sync::atomic::{ordering::Relaxed, Atomic};
+
+/// A number that only grows.
+pub(crate) struct Counter(Atomic<u64>);
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self(Atomic::new(0))
+    }
+}
+
+impl Counter {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.add(n, Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Page requests of one attachment, or in total.
+#[derive(Default)]
+pub(crate) struct FaultStats {
+    /// Page request groups, each of which got one response.
+    pub(crate) groups: Counter,
+    /// Page requests.
+    pub(crate) requests: Counter,
+    /// Page requests after which the page was there.
+    pub(crate) served: Counter,
+    /// Page requests that were refused.
+    pub(crate) refused: Counter,
+}
+
+impl FaultStats {
+    /// Adds what `other` counted.
+    pub(crate) fn absorb(&self, other: &Self) {
+        self.groups.add(other.groups.get());
+        self.requests.add(other.requests.get());
+        self.served.add(other.served.get());
+        self.refused.add(other.refused.get());
+    }
+}
+
+/// Totals since the module was loaded.
+#[derive(Default)]
+pub(crate) struct Totals {
+    /// Bonds made; a repeated bind is not one.
+    pub(crate) binds: Counter,
+    /// Bonds ended, however.
+    pub(crate) unbinds: Counter,
+    /// Bonds that a process's exit ended.
+    pub(crate) exits: Counter,
+    /// Page requests of attachments that have ended.
+    pub(crate) ended: FaultStats,
+}
