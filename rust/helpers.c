@@ -5,14 +5,25 @@
  * The infix "sva_" keeps our names apart from the kernel's own helpers.
  */
 
+#include <linux/cpufeature.h>
 #include <linux/crc32.h>
+#include <linux/gfp.h>
+#include <linux/io.h>
 #include <linux/iommu.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/workqueue.h>
+
+/* Zeroed, physically contiguous; free_pages_exact() frees. May sleep. */
+void *rust_helper_sva_alloc_pages_exact(size_t size)
+{
+	return alloc_pages_exact(size, GFP_KERNEL | __GFP_ZERO);
+}
 
 u32 rust_helper_sva_crc32_le(u32 crc, const void *data, size_t len)
 {
@@ -24,7 +35,99 @@ void rust_helper_sva_init_work(struct work_struct *work, work_func_t func)
 	INIT_WORK(work, func);
 }
 
+void rust_helper_sva_memcpy(void *to, const void *from, size_t size)
+{
+	memcpy(to, from, size);
+}
+
+/*
+ * The linear-map address of @phys, or NULL if it is not RAM or the linear map
+ * does not have its page (secret memory, for example). Any context.
+ */
+void *rust_helper_sva_phys_to_linear(phys_addr_t phys)
+{
+	u8 *p, probe;
+
+	if (!pfn_is_map_memory(PHYS_PFN(phys)))
+		return NULL;
+
+	p = phys_to_virt(phys);
+	return get_kernel_nofault(probe, p) ? NULL : p;
+}
+
+phys_addr_t rust_helper_sva_virt_to_phys(const void *virt)
+{
+	return virt_to_phys(virt);
+}
+
 void rust_helper_sva_vma_end_read(struct vm_area_struct *vma)
 {
 	vma_end_read(vma);
+}
+
+/*
+ * Puts @dev, which is not added yet, behind the IOMMU that @iommu is.
+ *
+ * iommu_fwspec_init() would need a lock that is not exported. The core frees
+ * both structures when the device is removed.
+ */
+int rust_helper_sva_dev_iommu_init(struct device *dev, struct device *iommu,
+				   const u32 *ids, u32 num_ids)
+{
+	struct iommu_fwspec *fwspec;
+	struct dev_iommu *param;
+
+	param = kzalloc(sizeof(*param), GFP_KERNEL);
+	if (!param)
+		return -ENOMEM;
+	fwspec = kzalloc(struct_size(fwspec, ids, num_ids), GFP_KERNEL);
+	if (!fwspec) {
+		kfree(param);
+		return -ENOMEM;
+	}
+
+	fwspec->iommu_fwnode = fwnode_handle_get(dev_fwnode(iommu));
+	fwspec->num_ids = num_ids;
+	memcpy(fwspec->ids, ids, num_ids * sizeof(*ids));
+	mutex_init(&param->lock);
+	param->fwspec = fwspec;
+	dev->iommu = param;
+	return 0;
+}
+
+/* Undoes sva_dev_iommu_init() for a device that could not be added. */
+void rust_helper_sva_dev_iommu_discard(struct device *dev)
+{
+	struct dev_iommu *param = dev->iommu;
+
+	if (!param)
+		return;
+	dev->iommu = NULL;
+	fwnode_handle_put(param->fwspec->iommu_fwnode);
+	kfree(param->fwspec);
+	kfree(param);
+}
+
+/* What an SMMU needs to walk a process's page table as this machine's CPUs do. */
+phys_addr_t rust_helper_sva_pgd_phys(struct mm_struct *mm)
+{
+	return virt_to_phys(mm->pgd);
+}
+
+u32 rust_helper_sva_cpu_parange(void)
+{
+	u64 mmfr0 = read_sanitised_ftr_reg(SYS_ID_AA64MMFR0_EL1);
+
+	return cpuid_feature_extract_unsigned_field(mmfr0,
+						    ID_AA64MMFR0_EL1_PARANGE_SHIFT);
+}
+
+u32 rust_helper_sva_cpu_va_bits(void)
+{
+	return vabits_actual;
+}
+
+u64 rust_helper_sva_cpu_mair(void)
+{
+	return read_sysreg(mair_el1);
 }

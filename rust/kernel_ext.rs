@@ -9,16 +9,23 @@ use kernel::device::Device;
 
 pub mod attachment;
 pub mod bindings;
+pub mod cpu;
 pub mod crc32;
 pub mod devres;
 pub mod domain;
 pub mod fault;
 pub mod global;
 pub mod group;
+pub mod iommu_device;
+mod iommu_ops;
+pub mod iopf_queue;
 pub mod misc_device;
 pub mod mm_fault;
 pub mod notifier;
 pub mod pasid;
+pub mod phys;
+pub mod platform_device;
+pub mod thread;
 pub mod workqueue;
 
 // A library crate has no `module!`; the printing macros want this all the same.

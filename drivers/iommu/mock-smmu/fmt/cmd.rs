@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Commands (SMMUv3, chapter 4).
+
+use super::ppr::Response;
+use super::record;
+
+/// Prefetch a configuration.
+pub const OP_PREFETCH_CFG: u8 = 0x01;
+/// Prefetch a translation.
+pub const OP_PREFETCH_ADDR: u8 = 0x02;
+/// Forget a stream table entry and what was found through it.
+pub const OP_CFGI_STE: u8 = 0x03;
+/// Forget a range of stream table entries; with range 31, all.
+pub const OP_CFGI_STE_RANGE: u8 = 0x04;
+/// Forget a context descriptor.
+pub const OP_CFGI_CD: u8 = 0x05;
+/// Forget all context descriptors of a stream.
+pub const OP_CFGI_CD_ALL: u8 = 0x06;
+/// Forget all EL1 translations of a VMID.
+pub const OP_TLBI_NH_ALL: u8 = 0x10;
+/// Forget the translations of an ASID.
+pub const OP_TLBI_NH_ASID: u8 = 0x11;
+/// Forget the translations of an address in an ASID.
+pub const OP_TLBI_NH_VA: u8 = 0x12;
+/// Forget the translations of an address in every ASID.
+pub const OP_TLBI_NH_VAA: u8 = 0x13;
+/// Forget all EL2 translations.
+pub const OP_TLBI_EL2_ALL: u8 = 0x20;
+/// Forget the EL2 translations of an ASID.
+pub const OP_TLBI_EL2_ASID: u8 = 0x21;
+/// Forget the EL2 translations of an address in an ASID.
+pub const OP_TLBI_EL2_VA: u8 = 0x22;
+/// Forget all translations of a VMID.
+pub const OP_TLBI_S12_VMALL: u8 = 0x28;
+/// Forget the stage 2 translations of an address.
+pub const OP_TLBI_S2_IPA: u8 = 0x2a;
+/// Forget all non-secure translations.
+pub const OP_TLBI_NSNH_ALL: u8 = 0x30;
+/// Make a device forget ATS translations.
+pub const OP_ATC_INV: u8 = 0x40;
+/// Answer a page request group.
+pub const OP_PRI_RESP: u8 = 0x41;
+/// Answer a stalled transaction.
+pub const OP_RESUME: u8 = 0x44;
+/// Terminate the stalled transactions of a stream.
+pub const OP_STALL_TERM: u8 = 0x45;
+/// Wait for all commands before.
+pub const OP_SYNC: u8 = 0x46;
+
+/// [`Command::range`] of `CFGI_STE_RANGE` that makes it `CFGI_ALL`.
+pub const CFGI_RANGE_ALL: u8 = 31;
+/// [`Command::atc_size`] that covers every address.
+pub const ATC_INV_ALL: u8 = 52;
+
+/// [`Command::cs`]: a SYNC completes silently.
+pub const SYNC_NONE: u8 = 0;
+/// [`Command::cs`]: a SYNC raises an interrupt, or writes a message if an address is given.
+pub const SYNC_IRQ: u8 = 1;
+/// [`Command::cs`]: a SYNC sends an event to waiting CPUs.
+pub const SYNC_SEV: u8 = 2;
+
+/// Why a command was not consumed: the code in `CMDQ_CONS.ERR`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CommandError {
+    /// The command is unknown, not supported or has a reserved value.
+    Ill = 1,
+    /// The command could not be fetched.
+    Abt = 2,
+    /// An ATC invalidation was not answered in time.
+    AtcInv = 3,
+}
+
+record! {
+    /// A command. Fields that share bits belong to different opcodes.
+    pub struct Command([u64; 2]) {
+        /// One of the `OP_*`.
+        0 7:0 op: u8;
+        /// ATC_INV: the invalidation is for every PASID.
+        0 9:9 global: bool;
+        /// `ssid` is valid.
+        0 11:11 ssv: bool;
+        /// SubstreamID: CFGI_CD, ATC_INV, PRI_RESP.
+        0 31:12 ssid: u32;
+        /// StreamID: CFGI_*, ATC_INV, PRI_RESP, RESUME, PREFETCH_*.
+        0 63:32 sid: u32;
+        /// TLBI: NUM of a range.
+        0 16:12 num: u8;
+        /// TLBI: SCALE of a range.
+        0 25:20 scale: u8;
+        /// TLBI: VMID.
+        0 47:32 vmid: u16;
+        /// TLBI: ASID.
+        0 63:48 asid: u16;
+        /// RESUME: a [`Resume`].
+        0 13:12 resume_code: u8;
+        /// SYNC: one of the `SYNC_*`.
+        0 13:12 cs: u8;
+        /// SYNC: shareability of the message.
+        0 23:22 msh: u8;
+        /// SYNC: memory attributes of the message.
+        0 27:24 msi_attr: u8;
+        /// SYNC: the message.
+        0 63:32 msi_data: u32;
+        /// CFGI, TLBI: only the last level of the tables changed.
+        1 0:0 leaf: bool;
+        /// CFGI_STE_RANGE: 2^(`range` + 1) streams, aligned.
+        1 4:0 range: u8;
+        /// TLBI: level of the leaf, 0 if unknown.
+        1 9:8 ttl: u8;
+        /// TLBI: granule of a range: 1 is 4 KiB, 2 is 16 KiB, 3 is 64 KiB, 0 is no range.
+        1 11:10 tg: u8;
+        /// TLBI, ATC_INV, PREFETCH_ADDR: address.
+        1 63:12 address: addr;
+        /// ATC_INV: log2 of the number of 4 KiB pages, aligned; [`ATC_INV_ALL`] for all.
+        1 5:0 atc_size: u8;
+        /// PRI_RESP: page request group index.
+        1 8:0 group: u16;
+        /// PRI_RESP: a [`Response`].
+        1 13:12 response: u8;
+        /// RESUME: stall tag.
+        1 15:0 stag: u16;
+        /// SYNC: where to write the message, 0 for none.
+        1 51:2 msi_address: addr;
+    }
+}
+
+/// What happens to a stalled transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Resume {
+    /// It ends as `Cd::a` says.
+    Terminate = 0,
+    /// It is looked up again.
+    Retry = 1,
+    /// It is aborted.
+    Abort = 2,
+}
+
+impl Command {
+    /// A command without operands.
+    pub fn new(op: u8) -> Self {
+        Self::default().with_op(op)
+    }
+
+    /// CFGI_STE: forget the stream table entry of `sid`; with `leaf`, keep first-level descriptors.
+    pub fn cfgi_ste(sid: u32, leaf: bool) -> Self {
+        Self::new(OP_CFGI_STE).with_sid(sid).with_leaf(leaf)
+    }
+
+    /// CFGI_ALL: forget all configuration.
+    pub fn cfgi_all() -> Self {
+        Self::new(OP_CFGI_STE_RANGE).with_range(CFGI_RANGE_ALL)
+    }
+
+    /// CFGI_CD: forget one context descriptor; with `leaf`, keep first-level descriptors.
+    pub fn cfgi_cd(sid: u32, ssid: u32, leaf: bool) -> Self {
+        Self::new(OP_CFGI_CD)
+            .with_sid(sid)
+            .with_ssid(ssid)
+            .with_leaf(leaf)
+    }
+
+    /// CFGI_CD_ALL: forget all context descriptors of `sid`.
+    pub fn cfgi_cd_all(sid: u32) -> Self {
+        Self::new(OP_CFGI_CD_ALL).with_sid(sid)
+    }
+
+    /// TLBI_NH_ASID: forget the translations of `asid`.
+    pub fn tlbi_asid(asid: u16) -> Self {
+        Self::new(OP_TLBI_NH_ASID).with_asid(asid)
+    }
+
+    /// TLBI_NH_VA: forget the translations of the page at `va` in `asid`.
+    pub fn tlbi_va(asid: u16, va: u64, leaf: bool) -> Self {
+        Self::new(OP_TLBI_NH_VA)
+            .with_asid(asid)
+            .with_address(va)
+            .with_leaf(leaf)
+    }
+
+    /// TLBI_NSNH_ALL: forget all translations.
+    pub fn tlbi_all() -> Self {
+        Self::new(OP_TLBI_NSNH_ALL)
+    }
+
+    /// ATC_INV: make the device forget 2^`size` pages of 4 KiB at `va`, which is aligned to that.
+    /// Without an SSID all PASIDs' entries go too.
+    pub fn atc_inv(sid: u32, ssid: Option<u32>, va: u64, size: u8) -> Self {
+        Self::new(OP_ATC_INV)
+            .with_sid(sid)
+            .with_ssv(ssid.is_some())
+            .with_ssid(ssid.unwrap_or(0))
+            .with_address(va)
+            .with_atc_size(size)
+    }
+
+    /// PRI_RESP: answer the page request group `group` of `sid`.
+    pub fn pri_resp(sid: u32, ssid: Option<u32>, group: u16, response: Response) -> Self {
+        Self::new(OP_PRI_RESP)
+            .with_sid(sid)
+            .with_ssv(ssid.is_some())
+            .with_ssid(ssid.unwrap_or(0))
+            .with_group(group)
+            .with_response(response as u8)
+    }
+
+    /// RESUME: answer the stalled transaction `stag` of `sid`.
+    pub fn resume(sid: u32, stag: u16, resume: Resume) -> Self {
+        Self::new(OP_RESUME)
+            .with_sid(sid)
+            .with_stag(stag)
+            .with_resume_code(resume as u8)
+    }
+
+    /// SYNC that completes silently: `CMDQ_CONS` passes it when all commands before have effect.
+    pub fn sync() -> Self {
+        Self::new(OP_SYNC)
+    }
+}
+
+/// The range of addresses, first and size in bytes, that a TLBI with [`Command::tg`] covers
+/// (SMMUv3, 4.4.1.1); `None` if it is one page only.
+pub fn tlbi_range(cmd: &Command) -> Option<(u64, u64)> {
+    let granule = match cmd.tg() {
+        0 => return None,
+        tg => 10 + 2 * u32::from(tg),
+    };
+    if cmd.num() == 0 && cmd.scale() == 0 {
+        return None;
+    }
+    let pages = u128::from(cmd.num() + 1) << cmd.scale();
+    let start = cmd.address() & !((1 << granule) - 1);
+    let bytes = (pages << granule).min(u128::from(u64::MAX - start));
+    Some((start, bytes as u64))
+}
+
+/// The aligned address and log2 size in 4 KiB pages of the smallest ATC_INV that covers
+/// `start..=last`.
+pub fn atc_span(start: u64, last: u64) -> (u64, u8) {
+    let (first_page, last_page) = (start >> 12, last >> 12);
+    let size = 64 - (first_page ^ last_page).leading_zeros();
+    if size >= u32::from(ATC_INV_ALL) {
+        return (0, ATC_INV_ALL);
+    }
+    ((first_page >> size << size) << 12, size as u8)
+}
+
+#[kernel::prelude::kunit_tests(smmu_fmt_cmd)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cfgi() {
+        let w = Command::cfgi_ste(0x1234_5678, true).words();
+        assert_eq!(w, [0x1234_5678_0000_0003, 1]);
+        assert_eq!(Command::cfgi_all().words(), [4, 31]);
+        let w = Command::cfgi_cd(9, 0xf_ffff, false).words();
+        assert_eq!(w, [0x0000_0009_ffff_f005, 0]);
+        assert_eq!(Command::cfgi_cd_all(7).words(), [0x7_0000_0006, 0]);
+    }
+
+    #[test]
+    fn tlbi() {
+        let w = Command::tlbi_va(0xabcd, 0xffff_1234_5000, true).words();
+        assert_eq!(w, [0xabcd_0000_0000_0012, 0xffff_1234_5001]);
+        assert_eq!(Command::tlbi_asid(1).words(), [0x0001_0000_0000_0011, 0]);
+        assert_eq!(Command::tlbi_all().words(), [0x30, 0]);
+    }
+
+    #[test]
+    fn tlbi_ranges() {
+        let one = Command::tlbi_va(1, 0x5000, true);
+        assert_eq!(tlbi_range(&one), None);
+        assert_eq!(tlbi_range(&one.with_tg(1)), None);
+        let four = one.with_tg(1).with_num(1).with_scale(1);
+        assert_eq!(tlbi_range(&four), Some((0x5000, 0x4000)));
+        let huge = Command::tlbi_va(1, 0x1_0000, true)
+            .with_tg(3)
+            .with_num(31)
+            .with_scale(39);
+        assert_eq!(tlbi_range(&huge), Some((0x1_0000, 32 << 55)));
+        let past_the_end = huge.with_scale(63);
+        assert_eq!(
+            tlbi_range(&past_the_end),
+            Some((0x1_0000, u64::MAX - 0x1_0000))
+        );
+    }
+
+    #[test]
+    fn atc_inv() {
+        let w = Command::atc_inv(5, Some(3), 0x8000, 3).words();
+        assert_eq!(w, [0x0000_0005_0000_3840, 0x8003]);
+        let w = Command::atc_inv(5, None, 0, ATC_INV_ALL).words();
+        assert_eq!(w, [0x0000_0005_0000_0040, 52]);
+    }
+
+    #[test]
+    fn atc_inv_spans() {
+        assert_eq!(atc_span(0x8000, 0x8fff), (0x8000, 0));
+        assert_eq!(atc_span(0x8000, 0x9fff), (0x8000, 1));
+        // Crossing an alignment needs the larger block.
+        assert_eq!(atc_span(0x9000, 0xafff), (0x8000, 2));
+        assert_eq!(atc_span(0x7000, 0x8fff), (0, 4));
+        assert_eq!(atc_span(0, u64::MAX), (0, ATC_INV_ALL));
+    }
+
+    #[test]
+    fn pri_resp() {
+        let w = Command::pri_resp(6, Some(0xa), 0x1ff, Response::Success).words();
+        assert_eq!(w, [0x0000_0006_0000_a841, 0x21ff]);
+        let w = Command::pri_resp(6, None, 0, Response::Invalid).words();
+        assert_eq!(w, [0x0000_0006_0000_0041, 0x1000]);
+    }
+
+    #[test]
+    fn resume_and_sync() {
+        let w = Command::resume(2, 0xffff, Resume::Abort).words();
+        assert_eq!(w, [0x0000_0002_0000_2044, 0xffff]);
+        assert_eq!(Command::sync().words(), [0x46, 0]);
+        assert_eq!(Command::sync().with_cs(SYNC_SEV).words(), [0x2046, 0]);
+    }
+}

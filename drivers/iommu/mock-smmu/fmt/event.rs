@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Event records (SMMUv3, chapter 7).
+
+use super::record;
+
+/// The kind of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum EventId {
+    /// The kind of transaction is not supported.
+    Uut = 0x01,
+    /// StreamID outside the stream table.
+    BadStreamId = 0x02,
+    /// A stream table entry could not be read.
+    SteFetch = 0x03,
+    /// A stream table entry is invalid or illegal.
+    BadSte = 0x04,
+    /// An ATS translation request is not allowed.
+    BadAtsTreq = 0x05,
+    /// Traffic without, or with, a SubstreamID is disabled.
+    StreamDisabled = 0x06,
+    /// A translated request is not allowed.
+    TranslForbidden = 0x07,
+    /// SubstreamID outside the table of context descriptors.
+    BadSubstreamId = 0x08,
+    /// A context descriptor could not be read.
+    CdFetch = 0x09,
+    /// A context descriptor is invalid or illegal.
+    BadCd = 0x0a,
+    /// A translation table could not be read.
+    WalkEabt = 0x0b,
+    /// No translation.
+    Translation = 0x10,
+    /// An address is too large.
+    AddrSize = 0x11,
+    /// The access flag is clear.
+    Access = 0x12,
+    /// The access is not permitted.
+    Permission = 0x13,
+}
+
+/// [`Event::class`]: the fault was on the fetch of a context descriptor.
+pub const CLASS_CD: u8 = 0;
+/// [`Event::class`]: the fault was on a translation table walk.
+pub const CLASS_TT: u8 = 1;
+/// [`Event::class`]: the fault was on the access itself.
+pub const CLASS_IN: u8 = 2;
+
+record! {
+    /// An event record.
+    pub struct Event([u64; 4]) {
+        /// An [`EventId`].
+        0 7:0 id: u8;
+        /// `ssid` is valid.
+        0 11:11 ssv: bool;
+        /// SubstreamID.
+        0 31:12 ssid: u32;
+        /// StreamID.
+        0 63:32 sid: u32;
+        /// Stall tag.
+        1 15:0 stag: u16;
+        /// The transaction waits for a RESUME.
+        1 31:31 stall: bool;
+        /// The access was privileged.
+        1 33:33 pnu: bool;
+        /// The access was an instruction fetch.
+        1 34:34 ind: bool;
+        /// The access was a read.
+        1 35:35 rnw: bool;
+        /// Stage 2 faulted.
+        1 39:39 s2: bool;
+        /// One of the `CLASS_*`.
+        1 41:40 class: u8;
+        /// The input address.
+        2 63:0 address: u64;
+        /// Physical address of a failed fetch.
+        3 51:3 fetch_address: addr;
+    }
+}
+
+#[kernel::prelude::kunit_tests(smmu_fmt_event)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn translation_fault() {
+        let e = Event::default()
+            .with_id(EventId::Translation as u8)
+            .with_ssv(true)
+            .with_ssid(0xf_ffff)
+            .with_sid(0x8000_0001)
+            .with_rnw(true)
+            .with_class(CLASS_IN)
+            .with_address(0xdead_beef_f00d_1234);
+        assert_eq!(
+            e.words(),
+            [
+                0x8000_0001_ffff_f810,
+                0x0208_0000_0000,
+                0xdead_beef_f00d_1234,
+                0
+            ]
+        );
+        assert_eq!(Event::SIZE, 32);
+    }
+
+    #[test]
+    fn stalled_write() {
+        let e = Event::default()
+            .with_stag(0xabcd)
+            .with_stall(true)
+            .with_pnu(true)
+            .with_ind(true)
+            .with_s2(true);
+        assert_eq!(e.words()[1], 0x86_8000_abcd);
+    }
+
+    #[test]
+    fn fetch_address_is_aligned() {
+        assert_eq!(
+            Event::default().with_fetch_address(u64::MAX).words()[3],
+            0xf_ffff_ffff_fff8
+        );
+    }
+}

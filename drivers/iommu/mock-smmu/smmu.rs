@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A mock SMMUv3: a model of the hardware, and a driver for it.
+//!
+//! - [`fmt`]: registers, tables and queue entries as the architecture defines them
+//! - [`mmio`]: the register file
+//! - [`line`]: interrupt lines
+//! - [`hw`]: the hardware half
+//!
+//! # Glossary
+//!
+//! | term | meaning |
+//! |---|---|
+//! | SID, StreamID | names a requester (a device) |
+//! | SSID, SubstreamID, PASID | names an address space of a requester |
+//! | STE | stream table entry: how a StreamID is treated |
+//! | CD | context descriptor: the address space behind a SubstreamID |
+//! | ASID | tags the translations of an address space in the TLB |
+//! | ATS, ATC | a device's own translation requests, and the cache it keeps them in |
+//! | PRI | page requests: a device asks for missing pages, in groups that are answered as one |
+
+use kernel::prelude::*;
+
+pub mod fmt;
+pub mod hw;
+pub mod line;
+pub mod mmio;
+
+module! {
+    type: MockSmmu,
+    name: "mock_smmu",
+    authors: ["The sva developers"],
+    description: "Mock SMMUv3",
+    license: "GPL",
+}
+
+/// The module.
+pub struct MockSmmu;
+
+impl kernel::Module for MockSmmu {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(MockSmmu)
+    }
+}

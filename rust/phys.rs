@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Physical memory as a bus master sees it.
+//!
+//! A model of hardware reads and writes memory by physical addresses that it finds in registers,
+//! tables and queue entries. [`PhysWindow`] is the way to do that: it looks at RAM only, through
+//! the kernel's linear map, and never at what the linear map does not hold.
+//!
+//! # What "safe" means here
+//!
+//! As with the DMA of a real device, no type can prove that an address was meant for the model:
+//! whoever programs it decides which memory it reads and writes, exactly as a driver does that
+//! gives a device a DMA address. What is promised:
+//!
+//! - Nothing but RAM in the linear map is touched: neither device registers nor memory that is
+//!   reserved, absent or taken out of the linear map when the window is made. A wrong address can
+//!   spoil data, as a wrong DMA address can; it does not crash the access itself.
+//! - Words are accessed atomically, slices are copied in C, whose plain accesses the kernel's
+//!   memory model lets race. No reference to the bytes of a window ever exists.
+//! - A window must not be kept past the ownership of its memory. Models keep the hardware's rule:
+//!   a translation is used under the lock under which the command that retires it completes.
+
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Full,
+        Release, //
+    }, //
+};
+
+use crate::bindings;
+
+/// A range of RAM, accessible by physical address.
+///
+/// Making and using one never sleeps and takes no locks.
+///
+/// # Invariants
+///
+/// `virt` is the linear-map address of `len` bytes of RAM, each page of which was present in the
+/// linear map when the window was made.
+pub struct PhysWindow<'a> {
+    virt: NonNull<u8>,
+    len: usize,
+    _owner: PhantomData<&'a PhysPages>,
+}
+
+impl PhysWindow<'static> {
+    /// Opens `len` bytes at physical address `phys`.
+    ///
+    /// # Errors
+    ///
+    /// - [`EFAULT`] if a byte of the range is not RAM or not in the linear map.
+    /// - [`EINVAL`] if the range is empty or wraps.
+    pub fn new(phys: u64, len: usize) -> Result<Self> {
+        let last = phys.checked_add(len as u64).ok_or(EINVAL)?;
+        if len == 0 {
+            return Err(EINVAL);
+        }
+        let mut page = phys & !(PAGE_SIZE as u64 - 1);
+        while page < last {
+            // SAFETY: The helper takes any address and checks it.
+            if unsafe { bindings::sva_phys_to_linear(page) }.is_null() {
+                return Err(EFAULT);
+            }
+            page += PAGE_SIZE as u64;
+        }
+        // SAFETY: As above.
+        let virt = unsafe { bindings::sva_phys_to_linear(phys) };
+        Ok(Self {
+            // INVARIANT: Every page was checked above, and the linear map is contiguous.
+            virt: NonNull::new(virt.cast()).ok_or(EFAULT)?,
+            len,
+            _owner: PhantomData,
+        })
+    }
+}
+
+impl PhysWindow<'_> {
+    /// The size in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the window has no bytes: never.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The address of `size` bytes at `offset`, if they are inside and `offset` is a multiple of
+    /// `align`. The base address must be checked too, as a window may begin anywhere.
+    fn at(&self, offset: usize, size: usize, align: usize) -> Result<*mut u8> {
+        if offset.checked_add(size).is_none_or(|end| end > self.len) {
+            return Err(EINVAL);
+        }
+        let ptr = self.virt.as_ptr().wrapping_add(offset);
+        if ptr.addr() % align != 0 {
+            return Err(EINVAL);
+        }
+        Ok(ptr)
+    }
+
+    /// The 64-bit word at `offset` bytes, for atomic access.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if the word is outside the window or not aligned.
+    pub fn atomic64(&self, offset: usize) -> Result<&Atomic<u64>> {
+        let ptr = self.at(offset, 8, 8)?;
+        // SAFETY: By the type's invariant the word is mapped memory, and `at` has checked its
+        // bounds and alignment. The kernel's atomics may race with any other access.
+        Ok(unsafe { Atomic::from_ptr(ptr.cast()) })
+    }
+
+    /// The 32-bit word at `offset` bytes, for atomic access.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if the word is outside the window or not aligned.
+    pub fn atomic32(&self, offset: usize) -> Result<&Atomic<u32>> {
+        let ptr = self.at(offset, 4, 4)?;
+        // SAFETY: As in `atomic64`.
+        Ok(unsafe { Atomic::from_ptr(ptr.cast()) })
+    }
+
+    /// Reads the 64-bit word at `offset` in one piece, before what follows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::atomic64`].
+    pub fn load64(&self, offset: usize) -> Result<u64> {
+        Ok(self.atomic64(offset)?.load(Acquire))
+    }
+
+    /// Writes the 64-bit word at `offset` in one piece, after what went before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::atomic64`].
+    pub fn store64(&self, offset: usize, value: u64) -> Result {
+        self.atomic64(offset)?.store(value, Release);
+        Ok(())
+    }
+
+    /// Replaces the 64-bit word at `offset` if it is `old`. Gives whether it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::atomic64`].
+    pub fn compare_exchange64(&self, offset: usize, old: u64, new: u64) -> Result<bool> {
+        Ok(self.atomic64(offset)?.cmpxchg(old, new, Full).is_ok())
+    }
+
+    /// Copies bytes at `offset` into `to`. Concurrent writers may tear it.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if they are not all inside the window.
+    pub fn read(&self, offset: usize, to: &mut [u8]) -> Result {
+        let from = self.at(offset, to.len(), 1)?;
+        // SAFETY: `from` is mapped for `to.len()` bytes by the invariant and the check of `at`;
+        // `to` is exclusively ours.
+        unsafe { bindings::sva_memcpy(to.as_mut_ptr().cast(), from.cast(), to.len()) };
+        Ok(())
+    }
+
+    /// Copies `from` to the bytes at `offset`. Concurrent readers may see it torn.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if they are not all inside the window.
+    pub fn write(&self, offset: usize, from: &[u8]) -> Result {
+        let to = self.at(offset, from.len(), 1)?;
+        // SAFETY: `to` is mapped for `from.len()` bytes by the invariant and the check of `at`;
+        // what the bytes mean is up to the owner of the memory, as the module's head says.
+        unsafe { bindings::sva_memcpy(to.cast(), from.as_ptr().cast(), from.len()) };
+        Ok(())
+    }
+}
+
+/// Physically contiguous memory of our own: what a driver gives to a device.
+///
+/// # Invariants
+///
+/// `virt` is what `alloc_pages_exact` returned for `len` bytes, and not freed.
+pub struct PhysPages {
+    virt: NonNull<u8>,
+    phys: u64,
+    len: usize,
+}
+
+// SAFETY: Pages belong to no thread, and every access is one of `PhysWindow`'s.
+unsafe impl Send for PhysPages {}
+
+// SAFETY: As above.
+unsafe impl Sync for PhysPages {}
+
+impl PhysPages {
+    /// Allocates `len` bytes, zeroed, aligned to `len` rounded up to a power of two (at least a
+    /// page). May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`]; [`EINVAL`] if `len` is 0.
+    pub fn alloc(len: usize) -> Result<Self> {
+        if len == 0 {
+            return Err(EINVAL);
+        }
+        // SAFETY: The helper takes any size.
+        let virt = unsafe { bindings::sva_alloc_pages_exact(len) };
+        let virt = NonNull::new(virt.cast::<u8>()).ok_or(ENOMEM)?;
+        // SAFETY: `virt` is a linear-map address.
+        let phys = unsafe { bindings::sva_virt_to_phys(virt.as_ptr().cast()) };
+        // INVARIANT: Just allocated.
+        Ok(Self { virt, phys, len })
+    }
+
+    /// The physical address.
+    pub fn phys(&self) -> u64 {
+        self.phys
+    }
+
+    /// The memory.
+    pub fn window(&self) -> PhysWindow<'_> {
+        PhysWindow {
+            // INVARIANT: By this type's invariant, as pages from the allocator are in the linear
+            // map.
+            virt: self.virt,
+            len: self.len,
+            _owner: PhantomData,
+        }
+    }
+}
+
+impl Drop for PhysPages {
+    fn drop(&mut self) {
+        // SAFETY: By the type's invariant, and windows borrow us.
+        unsafe { bindings::free_pages_exact(self.virt.as_ptr().cast(), self.len) };
+    }
+}
+
+#[kunit_tests(kernel_ext_phys)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words() -> Result {
+        let pages = PhysPages::alloc(2 * PAGE_SIZE)?;
+        let own = pages.window();
+        own.store64(8, 0x0123_4567_89ab_cdef)?;
+        let w = PhysWindow::new(pages.phys(), 2 * PAGE_SIZE)?;
+        assert_eq!(w.load64(8)?, 0x0123_4567_89ab_cdef);
+        assert_eq!(w.atomic32(8)?.load(Acquire), 0x89ab_cdef);
+        assert!(w.compare_exchange64(8, 0x0123_4567_89ab_cdef, 5)?);
+        assert!(!w.compare_exchange64(8, 0x0123_4567_89ab_cdef, 6)?);
+        assert_eq!(own.load64(8)?, 5);
+        Ok(())
+    }
+
+    #[test]
+    fn bounds_and_alignment() -> Result {
+        let pages = PhysPages::alloc(PAGE_SIZE)?;
+        let w = pages.window();
+        assert!(w.load64(PAGE_SIZE - 8).is_ok());
+        assert_eq!(w.load64(PAGE_SIZE - 7).err(), Some(EINVAL));
+        assert_eq!(w.load64(PAGE_SIZE).err(), Some(EINVAL));
+        assert_eq!(w.load64(4).err(), Some(EINVAL));
+        assert_eq!(w.load64(usize::MAX).err(), Some(EINVAL));
+        let unaligned = PhysWindow::new(pages.phys() + 4, 16)?;
+        assert_eq!(unaligned.load64(0).err(), Some(EINVAL));
+        assert!(unaligned.load64(4).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn bytes() -> Result {
+        let pages = PhysPages::alloc(PAGE_SIZE)?;
+        let w = PhysWindow::new(pages.phys() + 10, 6)?;
+        w.write(1, b"abcde")?;
+        let mut got = [0; 6];
+        w.read(0, &mut got)?;
+        assert_eq!(&got, b"\0abcde");
+        assert_eq!(w.write(2, b"abcde").err(), Some(EINVAL));
+        assert_eq!(w.read(6, &mut got).err(), Some(EINVAL));
+        Ok(())
+    }
+
+    #[test]
+    fn only_ram() {
+        // The first flash bank and the interrupt controller of the guest, and beyond any memory.
+        for phys in [0, 0x0800_0000, 0x000f_ffff_ffff_f000] {
+            assert_eq!(PhysWindow::new(phys, 8).err(), Some(EFAULT));
+        }
+        assert_eq!(PhysWindow::new(u64::MAX, 8).err(), Some(EINVAL));
+        assert_eq!(PhysWindow::new(0x4000_0000, 0).err(), Some(EINVAL));
+    }
+}
