@@ -43,7 +43,7 @@ pub trait MiscFile: Sized + 'static {
     ///
     /// `ENOTTY` for an unknown `cmd`, else whatever ioctl(2) is to say.
     fn ioctl(
-        file: <Self::Ptr as ForeignOwnable>::Borrowed<'_>,
+        data: <Self::Ptr as ForeignOwnable>::Borrowed<'_>,
         cmd: u32,
         arg: usize,
     ) -> Result<isize>;
@@ -74,9 +74,10 @@ impl<T: MiscFile> Registration<T> {
         // A `CString` does not move its characters when it is itself moved.
         let chars: *const CStr = &*name;
         // SAFETY: By the type invariants the characters outlive the registration, which is all
-        // that uses the options. If registering fails, nothing keeps the name.
+        // that uses them. If registering fails, nothing keeps them.
+        let name_for_misc: &'static CStr = unsafe { &*chars };
         let options = MiscDeviceOptions {
-            name: unsafe { &*chars },
+            name: name_for_misc,
         };
 
         try_pin_init!(Self {
@@ -104,22 +105,18 @@ impl<T: MiscFile> MiscDevice for Glue<T> {
         // SAFETY: By the type invariants of `Registration`, `misc` is in one. All of it has been
         // initialised before `misc` was registered, and stays until `misc` is no longer.
         let this = unsafe {
-            &*kernel::container_of!(
-                core::ptr::from_ref(misc).cast_mut(),
-                Registration<T>,
-                misc
-            )
+            &*kernel::container_of!(core::ptr::from_ref(misc).cast_mut(), Registration<T>, misc)
         };
 
         T::open(&this.device)
     }
 
     fn ioctl(
-        file: <Self::Ptr as ForeignOwnable>::Borrowed<'_>,
+        data: <Self::Ptr as ForeignOwnable>::Borrowed<'_>,
         _file: &File,
         cmd: u32,
         arg: usize,
     ) -> Result<isize> {
-        T::ioctl(file, cmd, arg)
+        T::ioctl(data, cmd, arg)
     }
 }

@@ -47,18 +47,17 @@ impl BusError {
 
 /// Access to the memory of one process. All calls may sleep.
 pub(crate) trait Bus {
-    /// Fills `buf` from `addr`. After an error nothing is known of `buf`.
+    /// Fills `buf` from `addr`. After an error, what lies before its address has been read.
     fn read(&self, addr: u64, buf: &mut [u8]) -> Result<(), BusError>;
 
-    /// Writes `data` to `addr`, in ascending order: after an error all that lies before its address
-    /// is written.
+    /// Writes `data` to `addr`. After an error, what lies before its address has been written.
     fn write(&self, addr: u64, data: &[u8]) -> Result<(), BusError>;
 
     /// Adds to the 64-bit number at `addr`, atomically, and returns what it was. `addr` is aligned.
     fn fetch_add(&self, addr: u64, addend: u64) -> Result<u64, BusError>;
 
     /// Tells that the bytes at `addr` will soon be read or written. Only makes things faster.
-    fn prefetch(&self, addr: u64, len: u64, write: bool);
+    fn prefetch(&self, addr: u64, len: usize, write: bool);
 }
 
 #[kunit_tests(mock_accel_bus)]

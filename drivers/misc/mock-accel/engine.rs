@@ -26,7 +26,7 @@ use kernel_ext::crc32::crc32;
 /// The size of the engine's buffer, the most that it moves at once.
 pub(crate) const BUFFER: usize = SZ_64K;
 
-/// How far ahead the engine asks for translations: as far as one page request group goes.
+/// How far ahead the engine asks for translations: a page request group of 64 pages of 4 KiB.
 const WINDOW: u64 = SZ_256K as u64;
 
 /// As far as the two fields of a list's node lie together, they are fetched together.
@@ -113,17 +113,9 @@ impl<B: Bus> Engine<'_, B> {
             self.look_ahead(src, offset, false);
             self.look_ahead(dst, offset, true);
 
+            // What could be read is copied in any case.
             let read = self.bus.read(from, &mut self.buffer[..len]);
-            let good = match read {
-                Ok(()) => len,
-                Err(error) => {
-                    // What can be copied is copied.
-                    let good = error.bytes_before(from, len);
-
-                    self.bus.read(from, &mut self.buffer[..good])?;
-                    good
-                }
-            };
+            let good = read.map_or_else(|e| e.bytes_before(from, len), |()| len);
 
             self.write(to, good)?;
             read?;
@@ -253,11 +245,10 @@ impl<B: Bus> Engine<'_, B> {
     /// At the start of each window of `range`, asks for the translations of the whole window.
     fn look_ahead(&self, range: Range, offset: u64, write: bool) {
         if offset % WINDOW == 0 {
-            self.bus.prefetch(
-                range.start() + offset,
-                WINDOW.min(range.len() - offset),
-                write,
-            );
+            let len = WINDOW.min(range.len() - offset);
+
+            self.bus
+                .prefetch(range.start() + offset, len as usize, write);
         }
     }
 }

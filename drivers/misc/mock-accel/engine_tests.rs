@@ -84,9 +84,7 @@ mod tests {
                 return (0, Err(BusError::Stopped));
             }
             let end = BASE + self.bytes.borrow().len() as u64;
-            let bad = |at: &u64| {
-                !(BASE..end).contains(at) || write && self.read_only.contains(at)
-            };
+            let bad = |at: &u64| !(BASE..end).contains(at) || write && self.read_only.contains(at);
 
             match (addr..addr.saturating_add(len as u64)).find(bad) {
                 Some(at) => ((at - addr) as usize, Err(BusError::Refused(at))),
@@ -140,7 +138,7 @@ mod tests {
             Ok(old)
         }
 
-        fn prefetch(&self, _addr: u64, _len: u64, _write: bool) {
+        fn prefetch(&self, _addr: u64, _len: usize, _write: bool) {
             self.prefetched.set(self.prefetched.get() + 1);
         }
     }
@@ -364,9 +362,7 @@ mod tests {
         memory.put(BASE + 8, u64::MAX);
         assert!(memory.run(add)? == success(u64::MAX, 8));
         assert!(memory.run(add)? == success(2, 8));
-        assert!(
-            memory.run(desc(OP_ATOMIC_ADD, 0, BASE + 64, 8))? == refused(BASE + 64, 0)
-        );
+        assert!(memory.run(desc(OP_ATOMIC_ADD, 0, BASE + 64, 8))? == refused(BASE + 64, 0));
         Ok(())
     }
 

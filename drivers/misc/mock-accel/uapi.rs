@@ -16,6 +16,16 @@ pub(crate) use kernel_ext::bindings::{
     mock_accel_submit as Submit,
     mock_accel_wait as Wait, //
 };
+use kernel_ext::bindings::{
+    MOCK_ACCEL_BAD_DESCRIPTOR,
+    MOCK_ACCEL_BAD_OPCODE,
+    MOCK_ACCEL_BUS_ERROR,
+    MOCK_ACCEL_IOC_MAGIC,
+    MOCK_ACCEL_LIMIT,
+    MOCK_ACCEL_PAGE_FAULT,
+    MOCK_ACCEL_STOPPED,
+    MOCK_ACCEL_SUCCESS, //
+};
 pub(crate) use kernel_ext::bindings::{
     MOCK_ACCEL_COMPLETION_ALIGN as COMPLETION_ALIGN,
     MOCK_ACCEL_DESC_ALIGN as DESC_ALIGN,
@@ -26,16 +36,6 @@ pub(crate) use kernel_ext::bindings::{
     MOCK_ACCEL_OP_COPY as OP_COPY,
     MOCK_ACCEL_OP_CRC32 as OP_CRC32,
     MOCK_ACCEL_OP_FILL as OP_FILL, //
-};
-use kernel_ext::bindings::{
-    MOCK_ACCEL_BAD_DESCRIPTOR,
-    MOCK_ACCEL_BAD_OPCODE,
-    MOCK_ACCEL_BUS_ERROR,
-    MOCK_ACCEL_IOC_MAGIC,
-    MOCK_ACCEL_LIMIT,
-    MOCK_ACCEL_PAGE_FAULT,
-    MOCK_ACCEL_STOPPED,
-    MOCK_ACCEL_SUCCESS, //
 };
 
 /// `MOCK_ACCEL_IOC_QUERY`.
