@@ -9,10 +9,17 @@ use crate::{
     bindings,
     domain::SvaDomain,
     fault::FaultGroup,
-    group::Endpoint,
+    group::{Endpoint, IommuGroup},
     pasid::Pasid, //
 };
-use kernel::{error::to_result, mm::MmWithUser, prelude::*, sync::Arc, types::Opaque};
+use kernel::{
+    error::to_result,
+    mm::MmWithUser,
+    new_spinlock,
+    prelude::*,
+    sync::{aref::ARef, Arc, SpinLock},
+    types::Opaque,
+};
 
 /// What is done with the page requests that arrive at an [`Attachment`].
 pub trait FaultHandler: Send + Sync + Sized + 'static {
@@ -39,7 +46,10 @@ pub trait FaultHandler: Send + Sync + Sized + 'static {
 pub struct Attachment<T: FaultHandler> {
     #[pin]
     handle: Opaque<bindings::iommu_attach_handle>,
-    endpoint: Arc<Endpoint>,
+    /// A member of the group, through which to reach it.
+    #[pin]
+    endpoint: SpinLock<Arc<Endpoint>>,
+    group: ARef<IommuGroup>,
     pasid: Arc<Pasid>,
     domain: Arc<SvaDomain<T>>,
     handler: T,
@@ -74,7 +84,8 @@ impl<T: FaultHandler> Attachment<T> {
         // Page requests may arrive before the attach returns, so it comes last.
         try_pin_init!(&this in Self {
             handle <- Opaque::zeroed(),
-            endpoint,
+            group: ARef::from(endpoint.group()),
+            endpoint <- new_spinlock!(endpoint, "sva_attachment"),
             pasid,
             domain,
             handler,
@@ -84,10 +95,11 @@ impl<T: FaultHandler> Attachment<T> {
                 // fallible step.
                 to_result(unsafe {
                     let this = this.as_ref();
+                    let endpoint = this.endpoint.lock().clone();
 
                     bindings::iommu_attach_device_pasid(
                         this.domain.as_raw(),
-                        this.endpoint.as_raw(),
+                        endpoint.as_raw(),
                         this.pasid.get(),
                         this.handle.get(),
                     )
@@ -96,9 +108,24 @@ impl<T: FaultHandler> Attachment<T> {
         })
     }
 
-    /// The device through which this was attached.
-    pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+    /// The group.
+    pub fn group(&self) -> &IommuGroup {
+        &self.group
+    }
+
+    /// Reaches the group through `endpoint` from now on, since its former member leaves.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the device is in another group.
+    pub fn set_endpoint(&self, endpoint: Arc<Endpoint>) -> Result {
+        if !core::ptr::eq(endpoint.group(), self.group()) {
+            return Err(EINVAL);
+        }
+        let former = core::mem::replace(&mut *self.endpoint.lock(), endpoint);
+
+        drop(former);
+        Ok(())
     }
 
     /// The PASID.
@@ -137,17 +164,19 @@ impl<T: FaultHandler> Attachment<T> {
 #[pinned_drop]
 impl<T: FaultHandler> PinnedDrop for Attachment<T> {
     fn drop(self: Pin<&mut Self>) {
+        let endpoint = self.endpoint.lock().clone();
+
         // SAFETY: By the type invariants this is attached.
         unsafe {
             bindings::iommu_detach_device_pasid(
                 self.domain.as_raw(),
-                self.endpoint.as_raw(),
+                endpoint.as_raw(),
                 self.pasid.get(),
             );
         }
         // The IOMMU driver reports no more requests for this PASID; those that it did report
-        // still use `self`.
-        self.endpoint.flush_page_requests();
+        // still use `self`. All members share their IOMMU's queue.
+        endpoint.flush_page_requests();
     }
 }
 

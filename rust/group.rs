@@ -101,6 +101,41 @@ impl IommuGroup {
         members
     }
 
+    /// The largest PASID that all members which send PASIDs can send; 0 if none does. May sleep.
+    ///
+    /// Attaching a PASID reaches all of them, whoever asked for it.
+    pub fn max_pasid(&self) -> u32 {
+        let mut least = u32::MAX;
+
+        // The closure never fails.
+        let _ = self.for_each(|dev| {
+            // SAFETY: The core holds the group's mutex around this call, so the member stays, and
+            // with it `dev->iommu`.
+            let max = unsafe { (*(*crate::device_raw(dev)).iommu).max_pasids };
+
+            if max > 0 {
+                least = least.min(max);
+            }
+            Ok(())
+        });
+        match least {
+            u32::MAX => 0,
+            max => max - 1,
+        }
+    }
+
+    /// The members at this moment. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn members(&self) -> Result<KVec<ARef<Device>>> {
+        let mut members = KVec::new();
+
+        self.for_each(|dev| Ok(members.push(ARef::from(dev), GFP_KERNEL)?))?;
+        Ok(members)
+    }
+
     /// Whether the group has lost all its devices. May sleep.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

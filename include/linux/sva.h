@@ -137,15 +137,20 @@ int sva_unbind_device(struct device *dev, int pasid);
 void sva_unbind_device_all(struct device *dev);
 
 /**
- * sva_bind_group() - Share an address space with all devices of a group
- * @group: the IOMMU group
- * @mm: the mm to bind
+ * sva_bind_group() - Share an address space with the devices of a group
+ * @group: the IOMMU group; its members keep their drivers during the call
+ * @mm: the mm to bind; the caller holds a reference to it
  * @pasid: where the PASID is stored
  * @flags: as for sva_bind_device()
  * @drvdata: passed to the exit handler
  *
+ * Binds all members that are initialized for SVA, under one PASID, or none.
+ * The devices of a group can reach each other without the IOMMU's knowledge, so
+ * whoever calls this accepts that they are not isolated from one another.
+ *
  * Context: As sva_bind_device().
- * Return: -EOPNOTSUPP for now.
+ * Return: 0, also if members were left out since they are not initialized for
+ * SVA: how many is logged; -ENODEV if none is, else as sva_bind_device().
  */
 int sva_bind_group(struct iommu_group *group, struct mm_struct *mm, int *pasid,
 		   unsigned long flags, void *drvdata);
@@ -155,8 +160,11 @@ int sva_bind_group(struct iommu_group *group, struct mm_struct *mm, int *pasid,
  * @group: the group
  * @pasid: the PASID that bind returned
  *
+ * Goes on past errors and logs each.
+ *
  * Context: As sva_unbind_device().
- * Return: -EOPNOTSUPP for now.
+ * Return: 0, -EINVAL if @group is NULL, -ESRCH if no member has a bond under
+ * @pasid; otherwise the first error.
  */
 int sva_unbind_group(struct iommu_group *group, int pasid);
 

@@ -22,6 +22,7 @@ use kernel::{
 use kernel_ext::{
     attachment::Attachment,
     domain::SvaDomain,
+    group::Endpoint,
     pasid::Pasid, //
 };
 
@@ -48,10 +49,34 @@ pub(crate) struct Inner {
 }
 
 /// The one attachment of (group, address space), which the bonds of the group's members share.
-struct GroupAttachment {
-    attachment: Pin<KBox<Attachment<FaultService>>>,
-    /// How many bonds use it.
-    bonds: usize,
+///
+/// It stays as long as a bond of a device in its group does.
+type GroupAttachment = Pin<KBox<Attachment<FaultService>>>;
+
+/// What [`Inner::attach`] did.
+pub(crate) enum Attached {
+    /// Attached. Dropping it detaches.
+    New(GroupAttachment),
+    /// Another member of the group has the attachment already.
+    Shared { pasid: u32, stats: Arc<FaultStats> },
+}
+
+impl Attached {
+    /// The PASID.
+    pub(crate) fn pasid(&self) -> u32 {
+        match self {
+            Self::New(attachment) => attachment.pasid().get(),
+            Self::Shared { pasid, .. } => *pasid,
+        }
+    }
+
+    /// Where its page requests are counted.
+    pub(crate) fn stats(&self) -> &Arc<FaultStats> {
+        match self {
+            Self::New(attachment) => &attachment.handler().stats,
+            Self::Shared { stats, .. } => stats,
+        }
+    }
 }
 
 /// A bond in its address space.
@@ -139,38 +164,48 @@ impl Inner {
         Ok(())
     }
 
-    /// Attaches the address space to the group of `device`, under a PASID that fits.
+    /// The attachment to the group of `device`, which its other members use.
+    fn shared_attachment(&self, device: &SvaDevice) -> Option<&GroupAttachment> {
+        self.attachments
+            .iter()
+            .find(|there| core::ptr::eq(there.group(), device.endpoint.group()))
+    }
+
+    /// Attaches the address space to the group of `device`, under a PASID that fits all members;
+    /// or finds that it is. The result changes nothing here until it is
+    /// [committed](Self::commit).
     ///
     /// A PASID and a domain that other attachments of this address space have are shared where
-    /// they fit. The result does nothing for us until it is [committed](Self::commit).
-    pub(crate) fn attach(
-        &self,
-        device: &SvaDevice,
-        mm: &MmWithUser,
-    ) -> Result<Pin<KBox<Attachment<FaultService>>>> {
-        let endpoint = &device.endpoint;
-        let there = self
-            .attachments
-            .iter()
-            .map(|there| &there.attachment)
-            .find(|there| {
-                there.pasid().get() <= device.max_pasid
-                    && !core::ptr::eq(there.endpoint().group(), endpoint.group())
+    /// they fit.
+    pub(crate) fn attach(&self, device: &SvaDevice, mm: &MmWithUser) -> Result<Attached> {
+        if let Some(there) = self.shared_attachment(device) {
+            // The PASID was chosen to fit all members, but a driver may have set a lower limit.
+            if there.pasid().get() > device.max_pasid {
+                return Err(ENOSPC);
+            }
+            return Ok(Attached::Shared {
+                pasid: there.pasid().get(),
+                stats: there.handler().stats.clone(),
             });
-        let pasid = match there {
-            Some(there) => there.pasid().clone(),
-            None => Arc::new(Pasid::alloc(endpoint, device.max_pasid)?, GFP_KERNEL)?,
-        };
-        let domain = self
-            .attachments
+        }
+        let endpoint = &device.endpoint;
+        let limit = device.max_pasid.min(endpoint.group().max_pasid());
+        let attachments = &self.attachments;
+        let pasid = match attachments
             .iter()
-            .map(|there| there.attachment.domain())
-            .find(|domain| domain.fits(endpoint));
+            .find(|there| there.pasid().get() <= limit)
+        {
+            Some(there) => there.pasid().clone(),
+            None => Arc::new(Pasid::alloc(endpoint, limit)?, GFP_KERNEL)?,
+        };
 
-        if let Some(domain) = domain {
-            let shared = Self::attach_domain(device, mm, pasid.clone(), domain.clone());
+        if let Some(there) = attachments
+            .iter()
+            .find(|there| there.domain().fits(endpoint))
+        {
+            let shared = Self::attach_domain(device, mm, pasid.clone(), there.domain().clone());
 
-            // A domain of another IOMMU of the same driver need not fit.
+            // A domain for another IOMMU of the same driver need not fit.
             if !matches!(shared, Err(e) if e == EINVAL) {
                 return shared;
             }
@@ -185,34 +220,29 @@ impl Inner {
         mm: &MmWithUser,
         pasid: Arc<Pasid>,
         domain: Arc<SvaDomain<FaultService>>,
-    ) -> Result<Pin<KBox<Attachment<FaultService>>>> {
+    ) -> Result<Attached> {
         let service = FaultService {
             stats: Arc::new(FaultStats::default(), GFP_KERNEL)?,
         };
 
-        KBox::try_pin_init(
+        Ok(Attached::New(KBox::try_pin_init(
             Attachment::new(device.endpoint.clone(), pasid, domain, mm, service),
             GFP_KERNEL,
-        )
+        )?))
     }
 
     /// Records a bond and its attachment. There is room: see [`Self::reserve`].
-    pub(crate) fn commit(
-        &mut self,
-        bond: Arc<Bond>,
-        attachment: Pin<KBox<Attachment<FaultService>>>,
-    ) {
+    pub(crate) fn commit(&mut self, bond: Arc<Bond>, attached: Attached) {
+        let room = match attached {
+            Attached::New(attachment) => self.attachments.push_within_capacity(attachment).is_ok(),
+            Attached::Shared { .. } => true,
+        };
         let entry = BondEntry {
             bond,
             refs: 1,
             handler: None,
         };
-        let attachment = GroupAttachment {
-            attachment,
-            bonds: 1,
-        };
-        let room = self.bonds.push_within_capacity(entry).is_ok()
-            && self.attachments.push_within_capacity(attachment).is_ok();
+        let room = self.bonds.push_within_capacity(entry).is_ok() && room;
 
         debug_assert!(room);
     }
@@ -231,17 +261,27 @@ impl Inner {
         // The caller has a reference, so this is not the bond's last.
         drop(self.bonds.remove(at));
 
-        let used = self.attachments.iter().position(|there| {
-            core::ptr::eq(
-                there.attachment.endpoint().group(),
-                bond.device.endpoint.group(),
-            )
-        });
+        let group = bond.device.endpoint.group();
+        let in_group = |endpoint: &Endpoint| core::ptr::eq(endpoint.group(), group);
 
-        if let Some(at) = used {
-            self.attachments[at].bonds -= 1;
-            if self.attachments[at].bonds == 0 {
-                drop(self.attachments.remove(at));
+        if let Some(at) = self
+            .attachments
+            .iter()
+            .position(|there| core::ptr::eq(there.group(), group))
+        {
+            match self
+                .bonds
+                .iter()
+                .find(|entry| in_group(&entry.bond.device.endpoint))
+            {
+                // This device may leave now; the other stays as long as it has its bond.
+                Some(other) => {
+                    let endpoint = other.bond.device.endpoint.clone();
+                    let moved = self.attachments[at].set_endpoint(endpoint);
+
+                    debug_assert!(moved.is_ok());
+                }
+                None => drop(self.attachments.remove(at)),
             }
         }
         true

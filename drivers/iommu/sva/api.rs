@@ -101,6 +101,7 @@ impl<T: Handler> Device<T> {
         data: Arc<T::BondData>,
     ) -> Result<Bond<T>> {
         let request = bond::Request {
+            scope: bond::Scope::Device,
             flags,
             identity: Arc::as_ptr(&data).addr(),
             owner: || {

@@ -46,8 +46,18 @@ pub(crate) struct Bond {
     pub(crate) pid: i32,
 }
 
+/// What is bound: see S14.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// One device, which must be alone in its group.
+    Device,
+    /// One of the members of a group that are all bound.
+    Group,
+}
+
 /// What a driver asks for.
 pub(crate) struct Request<F> {
+    pub(crate) scope: Scope,
     pub(crate) flags: Features,
     /// That of the [`Owner`] that `owner` makes.
     pub(crate) identity: usize,
@@ -121,7 +131,7 @@ impl Bond {
             entry.refs += 1;
             return Ok(bond.clone());
         }
-        if device.endpoint.group().len() != 1 {
+        if request.scope == Scope::Device && device.endpoint.group().len() != 1 {
             return Err(EBUSY);
         }
         let owner = (request.owner)()?;
@@ -130,22 +140,22 @@ impl Bond {
         if inner.exit_watch.is_none() && owner.wants_exit(device) {
             inner.exit_watch = Some(ExitWatch::new(&device.core, space, mm)?);
         }
-        let attachment = inner.attach(device, mm)?;
+        let attached = inner.attach(device, mm)?;
         let bond = Arc::new(
             Self {
                 device: device.clone(),
                 space: space.clone(),
-                pasid: attachment.pasid().get(),
+                pasid: attached.pasid(),
                 flags: request.flags,
                 owner,
-                stats: attachment.handler().stats.clone(),
+                stats: attached.stats().clone(),
                 pid: current!().tgid(),
             },
             GFP_KERNEL,
         )?;
 
         opened.add_bond(bond.clone())?;
-        inner.commit(bond.clone(), attachment);
+        inner.commit(bond.clone(), attached);
         device.core.totals.binds.add(1);
         Ok(bond)
     }

@@ -3,10 +3,11 @@
 //! The interface for drivers in C, as `include/linux/sva.h` declares and documents it.
 
 use crate::{
-    bond::{Bond, Owner, Request},
+    bond::{Bond, Owner, Request, Scope},
     core::CORE,
     device::SvaDevice,
     features::Features,
+    group,
 };
 use kernel::{
     device::{Bound, Device},
@@ -15,7 +16,7 @@ use kernel::{
     prelude::*,
     sync::Arc,
 };
-use kernel_ext::{bindings, devres};
+use kernel_ext::{bindings, devres, group::IommuGroup};
 
 /// What a driver registers to hear of the exit of a process.
 #[derive(Clone, Copy)]
@@ -58,6 +59,26 @@ impl Owner for COwner {
         if ret != 0 {
             dev_warn!(dev, "exit handler for PASID {pasid} returned {ret}\n");
         }
+    }
+}
+
+/// What a driver in C asks for.
+fn request(
+    scope: Scope,
+    flags: Features,
+    drvdata: *mut c_void,
+) -> Request<impl FnOnce() -> Result<Arc<dyn Owner>>> {
+    let drvdata = drvdata.expose_provenance();
+
+    Request {
+        scope,
+        flags,
+        identity: drvdata,
+        owner: move || {
+            let owner: Arc<dyn Owner> = Arc::new(COwner { drvdata }, GFP_KERNEL)?;
+
+            Ok(owner)
+        },
     }
 }
 
@@ -182,17 +203,7 @@ export! {
             let mm = unsafe { Mm::from_raw(mm) }.mmget_not_zero().ok_or(ESRCH)?;
             // Dropped without our locks, but perhaps with the driver's.
             let mm = MmWithUser::into_mmput_async(mm);
-            let drvdata = drvdata.expose_provenance();
-            let request = Request {
-                flags,
-                identity: drvdata,
-                owner: || {
-                    let owner: Arc<dyn Owner> = Arc::new(COwner { drvdata }, GFP_KERNEL)?;
-
-                    Ok(owner)
-                },
-            };
-            let bond = Bond::bind(&device, &mm, request)?;
+            let bond = Bond::bind(&device, &mm, request(Scope::Device, flags, drvdata))?;
 
             // SAFETY: By this function's contract.
             unsafe { pasid.write(bond.pasid as c_int) };
@@ -220,23 +231,46 @@ export! {
 
     /// # Safety
     ///
-    /// `group` must be null, or a group of which the caller holds a reference; the rest as for
-    /// `sva_bind_device`.
+    /// `group` must be null, or a group of which the caller holds a reference, and whose members
+    /// keep their drivers for the time of the call; the rest as for `sva_bind_device`.
     fn sva_bind_group(
-        _group: *mut bindings::iommu_group,
-        _mm: *mut bindings::mm_struct,
-        _pasid: *mut c_int,
-        _flags: c_ulong,
-        _drvdata: *mut c_void
+        group: *mut bindings::iommu_group,
+        mm: *mut bindings::mm_struct,
+        pasid: *mut c_int,
+        flags: c_ulong,
+        drvdata: *mut c_void
     ) -> c_int {
-        EOPNOTSUPP.to_errno()
+        errno((|| {
+            if group.is_null() || mm.is_null() || pasid.is_null() {
+                return Err(EINVAL);
+            }
+            // SAFETY: By this function's contract.
+            let group = unsafe { IommuGroup::from_raw(group) };
+            let flags = Features::from_bits(flags as usize)?;
+            // SAFETY: By this function's contract.
+            let mm = unsafe { Mm::from_raw(mm) }.mmget_not_zero().ok_or(ESRCH)?;
+            let mm = MmWithUser::into_mmput_async(mm);
+            let bound = group::bind(group, &mm, || request(Scope::Group, flags, drvdata))?;
+
+            // SAFETY: By this function's contract.
+            unsafe { pasid.write(bound as c_int) };
+            Ok(())
+        })())
     }
 
     /// # Safety
     ///
-    /// `group` must be null, or a group of which the caller holds a reference.
-    fn sva_unbind_group(_group: *mut bindings::iommu_group, _pasid: c_int) -> c_int {
-        EOPNOTSUPP.to_errno()
+    /// As for `sva_bind_group`.
+    fn sva_unbind_group(group: *mut bindings::iommu_group, pasid: c_int) -> c_int {
+        errno((|| {
+            if group.is_null() {
+                return Err(EINVAL);
+            }
+            // SAFETY: By this function's contract.
+            let group = unsafe { IommuGroup::from_raw(group) };
+
+            group::unbind(group, u32::try_from(pasid).map_err(|_| ESRCH)?)
+        })())
     }
 
     /// # Safety

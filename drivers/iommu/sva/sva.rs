@@ -13,6 +13,7 @@
 //! | `api`, `c_api` | the interfaces for drivers in Rust and in C |
 //! | `device` | a device between init and shutdown, and its bonds by PASID |
 //! | `bond` | bind and unbind |
+//! | `group` | binding all members of an IOMMU group, or none |
 //! | `address_space` | what one process has here: attachments and bonds, under one lock |
 //! | `fault` | serving page requests |
 //! | `exit` | what happens when a process exits |
@@ -45,6 +46,7 @@ mod device;
 mod exit;
 mod fault;
 mod features;
+mod group;
 mod stats;
 
 pub use api::{Bond, Device, Handler};

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What page requests get, on mappings of all kinds. */
+
+#include <linux/mman.h>
+#include <linux/sched/mm.h>
+
+#include "fixture.h"
+
+struct fault_case {
+	struct device *dev;
+	struct sva_test_mm *space;
+	int pasid;
+};
+
+static struct fault_case bound(struct kunit *test)
+{
+	struct fault_case c = {
+		.dev = sva_test_device(test, NULL),
+		.space = sva_test_mm(test),
+	};
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(c.dev, c.space->mm, &c.pasid,
+						       SVA_TEST_FLAGS, NULL));
+	return c;
+}
+
+static void unbound(struct kunit *test, struct fault_case *c)
+{
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(c->dev, c->pasid));
+}
+
+static unsigned long map(struct kunit *test, unsigned long prot)
+{
+	unsigned long addr = vm_mmap(NULL, 0, PAGE_SIZE, prot, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	return addr;
+}
+
+static void cold_pages_are_served(struct kunit *test)
+{
+	struct fault_case c = bound(test);
+	void *buffer = kunit_kmalloc(test, c.space->len, GFP_KERNEL);
+	u64 value;
+
+	KUNIT_ASSERT_NOT_NULL(test, buffer);
+	memset(buffer, 0x5a, c.space->len);
+	KUNIT_EXPECT_EQ(test, 0, mock_smmu_dma_write(c.dev, c.pasid, c.space->addr, buffer,
+						     c.space->len));
+	KUNIT_EXPECT_EQ(test, 0, get_user(value, (u64 __user *)(c.space->addr + c.space->len - 8)));
+	KUNIT_EXPECT_EQ(test, 0x5a5a5a5a5a5a5a5aULL, value);
+	unbound(test, &c);
+}
+
+static void pages_the_process_wrote_are_read(struct kunit *test)
+{
+	struct fault_case c = bound(test);
+	u64 value;
+
+	KUNIT_ASSERT_EQ(test, 0, put_user(0xabcdULL, (u64 __user *)c.space->addr));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(c.dev, c.pasid, c.space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0xabcd, value);
+	unbound(test, &c);
+}
+
+static void write_to_read_only_is_refused(struct kunit *test)
+{
+	struct fault_case c = bound(test);
+	unsigned long addr = map(test, PROT_READ);
+	u64 value;
+
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(c.dev, c.pasid, addr, &value));
+	KUNIT_EXPECT_NE(test, 0, sva_test_write(c.dev, c.pasid, addr, 1));
+	unbound(test, &c);
+}
+
+static void prot_none_is_refused(struct kunit *test)
+{
+	struct fault_case c = bound(test);
+	unsigned long addr = map(test, PROT_NONE);
+	u64 value;
+
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(c.dev, c.pasid, addr, &value));
+	KUNIT_EXPECT_NE(test, 0, sva_test_write(c.dev, c.pasid, addr, 1));
+	unbound(test, &c);
+}
+
+static void unmapped_is_refused(struct kunit *test)
+{
+	struct fault_case c = bound(test);
+	unsigned long addr = map(test, PROT_READ | PROT_WRITE);
+	u64 value;
+
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(c.dev, c.pasid, addr, 1));
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(addr, PAGE_SIZE));
+	/* The device had the translation, and must have lost it. */
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(c.dev, c.pasid, addr, &value));
+	unbound(test, &c);
+}
+
+static void other_pasids_are_refused(struct kunit *test)
+{
+	struct fault_case c = bound(test);
+	u64 value;
+
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(c.dev, c.pasid + 1, c.space->addr, &value));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(c.dev, (1 << 10) - 1, c.space->addr, &value));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(c.dev, 1 << 10, c.space->addr, &value));
+	unbound(test, &c);
+}
+
+static void one_bad_page_does_not_keep_the_others_out(struct kunit *test)
+{
+	struct fault_case c = bound(test);
+	void *buffer = kunit_kzalloc(test, 2 * PAGE_SIZE, GFP_KERNEL);
+	u64 value;
+
+	KUNIT_ASSERT_NOT_NULL(test, buffer);
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(c.space->addr + PAGE_SIZE, PAGE_SIZE));
+	KUNIT_EXPECT_NE(test, 0, mock_smmu_dma_write(c.dev, c.pasid, c.space->addr, buffer,
+						     2 * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(c.dev, c.pasid, c.space->addr, &value));
+	unbound(test, &c);
+}
+
+static struct kunit_case sva_fault_cases[] = {
+	KUNIT_CASE(cold_pages_are_served),
+	KUNIT_CASE(pages_the_process_wrote_are_read),
+	KUNIT_CASE(write_to_read_only_is_refused),
+	KUNIT_CASE(prot_none_is_refused),
+	KUNIT_CASE(unmapped_is_refused),
+	KUNIT_CASE(other_pasids_are_refused),
+	KUNIT_CASE(one_bad_page_does_not_keep_the_others_out),
+	{}
+};
+
+struct kunit_suite sva_fault_suite = {
+	.name = "sva_fault",
+	.test_cases = sva_fault_cases,
+};

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Devices and address spaces for the suites. */
+
+#include <linux/kthread.h>
+#include <linux/mman.h>
+#include <linux/platform_device.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+
+#include "fixture.h"
+
+static void sva_test_device_gone(void *dev)
+{
+	mock_smmu_client_destroy(dev);
+}
+
+/* A device behind the mock SMMU, with the seed driver bound to it, until the test ends. */
+struct device *sva_test_device(struct kunit *test, const struct mock_smmu_client *client)
+{
+	static atomic_t next_id;
+	struct mock_smmu_client config = {
+		.pasid_bits = 10,
+	};
+	struct device *dev;
+
+	if (client)
+		config = *client;
+	config.name = "sva_test";
+	config.id = atomic_inc_return(&next_id);
+
+	dev = mock_smmu_client_create(&config);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, sva_test_device_gone, dev));
+	KUNIT_ASSERT_NOT_NULL_MSG(test, dev_get_drvdata(dev), "no driver");
+	return dev;
+}
+
+static void sva_test_plain_device_gone(void *pdev)
+{
+	platform_device_unregister(pdev);
+}
+
+/* A device that no IOMMU serves. */
+struct device *sva_test_plain_device(struct kunit *test)
+{
+	struct platform_device *pdev;
+
+	pdev = platform_device_register_simple("sva_test", PLATFORM_DEVID_AUTO, NULL, 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, pdev);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, sva_test_plain_device_gone, pdev));
+	KUNIT_ASSERT_NOT_NULL_MSG(test, dev_get_drvdata(&pdev->dev), "no driver");
+	return &pdev->dev;
+}
+
+static void sva_test_mm_gone(void *data)
+{
+	struct sva_test_mm *space = data;
+
+	/* A test that was aborted ended on another thread. */
+	if (space->mm) {
+		if (current->mm == space->mm)
+			kthread_unuse_mm(space->mm);
+		mmput(space->mm);
+		mmdrop(space->mm);
+	}
+}
+
+/* A new address space with 64 pages that nobody has touched; the test's thread uses it. */
+struct sva_test_mm *sva_test_mm(struct kunit *test)
+{
+	struct sva_test_mm *space = kunit_kzalloc(test, sizeof(*space), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, space);
+	KUNIT_ASSERT_NULL(test, current->mm);
+	space->mm = mm_alloc();
+	KUNIT_ASSERT_NOT_NULL(test, space->mm);
+	mmgrab(space->mm);
+	space->mm->task_size = TASK_SIZE;
+	arch_pick_mmap_layout(space->mm, &current->signal->rlim[RLIMIT_STACK]);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, sva_test_mm_gone, space));
+
+	kthread_use_mm(space->mm);
+	space->len = 64 * PAGE_SIZE;
+	space->addr = vm_mmap(NULL, 0, space->len, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(space->addr));
+	return space;
+}
+
+/* The last user of the address space goes. */
+void sva_test_mm_exit(struct kunit *test, struct sva_test_mm *space)
+{
+	struct mm_struct *mm = space->mm;
+
+	space->mm = NULL;
+	kthread_unuse_mm(mm);
+	mmput(mm);
+	mmdrop(mm);
+}
+
+int sva_test_read(struct device *dev, int pasid, unsigned long addr, u64 *value)
+{
+	return mock_smmu_dma_read(dev, pasid, addr, value, sizeof(*value));
+}
+
+int sva_test_write(struct device *dev, int pasid, unsigned long addr, u64 value)
+{
+	return mock_smmu_dma_write(dev, pasid, addr, &value, sizeof(value));
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the suites share: devices behind the mock SMMU, and address spaces. */
+#ifndef SVA_TEST_FIXTURE_H
+#define SVA_TEST_FIXTURE_H
+
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/mock_smmu.h>
+#include <linux/sva.h>
+
+#define SVA_TEST_FLAGS	(IOMMU_SVA_FEAT_PASID | IOMMU_SVA_FEAT_IOPF)
+
+/* What the seed driver knows of its device. */
+struct sva_test_device {
+	/* How its probe went: 0 if the device is initialised for SVA. */
+	int init_error;
+	int (*on_exit)(struct device *dev, int pasid, void *drvdata);
+};
+
+extern struct platform_driver sva_test_driver;
+
+/* An address space without a task of its own; the test's thread uses it. */
+struct sva_test_mm {
+	struct mm_struct *mm;
+	unsigned long addr;
+	size_t len;
+};
+
+struct device *sva_test_device(struct kunit *test, const struct mock_smmu_client *client);
+struct device *sva_test_plain_device(struct kunit *test);
+
+struct sva_test_mm *sva_test_mm(struct kunit *test);
+void sva_test_mm_exit(struct kunit *test, struct sva_test_mm *space);
+
+int sva_test_watch_exit(struct device *dev,
+			int (*on_exit)(struct device *dev, int pasid, void *drvdata));
+
+void sva_test_in_tree_bond(struct kunit *test, struct device *dev, struct sva_test_mm *space,
+			   int our_pasid);
+
+int sva_test_read(struct device *dev, int pasid, unsigned long addr, u64 *value);
+int sva_test_write(struct device *dev, int pasid, unsigned long addr, u64 value);
+
+/* One suite a file. */
+extern struct kunit_suite sva_bind_suite;
+extern struct kunit_suite sva_exit_suite;
+extern struct kunit_suite sva_group_suite;
+extern struct kunit_suite sva_fault_suite;
+extern struct kunit_suite sva_stub_suite;
+
+#endif /* SVA_TEST_FIXTURE_H */

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Groups of several devices: S12, S14, S15, S19. */
+
+#include "fixture.h"
+
+/* Two devices in one group. */
+static void two_members(struct kunit *test, unsigned int pasid_bits, struct device **a,
+			struct device **b)
+{
+	struct mock_smmu_client client = { .pasid_bits = 10 };
+
+	*a = sva_test_device(test, &client);
+	client.group_of = *a;
+	client.pasid_bits = pasid_bits;
+	*b = sva_test_device(test, &client);
+	KUNIT_ASSERT_PTR_EQ(test, (*a)->iommu_group, (*b)->iommu_group);
+}
+
+static void s12_bind_group_binds_all(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct device *a, *b;
+	struct iommu_group *group;
+	int pasid;
+	u64 value;
+
+	two_members(test, 10, &a, &b);
+	group = iommu_group_get(a);
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_bind_group(group, space->mm, &pasid, SVA_TEST_FLAGS,
+						      NULL));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(a, pasid, space->addr, 0x12));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(b, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0x12, value);
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(group, pasid));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(a, pasid, space->addr, &value));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(b, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_group(group, pasid));
+	iommu_group_put(group);
+}
+
+static void s12_bind_group_einval(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct device *a, *b;
+	int pasid;
+
+	two_members(test, 10, &a, &b);
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_sva_bind_group(NULL, space->mm, &pasid,
+							    SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_sva_bind_group(a->iommu_group, NULL, &pasid,
+							    SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_sva_bind_group(a->iommu_group, space->mm, NULL,
+							    SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_sva_unbind_group(NULL, 1));
+}
+
+static void s12_bind_group_unwinds(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct device *a, *b;
+	int pasid = -7;
+
+	two_members(test, 10, &a, &b);
+	/* One member cannot do what is asked for, so none is bound. */
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_shutdown(b));
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_init(b, IOMMU_SVA_FEAT_PASID, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+							    SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, -7, pasid);
+	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_group(a->iommu_group, 1));
+}
+
+static void s14_bind_device_refuses_a_group_of_two(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct device *a, *b;
+	int pasid;
+
+	two_members(test, 10, &a, &b);
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_sva_bind_device(a, space->mm, &pasid, SVA_TEST_FLAGS,
+							    NULL));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_sva_bind_device(b, space->mm, &pasid, SVA_TEST_FLAGS,
+							    NULL));
+}
+
+static void s15_members_without_sva_are_skipped(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct device *a, *b;
+	int pasid;
+	u64 value;
+
+	two_members(test, 0, &a, &b);
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+						      SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(a, pasid, space->addr, &value));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(b, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, pasid));
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_shutdown(a));
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+							    SVA_TEST_FLAGS, NULL));
+}
+
+static void s12_the_pasid_fits_the_narrowest_member(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct device *a, *b;
+	int pasid;
+	u64 value;
+
+	two_members(test, 1, &a, &b);
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+						      SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, 1, pasid);
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(a, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(b, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, pasid));
+}
+
+static void s19_unbind_group_goes_on_past_errors(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct device *a, *b;
+	int pasid;
+	u64 value;
+
+	two_members(test, 10, &a, &b);
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+						      SVA_TEST_FLAGS, NULL));
+	/* A member that loses its bond meanwhile does not keep the other bound. */
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(a, pasid));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(b, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, pasid));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(b, pasid, space->addr, &value));
+}
+
+static void first_member_leaves_the_other_works_on(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct device *a, *b;
+	int pasid;
+	u64 value;
+
+	two_members(test, 10, &a, &b);
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+						      SVA_TEST_FLAGS, NULL));
+	device_release_driver(a);
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(b, pasid, space->addr + PAGE_SIZE, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(b->iommu_group, pasid));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(b, pasid, space->addr, &value));
+}
+
+static struct kunit_case sva_group_cases[] = {
+	KUNIT_CASE(s12_bind_group_binds_all),
+	KUNIT_CASE(s12_bind_group_einval),
+	KUNIT_CASE(s12_bind_group_unwinds),
+	KUNIT_CASE(s12_the_pasid_fits_the_narrowest_member),
+	KUNIT_CASE(s14_bind_device_refuses_a_group_of_two),
+	KUNIT_CASE(s15_members_without_sva_are_skipped),
+	KUNIT_CASE(s19_unbind_group_goes_on_past_errors),
+	KUNIT_CASE(first_member_leaves_the_other_works_on),
+	{}
+};
+
+struct kunit_suite sva_group_suite = {
+	.name = "sva_group",
+	.test_cases = sva_group_cases,
+};

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A driver as the patches of 2018 have it: their names, their order of calls. */
+
+#include <linux/platform_device.h>
+
+#include "fixture.h"
+
+static int sva_test_mm_exit_handler(struct device *dev, int pasid, void *drvdata)
+{
+	struct sva_test_device *state = dev_get_drvdata(dev);
+
+	return state->on_exit(dev, pasid, drvdata);
+}
+
+static int sva_test_probe(struct platform_device *pdev)
+{
+	struct device *dev = &pdev->dev;
+	struct sva_test_device *state;
+
+	state = devm_kzalloc(dev, sizeof(*state), GFP_KERNEL);
+	if (!state)
+		return -ENOMEM;
+	dev_set_drvdata(dev, state);
+
+	/* A device without SVA has its driver all the same. */
+	state->init_error = iommu_sva_device_init(dev, SVA_TEST_FLAGS, 0);
+	return 0;
+}
+
+static void sva_test_remove(struct platform_device *pdev)
+{
+	struct sva_test_device *state = platform_get_drvdata(pdev);
+
+	if (!state->init_error)
+		iommu_sva_device_shutdown(&pdev->dev);
+}
+
+struct platform_driver sva_test_driver = {
+	.probe = sva_test_probe,
+	.remove = sva_test_remove,
+	.driver = {
+		.name = "sva_test",
+		/* Members of one group come and go while others are bound. */
+	},
+	.driver_managed_dma = true,
+};
+
+/* Has @on_exit called when a process exits that is bound to @dev. */
+int sva_test_watch_exit(struct device *dev,
+			int (*on_exit)(struct device *dev, int pasid, void *drvdata))
+{
+	struct sva_test_device *state = dev_get_drvdata(dev);
+
+	state->on_exit = on_exit;
+	return iommu_register_mm_exit_handler(dev, sva_test_mm_exit_handler);
+}

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+# What the guest's jobs share.
+
+# Speaks through the kernel's log, so that lines of programs and of the kernel come
+# in order and whole.
+say() {
+	echo "<6>$*" > /dev/kmsg
+}
+
+# logged PREFIX COMMAND...: each line of its output after PREFIX in the kernel's log.
+logged() {
+	prefix=$1
+	shift
+	{
+		"$@" 2>&1
+		echo $? > /tmp/status
+	} | while IFS= read -r text || [ -n "$text" ]; do
+		say "$prefix$text"
+	done
+	return "$(cat /tmp/status)"
+}
+
+load_modules() {
+	while read -r module; do
+		logged "modprobe: " modprobe "$module" || return
+	done < /guest/modules
+}
+
+# Users first, until none of ours is left; fails if one stays in use.
+unload_modules() {
+	while mine=$(lsmod | grep -wFf /guest/modules); do
+		idle=$(echo "$mine" | while read -r name _ users _; do
+			[ "$users" != 0 ] || echo "$name"
+		done)
+		[ -n "$idle" ] || {
+			say "guest: modules stay in use: $mine"
+			return 1
+		}
+		for module in $idle; do
+			logged "rmmod: " rmmod "$module" || return
+		done
+	done
+}

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+# What all scripts share: where things are, messages, timed steps, cache parts.
+# Source it first; it turns on strict mode.
+
+set -euo pipefail
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+
+scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+project=$(dirname "$scripts")
+build=$project/build
+logs=$build/logs
+results=$build/results
+# shellcheck source=scripts/versions
+. "$scripts/versions"
+
+TOOLCHAIN=${TOOLCHAIN:-sandbox}
+JOBS=${JOBS:-$(nproc)}
+flavour=$([ -z "${DEBUG:-}" ] || [ "$DEBUG" = 0 ] && echo release || echo debug)
+cache=${SVA_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/sva}
+export TOOLCHAIN JOBS V="${V:-}" DEBUG="${DEBUG:-}" SVA_CACHE="$cache"
+
+die() {
+	printf 'error: %s\n' "$@" >&2
+	exit 1
+}
+
+note() {
+	printf '%s\n' "$@" >&2
+}
+
+# hash_of TEXT...: a short name for exactly this content.
+hash_of() {
+	printf '%s\0' "$@" | sha256sum | cut -c1-12
+}
+
+# without_comments FILE...: the lines that mean something.
+without_comments() {
+	grep -hv '^[[:space:]]*\(#\|$\)' "$@"
+}
+
+seconds() {
+	local now=${EPOCHREALTIME/[.,]/}
+	echo "$(((now - $1) / 1000000)).$(((now - $1) / 100000 % 10)) s"
+}
+
+# Ends by itself with the shell that started it; `read` is the clock because it
+# leaves no child behind.
+tick() {
+	local start=$1 title=$2 never n=0
+	exec {never}<> <(:)
+	while kill -0 $$ 2>/dev/null; do
+		read -rt 1 -u "$never" || true
+		n=$((n + 1))
+		if [ -t 2 ]; then
+			printf '\r%-44s %s' "$title" "$(seconds "$start")" >&2
+		elif [ $((n % 30)) = 0 ]; then
+			printf ' %s s ...' "$n" >&2
+		fi
+	done
+}
+
+# step TITLE ADVICE COMMAND...: runs COMMAND with its output in a log, showing one
+# line with the elapsed time. On failure shows the end of the log and ADVICE.
+step() {
+	local title=$1 advice=$2 start=${EPOCHREALTIME/[.,]/} rc=0 ticker log
+	shift 2
+	mkdir -p "$logs"
+	log=$logs/$(tr -cs 'a-z0-9\n' - <<<"${title,,}").log
+	printf '%-44s' "$title" >&2
+	if [ "$V" = 1 ]; then
+		echo >&2
+		"$@" < /dev/null > >(tee "$log" >&2) 2>&1 || rc=$?
+	else
+		tick "$start" "$title" &
+		ticker=$!
+		"$@" < /dev/null > "$log" 2>&1 || rc=$?
+		kill "$ticker" 2>/dev/null || true
+		wait "$ticker" 2>/dev/null || true
+	fi
+	! [ -t 2 ] || printf '\r%-44s' "$title" >&2
+	if [ "$rc" = 0 ]; then
+		printf ' %s\n' "$(seconds "$start")" >&2
+		return
+	fi
+	printf ' FAILED after %s\n' "$(seconds "$start")" >&2
+	[ "$V" = 1 ] || tail -n 30 "$log" | sed 's/^/  | /' >&2
+	note "log: $log" "${advice:-See the log; V=1 shows all output.}"
+	return "$rc"
+}
+
+# have_part PATH: is this part of the cache there? If not, keeps $part_lock on it, so
+# that the caller can make it.
+have_part() {
+	[ ! -e "$1" ] || return 0
+	mkdir -p "$cache"
+	exec {part_lock}> "$1.lock"
+	if ! flock -n "$part_lock"; then
+		note "Another run is making ${1##*/}; waiting for it."
+		flock "$part_lock"
+	fi
+	if [ -e "$1" ]; then
+		exec {part_lock}>&-
+		return 0
+	fi
+	# Ours is the only lock, so what an interrupted run left is garbage.
+	remove_parts "$1".tmp.*
+	return 1
+}
+
+# remove_parts PATH...: also files of the sandbox's other users, when not root.
+remove_parts() {
+	local path
+	for path; do
+		[ -e "$path" ] || continue
+		rm -rf "$path" 2>/dev/null ||
+			unshare --map-root-user --map-auto rm -rf "$path"
+	done
+}
+
+# The parts. Each is named after all that it is made from.
+
+root_part() {
+	echo "$cache/root-$(hash_of "$(without_comments "$scripts/versions" "$scripts/sandbox.packages")" \
+		"$(without_comments "$scripts/make-root")")"
+}
+
+# What the tools in use call themselves.
+tool_versions() {
+	if [ "$TOOLCHAIN" = host ]; then
+		{
+			clang --version | head -n 1
+			rustc --version
+			bindgen --version
+			echo "$LINUX_PACKAGE" "$(dpkg-query -W "$LINUX_PACKAGE")"
+		} 2>/dev/null || true
+	else
+		grep -E "^($LINUX_PACKAGE|clang-[0-9]+|lld-[0-9]+|rustc|rust-src|bindgen):" \
+			"$(root_part)/etc/sva-packages"
+	fi
+}
+
+source_part() {
+	echo "$cache/source-$(hash_of "$(tool_versions | grep "$LINUX_PACKAGE")" \
+		"$(without_comments "$scripts/make-source")")"
+}
+
+kernel_part() {
+	echo "$cache/kernel-$flavour-$(hash_of "$(tool_versions)" "$TOOLCHAIN" \
+		"$(without_comments "$scripts/make-source" "$scripts/make-kernel")" "$(fragments)")"
+}
+
+# The configuration fragments of the flavour in use.
+fragments() {
+	local name files file
+	read -r name files < <(without_comments "$scripts/flavours" | grep "^$flavour ") ||
+		die "There is no guest kernel '$flavour': see scripts/flavours."
+	for file in $files; do
+		without_comments "$scripts/$file"
+	done
+}
+
+# Paths of the kernel's source and build as the tools see them. Builds remember
+# where they were made, so in the sandbox these never change.
+if [ "$TOOLCHAIN" = host ]; then
+	KSRC=$(source_part) KDIR=$(kernel_part)
+else
+	KSRC=/sva/source KDIR=/sva/kernel
+fi
+export KSRC KDIR
