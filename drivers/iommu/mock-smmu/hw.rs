@@ -5,17 +5,41 @@
 //! It learns everything from the register file and from memory, and tells everything through
 //! queues, registers and interrupt lines. It knows nothing of the driver that programs it.
 
+mod access;
+mod command;
+mod config;
 mod dma;
+mod engine;
+mod pri;
+mod queue;
+mod stats;
+mod tlb;
+mod translate;
+mod walk;
 
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::{
+        new_spinlock_irq,
+        Arc,
+        SpinLockIrq, //
+    }, //
 };
 
 use crate::{
     fmt::{
         cd::Cd,
-        ste::Ste, //
+        regs::{
+            self,
+            Idr0,
+            Idr1,
+            Idr3,
+            Idr5, //
+        },
+        ste::{
+            self,
+            Ste, //
+        }, //
     },
     line::Line,
     mmio::{
@@ -30,9 +54,17 @@ pub use dma::{
     DmaErrorKind,
     DmaResult,
     Port,
-    PortConfig,
-    PortStats, //
+    PortConfig, //
 };
+pub use stats::{
+    PortStats,
+    Stats, //
+};
+pub use tlb::Entry as TlbEntry;
+pub use walk::Perms;
+
+use engine::Engine;
+use pri::PortState;
 
 /// What an instance can do. It shows in the ID registers.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +117,61 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Whether virtual addresses of 52 bits are supported, with the 64 KiB granule.
+    fn va52(&self) -> bool {
+        self.gran64k && self.oas == 6
+    }
+
+    fn check(&self) -> Result {
+        let queues = [self.cmdq_bits, self.evtq_bits, self.priq_bits];
+        let bad = self.sid_bits > 32
+            || self.ssid_bits > 20
+            || queues.iter().any(|bits| *bits > 19)
+            || self.oas > 6
+            || self.httu > 3
+            || (self.pri && !self.ats);
+        if bad {
+            return Err(EINVAL);
+        }
+        Ok(())
+    }
+
+    /// Writes the ID registers.
+    fn identify(&self, regs: &RegisterFile) {
+        let idr0 = Idr0::default()
+            .with_s1p(true)
+            .with_ttf(2)
+            .with_cohacc(true)
+            .with_httu(self.httu)
+            .with_ats(self.ats)
+            .with_asid16(true)
+            .with_pri(self.pri)
+            .with_vmid16(true)
+            .with_cd2l(true)
+            .with_ttendian(2)
+            .with_stall_model(1)
+            .with_st_level(1);
+        let idr1 = Idr1::default()
+            .with_sidsize(self.sid_bits)
+            .with_ssidsize(self.ssid_bits)
+            .with_cmdqs(self.cmdq_bits)
+            .with_evtqs(self.evtq_bits)
+            .with_priqs(self.priq_bits);
+        let idr3 = Idr3::default().with_ril(self.ril).with_bbm(2);
+        let idr5 = Idr5::default()
+            .with_oas(self.oas)
+            .with_gran4k(true)
+            .with_gran16k(self.gran16k)
+            .with_gran64k(self.gran64k)
+            .with_vax(u8::from(self.va52()));
+        regs.hw_write32(regs::IDR0, idr0.raw());
+        regs.hw_write32(regs::IDR1, idr1.raw());
+        regs.hw_write32(regs::IDR3, idr3.raw());
+        regs.hw_write32(regs::IDR5, idr5.raw());
+    }
+}
+
 /// The interrupt lines of an instance.
 pub struct Lines {
     /// An event was queued.
@@ -96,7 +183,12 @@ pub struct Lines {
 }
 
 /// One SMMU.
-pub struct Smmu {}
+#[pin_data]
+pub struct Smmu {
+    config: Config,
+    #[pin]
+    engine: SpinLockIrq<Engine>,
+}
 
 impl Smmu {
     /// Makes an instance and writes its ID registers; translation is off and traffic aborts. May
@@ -108,40 +200,118 @@ impl Smmu {
     /// # Errors
     ///
     /// [`ENOMEM`]; [`EINVAL`] if `config` is out of range.
-    pub fn new(_config: Config, _regs: Arc<RegisterFile>, _lines: Lines) -> Result<Arc<Self>> {
-        Err(ENOTSUPP)
+    pub fn new(config: Config, regs: Arc<RegisterFile>, lines: Lines) -> Result<Arc<Self>> {
+        config.check()?;
+        let engine = Engine::new(config, regs, lines)?;
+        Arc::pin_init(
+            pin_init!(Self {
+                config,
+                engine <- new_spinlock_irq!(engine, "mock_smmu_engine"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn engine(&self) -> &SpinLockIrq<Engine> {
+        &self.engine
+    }
+
+    /// Connects a port.
+    fn connect(&self, port: KBox<PortState>) -> Result<usize> {
+        let mut engine = self.engine.lock();
+        if engine.port_of(port.sid).is_some() {
+            return Err(EBUSY);
+        }
+        let slot = engine
+            .ports
+            .iter()
+            .position(Option::is_none)
+            .ok_or(ENOSPC)?;
+        engine.ports[slot] = Some(port);
+        Ok(slot)
     }
 
     /// Acts on what the registers say now: enables, command queue. Any context; does not sleep.
-    pub fn poll(&self) {}
+    pub fn poll(&self) {
+        self.engine.lock().step();
+    }
 
     /// A snapshot of the counters. Any context.
     pub fn stats(&self) -> Stats {
-        Stats::default()
+        self.engine.lock().stats
     }
 
     /// The stream table entry of `sid` as it stands in memory, past the caches; `None` if there is
     /// none. Any context.
-    pub fn ste(&self, _sid: u32) -> Option<Ste> {
-        None
+    pub fn ste(&self, sid: u32) -> Option<Ste> {
+        let engine = self.engine.lock();
+        config::fetch_ste(&engine.regs, &self.config, sid).ok()
     }
 
     /// The context descriptor of `sid` and `ssid` as it stands in memory, past the caches; `None`
     /// if there is none. Any context.
-    pub fn cd(&self, _sid: u32, _ssid: u32) -> Option<Cd> {
-        None
+    pub fn cd(&self, sid: u32, ssid: u32) -> Option<Cd> {
+        let engine = self.engine.lock();
+        let ste = config::fetch_ste(&engine.regs, &self.config, sid).ok()?;
+        config::check_ste(&self.config, &ste).ok()?;
+        if ste.config() != ste::CONFIG_S1 || u64::from(ssid) >> ste.s1_cd_max() != 0 {
+            return None;
+        }
+        config::fetch_cd(&ste, ssid).ok()
     }
+
+    /// What slot `index` of the TLB holds; the outer `None` is past the last slot. Any context.
+    pub fn tlb_entry(&self, index: usize) -> Option<Option<TlbEntry>> {
+        let engine = self.engine.lock();
+        (index < engine.tlb.capacity()).then(|| engine.tlb.entry(index))
+    }
+
+    /// What slot `index` of the ATC of `sid` holds; the outer `None` is past the last slot or no
+    /// such port. Any context.
+    pub fn atc_entry(&self, sid: u32, index: usize) -> Option<Option<TlbEntry>> {
+        let mut engine = self.engine.lock();
+        let atc = &engine.port_of(sid)?.atc;
+        (index < atc.capacity()).then(|| atc.entry(index))
+    }
+
+    /// The words of entry `index` of a queue, past use if it is not queued now; `None` past the
+    /// last entry or if the queue is not in memory. Any context.
+    pub fn queue_entry(&self, which: WhichQueue, index: u32) -> Option<[u64; 4]> {
+        let engine = self.engine.lock();
+        let queue = match which {
+            WhichQueue::Commands => &engine.cmdq,
+            WhichQueue::Events => &engine.evtq,
+            WhichQueue::PageRequests => &engine.priq,
+        };
+        if index >= queue.layout(&engine.regs).entries() {
+            return None;
+        }
+        let entry = queue.entry(&engine.regs, index).ok()?;
+        let mut words = [0; 4];
+        for (i, word) in words.iter_mut().enumerate().take(entry.len() / 8) {
+            *word = entry.load64(8 * i).ok()?;
+        }
+        Some(words)
+    }
+}
+
+/// One of the three queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhichQueue {
+    /// Commands: two words an entry.
+    Commands,
+    /// Events: four words an entry.
+    Events,
+    /// Page requests: two words an entry.
+    PageRequests,
 }
 
 impl Doorbell for Smmu {
     fn ring(&self, _offset: usize) {
         self.poll();
     }
-}
-
-/// Counters of an instance.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Stats {
-    /// Commands consumed.
-    pub commands: u64,
 }

@@ -1,18 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Ports: where devices enter.
+//! Ports: where devices enter. What a device can do, and how it fails.
 
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::{
+        atomic::Full,
+        Arc, //
+    }, //
 };
 
-use super::Smmu;
+use kernel_ext::phys::PhysWindow;
+
+use super::{
+    pri::{
+        PortState,
+        Wake, //
+    },
+    stats::PortStats,
+    walk::Access,
+    Smmu, //
+};
 
 /// What a requester is able to do.
 #[derive(Clone, Copy, Debug)]
 pub struct PortConfig {
-    /// It translates by ATS and caches translations; else its requests are untranslated.
+    /// It translates its accesses with a PASID by ATS, and caches the translations. Accesses
+    /// without a PASID are always untranslated.
     pub ats: bool,
     /// It asks for missing pages (needs `ats`); else a missing translation fails the access.
     pub pri: bool,
@@ -40,7 +54,7 @@ impl Default for PortConfig {
 /// Attributes of an access beyond its direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attrs {
-    /// Privileged; needs a PASID.
+    /// Privileged.
     pub privileged: bool,
     /// An instruction fetch; reads only.
     pub exec: bool,
@@ -99,7 +113,14 @@ pub type DmaResult<T = ()> = Result<T, DmaError>;
 ///
 /// All accesses may sleep (they may wait for a page), and may be made by several threads at once.
 /// They are done page by page: an access that fails may have been done in part.
-pub struct Port {}
+pub struct Port {
+    pub(super) smmu: Arc<Smmu>,
+    /// Where the engine has our state.
+    pub(super) slot: usize,
+    pub(super) sid: u32,
+    pub(super) config: PortConfig,
+    pub(super) wake: Arc<Wake>,
+}
 
 impl Port {
     /// Connects a requester with StreamID `sid`. May sleep.
@@ -110,8 +131,24 @@ impl Port {
     /// - [`EINVAL`] if `config` is out of range or asks for more than the SMMU has.
     /// - [`ENOSPC`] if no more ports fit.
     /// - [`ENOMEM`].
-    pub fn new(_smmu: Arc<Smmu>, _sid: u32, _config: PortConfig) -> Result<Arc<Self>> {
-        Err(ENOTSUPP)
+    pub fn new(smmu: Arc<Smmu>, sid: u32, config: PortConfig) -> Result<Arc<Self>> {
+        let able = smmu.config();
+        let too_much = (config.ats && !able.ats) || (config.pri && !(able.pri && config.ats));
+        if too_much || config.max_outstanding == 0 || u64::from(sid) >> able.sid_bits != 0 {
+            return Err(EINVAL);
+        }
+        let state = KBox::new(PortState::new(sid, config)?, GFP_KERNEL)?;
+        let wake = state.wake.clone();
+        let slot = smmu.connect(state)?;
+        // From here on the port's drop disconnects.
+        let port = Self {
+            smmu,
+            slot,
+            sid,
+            config,
+            wake,
+        };
+        Ok(Arc::new(port, GFP_KERNEL)?)
     }
 
     /// Reads memory at `addr` in address space `ssid`.
@@ -119,8 +156,23 @@ impl Port {
     /// # Errors
     ///
     /// See [`DmaErrorKind`].
-    pub fn read(&self, _ssid: Option<u32>, addr: u64, _to: &mut [u8], _attrs: Attrs) -> DmaResult {
-        Err(stub(addr))
+    pub fn read(&self, ssid: Option<u32>, addr: u64, to: &mut [u8], attrs: Attrs) -> DmaResult {
+        let access = Access {
+            read: true,
+            write: false,
+            exec: attrs.exec,
+            privileged: attrs.privileged,
+        };
+        let len = to.len();
+        self.access(ssid, addr, len, access, |memory, range| match memory {
+            Some(memory) => memory.read(0, &mut to[range]),
+            None => {
+                to[range].fill(0);
+                Ok(())
+            }
+        })?;
+        self.count(|stats| stats.bytes_read += len as u64);
+        Ok(())
     }
 
     /// Writes memory at `addr` in address space `ssid`.
@@ -128,8 +180,50 @@ impl Port {
     /// # Errors
     ///
     /// See [`DmaErrorKind`].
-    pub fn write(&self, _ssid: Option<u32>, addr: u64, _from: &[u8], _attrs: Attrs) -> DmaResult {
-        Err(stub(addr))
+    pub fn write(&self, ssid: Option<u32>, addr: u64, from: &[u8], attrs: Attrs) -> DmaResult {
+        let access = Access {
+            read: false,
+            write: true,
+            exec: false,
+            privileged: attrs.privileged,
+        };
+        self.access(ssid, addr, from.len(), access, |memory, range| {
+            memory.map_or(Ok(()), |memory| memory.write(0, &from[range]))
+        })?;
+        self.count(|stats| stats.bytes_written += from.len() as u64);
+        Ok(())
+    }
+
+    /// Does `op` on the naturally aligned word of `size` bytes at `addr`.
+    fn atomic<T: Default>(
+        &self,
+        ssid: Option<u32>,
+        addr: u64,
+        attrs: Attrs,
+        mut op: impl FnMut(&PhysWindow<'_>) -> Result<T>,
+    ) -> DmaResult<T> {
+        let size = size_of::<T>();
+        if addr % size as u64 != 0 {
+            return Err(DmaError {
+                kind: DmaErrorKind::Misaligned,
+                addr,
+            });
+        }
+        let access = Access {
+            read: true,
+            write: true,
+            exec: false,
+            privileged: attrs.privileged,
+        };
+        let mut old = T::default();
+        self.access(ssid, addr, size, access, |memory, _| {
+            if let Some(memory) = memory {
+                old = op(memory)?;
+            }
+            Ok(())
+        })?;
+        self.count(|stats| stats.atomics += 1);
+        Ok(old)
     }
 
     /// Adds to the naturally aligned 64-bit word at `addr`, atomically also towards the CPUs.
@@ -140,12 +234,14 @@ impl Port {
     /// See [`DmaErrorKind`].
     pub fn fetch_add64(
         &self,
-        _ssid: Option<u32>,
+        ssid: Option<u32>,
         addr: u64,
-        _add: u64,
-        _attrs: Attrs,
+        add: u64,
+        attrs: Attrs,
     ) -> DmaResult<u64> {
-        Err(stub(addr))
+        self.atomic(ssid, addr, attrs, |memory| {
+            Ok(memory.atomic64(0)?.fetch_add(add, Full))
+        })
     }
 
     /// As [`Self::fetch_add64`], for 32 bits.
@@ -155,12 +251,14 @@ impl Port {
     /// See [`DmaErrorKind`].
     pub fn fetch_add32(
         &self,
-        _ssid: Option<u32>,
+        ssid: Option<u32>,
         addr: u64,
-        _add: u32,
-        _attrs: Attrs,
+        add: u32,
+        attrs: Attrs,
     ) -> DmaResult<u32> {
-        Err(stub(addr))
+        self.atomic(ssid, addr, attrs, |memory| {
+            Ok(memory.atomic32(0)?.fetch_add(add, Full))
+        })
     }
 
     /// Replaces the naturally aligned 64-bit word at `addr` by `new` if it is `old`, atomically
@@ -171,72 +269,90 @@ impl Port {
     /// See [`DmaErrorKind`].
     pub fn compare_exchange64(
         &self,
-        _ssid: Option<u32>,
+        ssid: Option<u32>,
         addr: u64,
-        _old: u64,
-        _new: u64,
-        _attrs: Attrs,
+        old: u64,
+        new: u64,
+        attrs: Attrs,
     ) -> DmaResult<u64> {
-        Err(stub(addr))
+        self.atomic(ssid, addr, attrs, |memory| {
+            let was = memory.atomic64(0)?.cmpxchg(old, new, Full);
+            Ok(was.unwrap_or_else(|other| other))
+        })
     }
 
-    /// Gets the translations of a range ahead of its use, in one page request group per 64 pages.
-    /// Without ATS it does nothing.
+    /// Gets the translations of a range ahead of its use, in page request groups of up to 64
+    /// pages. Without ATS it does nothing.
     ///
     /// # Errors
     ///
     /// See [`DmaErrorKind`].
     pub fn prefetch(
         &self,
-        _ssid: Option<u32>,
+        ssid: Option<u32>,
         addr: u64,
-        _len: usize,
-        _write: bool,
-        _attrs: Attrs,
+        len: usize,
+        write: bool,
+        attrs: Attrs,
     ) -> DmaResult {
-        Err(stub(addr))
+        if !self.config.ats || ssid.is_none() {
+            return Ok(());
+        }
+        let access = Access {
+            read: !write,
+            write,
+            exec: attrs.exec,
+            privileged: attrs.privileged,
+        };
+        self.access(ssid, addr, len, access, |_, _| Ok(()))
     }
 
     /// Makes accesses under way and later ones fail with [`DmaErrorKind::Stopped`]. Those under
     /// way end soon, not necessarily before this returns. Does not sleep.
-    pub fn stop(&self) {}
+    pub fn stop(&self) {
+        self.with_state(|state| state.stopped = true);
+        self.wake.condvar.notify_all();
+    }
 
     /// Lets a stopped port go on. Does not sleep.
-    pub fn start(&self) {}
+    pub fn start(&self) {
+        self.with_state(|state| state.stopped = false);
+    }
 
-    /// Tells the SMMU that no more page requests for `ssid` will come (a stop marker), if it has
-    /// none under way. Does not sleep.
-    pub fn stop_marker(&self, _ssid: u32) {}
+    /// Tells the SMMU that no more page requests for `ssid` will come. Does not sleep.
+    pub fn stop_marker(&self, ssid: u32) {
+        self.smmu.engine().lock().stop_marker(self.sid, ssid);
+    }
 
     /// The StreamID.
     pub fn sid(&self) -> u32 {
-        0
+        self.sid
     }
 
     /// A snapshot of the counters. Does not sleep.
     pub fn stats(&self) -> PortStats {
-        PortStats::default()
+        self.with_state(|state| state.stats).unwrap_or_default()
+    }
+
+    /// Page requests that wait for a response now. Does not sleep.
+    pub fn outstanding(&self) -> u16 {
+        self.with_state(|state| state.outstanding)
+            .unwrap_or_default()
+    }
+
+    fn with_state<R>(&self, f: impl FnOnce(&mut PortState) -> R) -> Option<R> {
+        let mut engine = self.smmu.engine().lock();
+        engine.ports[self.slot].as_deref_mut().map(f)
+    }
+
+    pub(super) fn count(&self, f: impl FnOnce(&mut PortStats)) {
+        self.with_state(|state| f(&mut state.stats));
     }
 }
 
-fn stub(addr: u64) -> DmaError {
-    DmaError {
-        kind: DmaErrorKind::Aborted,
-        addr,
+impl Drop for Port {
+    fn drop(&mut self) {
+        let state = self.smmu.engine().lock().ports[self.slot].take();
+        drop(state);
     }
-}
-
-/// Counters of a port.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PortStats {
-    /// Bytes read.
-    pub bytes_read: u64,
-    /// Bytes written.
-    pub bytes_written: u64,
-    /// Page requests sent.
-    pub page_requests: u64,
-    /// Page request groups sent.
-    pub groups: u64,
-    /// Accesses that failed.
-    pub errors: u64,
 }

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An access of a device, page by page: translate and copy under one hold of the engine's lock, or
+//! ask for what is missing and wait without it.
+
+use core::ops::Range;
+
+use kernel::{
+    prelude::*,
+    sync::{
+        lock::{
+            spinlock::SpinLockIrqBackend,
+            Guard, //
+        },
+        CondVarTimeoutResult, //
+    },
+    time::{
+        delay::fsleep,
+        msecs_to_jiffies,
+        Delta,
+        Jiffies, //
+    }, //
+};
+
+use kernel_ext::phys::PhysWindow;
+
+use crate::fmt::ppr::Response;
+
+use super::{
+    dma::{
+        DmaError,
+        DmaErrorKind,
+        DmaResult,
+        Port, //
+    },
+    engine::Engine,
+    pri::PAGE,
+    translate::{
+        Denied,
+        Transaction, //
+    },
+    walk::{
+        Access,
+        Translation, //
+    }, //
+};
+
+type EngineGuard<'a> = Guard<'a, Engine, SpinLockIrqBackend>;
+
+/// How often one access has been put off.
+struct Patience {
+    va: u64,
+    retries: u16,
+    /// Milliseconds spent because the page request queue had overflown.
+    busy_ms: u32,
+}
+
+impl Port {
+    /// Does `op` on each page's part of `len` bytes at `addr`, in order; it gets the memory (none
+    /// if the access has to have no effect) and which bytes of the whole it is.
+    ///
+    /// Each page is translated and accessed under one hold of the engine's lock.
+    pub(super) fn access(
+        &self,
+        ssid: Option<u32>,
+        addr: u64,
+        len: usize,
+        access: Access,
+        mut op: impl FnMut(Option<&PhysWindow<'_>>, Range<usize>) -> Result,
+    ) -> DmaResult {
+        let mut patience = Patience {
+            va: addr,
+            retries: 0,
+            busy_ms: 0,
+        };
+        let mut done = 0;
+        while done < len {
+            let va = addr.wrapping_add(done as u64);
+            let end = len.min(done + (PAGE - va % PAGE) as usize);
+            let t = Transaction {
+                sid: self.sid,
+                ssid,
+                va,
+                access,
+            };
+            let engine = self.smmu.engine().lock();
+            let result = self.access_page(engine, &t, len - done, &mut patience, |memory| {
+                op(memory, done..end)
+            });
+            match result {
+                Ok(true) => done = end,
+                Ok(false) => {}
+                Err(kind) => {
+                    self.count(|stats| stats.errors += 1);
+                    return Err(DmaError { kind, addr: va });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Does `op` on the page of `t`, or waits for a response to a request for it, and for more of
+    /// the `len` bytes to come. Gives whether it was done.
+    fn access_page(
+        &self,
+        mut engine: EngineGuard<'_>,
+        t: &Transaction,
+        len: usize,
+        patience: &mut Patience,
+        op: impl FnOnce(Option<&PhysWindow<'_>>) -> Result,
+    ) -> Result<bool, DmaErrorKind> {
+        self.check_stopped(&engine)?;
+        match engine.locate(self.slot, t) {
+            Ok(translation) => {
+                let rest = (PAGE - t.va % PAGE).min(len as u64) as usize;
+                PhysWindow::new(translation.address(t.va), rest)
+                    .and_then(|memory| op(Some(&memory)))
+                    .map_err(|_| DmaErrorKind::BusError)?;
+            }
+            Err(Denied::Ignore) => op(None).map_err(|_| DmaErrorKind::BusError)?,
+            Err(Denied::Missing) if self.config.pri => {
+                self.page_in(engine, t, len, patience)?;
+                return Ok(false);
+            }
+            Err(_) => return Err(DmaErrorKind::Aborted),
+        }
+        Ok(true)
+    }
+
+    /// Asks for pages and waits for the response. No lock is held while waiting.
+    fn page_in(
+        &self,
+        mut engine: EngineGuard<'_>,
+        t: &Transaction,
+        len: usize,
+        patience: &mut Patience,
+    ) -> Result<(), DmaErrorKind> {
+        if patience.va != t.va {
+            patience.va = t.va;
+            patience.retries = 0;
+        } else if patience.retries > self.config.max_retries {
+            return Err(DmaErrorKind::RetriesExhausted);
+        }
+        patience.retries += 1;
+
+        let mut left = msecs_to_jiffies(self.config.timeout_ms);
+        let group = loop {
+            match engine.send_group(self.slot, t, len as u64) {
+                Some(group) => break group,
+                None => self.wait(&mut engine, &mut left)?,
+            }
+        };
+        let (response, auto) = loop {
+            let state = engine.ports[self.slot].as_deref_mut();
+            let response = state.and_then(|state| state.take_response(group));
+            if let Some(response) = response {
+                break response;
+            }
+            if let Err(kind) = self.wait(&mut engine, &mut left) {
+                if let Some(state) = &mut engine.ports[self.slot] {
+                    state.abandon(group);
+                }
+                return Err(kind);
+            }
+        };
+        drop(engine);
+        match response {
+            Response::Success if auto => {
+                // The queue had overflown: a little later it may have room again.
+                patience.retries -= 1;
+                patience.busy_ms += 1;
+                if patience.busy_ms > self.config.timeout_ms {
+                    return Err(DmaErrorKind::Timeout);
+                }
+                fsleep(Delta::from_millis(1));
+                Ok(())
+            }
+            Response::Success => Ok(()),
+            Response::Invalid => Err(DmaErrorKind::Refused),
+            Response::Failure => Err(DmaErrorKind::ResponseFailure),
+        }
+    }
+
+    fn check_stopped(&self, engine: &Engine) -> Result<(), DmaErrorKind> {
+        match &engine.ports[self.slot] {
+            Some(state) if !state.stopped => Ok(()),
+            _ => Err(DmaErrorKind::Stopped),
+        }
+    }
+
+    /// Waits until something has happened to the port, for at most `left`.
+    fn wait(&self, engine: &mut EngineGuard<'_>, left: &mut Jiffies) -> Result<(), DmaErrorKind> {
+        match self.wake.condvar.wait_interruptible_timeout(engine, *left) {
+            CondVarTimeoutResult::Woken { jiffies } => *left = jiffies,
+            CondVarTimeoutResult::Timeout => return Err(DmaErrorKind::Timeout),
+            CondVarTimeoutResult::Signal { .. } => return Err(DmaErrorKind::Interrupted),
+        }
+        self.check_stopped(engine)
+    }
+}
+
+impl Engine {
+    /// The translation that the port in `slot` uses for `t`: from its ATC, by ATS, or by an
+    /// untranslated request.
+    pub(super) fn locate(&mut self, slot: usize, t: &Transaction) -> Result<Translation, Denied> {
+        let Some(port) = self.ports[slot].as_deref_mut() else {
+            return Err(Denied::Abort);
+        };
+        let ssid = match t.ssid {
+            Some(ssid) if port.config.ats => ssid,
+            _ => return self.untranslated(t),
+        };
+        let mut found = port.atc.lookup(ssid, t.va);
+        if found.is_some_and(|hit| !hit.perms.allows(t.access)) {
+            port.atc.invalidate_va(Some(ssid), t.va);
+            found = None;
+        }
+        let translation = match found {
+            Some(hit) => {
+                self.stats.atc_hits += 1;
+                hit
+            }
+            None => {
+                let answer = self.ats_request(t)?;
+                let translation = Translation {
+                    perms: answer.perms.of_privilege(t.access.privileged),
+                    global: false,
+                    ..answer
+                };
+                if let Some(port) = self.ports[slot].as_deref_mut() {
+                    port.atc.insert(ssid, t.va, translation);
+                }
+                translation
+            }
+        };
+        self.translated(t)?;
+        Ok(translation)
+    }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command queue (SMMUv3, 3.5.1 and chapter 4).
+
+use kernel::prelude::*;
+
+use crate::fmt::{
+    cmd::{
+        self,
+        Command,
+        CommandError, //
+    },
+    ppr::Response,
+    regs::{
+        self,
+        CmdqCons,
+        Gerror, //
+    }, //
+};
+
+use super::engine::Engine;
+
+impl Engine {
+    /// Consumes commands until the queue is empty, or one has an error. Each has its full effect
+    /// before `CMDQ_CONS` passes it.
+    pub(super) fn consume_commands(&mut self) {
+        loop {
+            if !self.cr0().cmdqen() || self.active_errors().cmdq_err() {
+                return;
+            }
+            let layout = self.cmdq.layout(&self.regs);
+            let prod = self.regs.read32(regs::CMDQ_PROD);
+            let cons = CmdqCons::from_raw(self.regs.read32(regs::CMDQ_CONS)).rd();
+            if layout.is_empty(prod, cons) {
+                return;
+            }
+            let result = match self.fetch_command(cons) {
+                Ok(command) => self.execute(&command),
+                Err(_) => Err(CommandError::Abt),
+            };
+            match result {
+                Ok(()) => {
+                    let next = CmdqCons::default().with_rd(layout.advance(cons, 1));
+                    self.regs.hw_write32(regs::CMDQ_CONS, next.raw());
+                }
+                Err(error) => {
+                    // CONS stays on the command, for software to repair or replace it.
+                    let stopped = CmdqCons::default()
+                        .with_rd(layout.position(cons))
+                        .with_err(error as u8);
+                    self.regs.hw_write32(regs::CMDQ_CONS, stopped.raw());
+                    self.stats.command_errors += 1;
+                    self.global_error(Gerror::default().with_cmdq_err(true));
+                }
+            }
+        }
+    }
+
+    fn fetch_command(&self, cons: u32) -> Result<Command> {
+        let entry = self.cmdq.entry(&self.regs, cons)?;
+        Ok(Command::from_words([entry.load64(0)?, entry.load64(8)?]))
+    }
+
+    fn execute(&mut self, command: &Command) -> Result<(), CommandError> {
+        let stats = &mut self.stats;
+        match command.op() {
+            cmd::OP_PREFETCH_CFG | cmd::OP_PREFETCH_ADDR => stats.other_commands += 1,
+            cmd::OP_CFGI_STE => {
+                stats.cfgi_ste += 1;
+                let sid = command.sid();
+                self.cache.invalidate_streams(sid, sid, command.leaf());
+            }
+            cmd::OP_CFGI_STE_RANGE => {
+                stats.cfgi_ste += 1;
+                let span = (2 << command.range()) - 1;
+                let first = (u64::from(command.sid()) & !span) as u32;
+                self.cache
+                    .invalidate_streams(first, first | span as u32, false);
+            }
+            cmd::OP_CFGI_CD => {
+                stats.cfgi_cd += 1;
+                let (sid, ssid) = (command.sid(), command.ssid());
+                self.cache.invalidate_cd(sid, ssid, command.leaf());
+            }
+            cmd::OP_CFGI_CD_ALL => {
+                stats.cfgi_cd += 1;
+                self.cache.invalidate_cds(command.sid());
+            }
+            cmd::OP_TLBI_NH_ALL | cmd::OP_TLBI_NSNH_ALL => {
+                stats.tlbi_all += 1;
+                self.tlb.invalidate_all();
+            }
+            cmd::OP_TLBI_NH_ASID => {
+                stats.tlbi_asid += 1;
+                self.tlb.invalidate_tag(u32::from(command.asid()));
+            }
+            cmd::OP_TLBI_NH_VA => {
+                self.tlbi_va(command, Some(u32::from(command.asid())));
+            }
+            cmd::OP_TLBI_NH_VAA => self.tlbi_va(command, None),
+            cmd::OP_ATC_INV if self.config.ats => return self.atc_inv(command),
+            cmd::OP_PRI_RESP if self.config.pri => {
+                let response = Response::from_code(command.response()).ok_or(CommandError::Ill)?;
+                stats.pri_resp += 1;
+                let ssid = command.ssv().then_some(command.ssid());
+                self.respond(command.sid(), ssid, command.group(), response);
+            }
+            // All effects of commands are immediate, and no access is under way while we have the
+            // lock: there is nothing to wait for.
+            cmd::OP_SYNC if command.cs() <= cmd::SYNC_SEV => stats.sync += 1,
+            // No stage 2, no EL2, no stalls.
+            _ => return Err(CommandError::Ill),
+        }
+        Ok(())
+    }
+
+    fn tlbi_va(&mut self, command: &Command, tag: Option<u32>) {
+        self.stats.tlbi_va += 1;
+        match cmd::tlbi_range(command).filter(|_| self.config.ril) {
+            Some((start, size)) => self.tlb.invalidate_range(tag, start, size),
+            None => self.tlb.invalidate_va(tag, command.address()),
+        }
+    }
+
+    fn atc_inv(&mut self, command: &Command) -> Result<(), CommandError> {
+        let size = command.atc_size();
+        if size > cmd::ATC_INV_ALL {
+            return Err(CommandError::Ill);
+        }
+        self.stats.atc_inv += 1;
+        // Without a SubstreamID, or with the global flag, it reaches all of them.
+        let tag = (command.ssv() && !command.global()).then_some(command.ssid());
+        if let Some(port) = self.port_of(command.sid()) {
+            match (tag, size) {
+                (None, cmd::ATC_INV_ALL) => port.atc.invalidate_all(),
+                (Some(tag), cmd::ATC_INV_ALL) => port.atc.invalidate_tag(tag),
+                (tag, 0) => port.atc.invalidate_va(tag, command.address()),
+                (tag, size) => {
+                    let bytes = 1 << (12 + size);
+                    let start = command.address() & !(bytes - 1);
+                    port.atc.invalidate_range(tag, start, bytes);
+                }
+            }
+        }
+        Ok(())
+    }
+}

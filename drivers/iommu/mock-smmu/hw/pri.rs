@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page requests and their responses, on both ends: the page request queue of the SMMU, and the
+//! groups that each port has under way (SMMUv3, 3.13 and chapter 8; PCIe, 10.4).
+
+use kernel::{
+    alloc::flags::GFP_KERNEL,
+    prelude::*,
+    sync::{
+        new_condvar,
+        Arc,
+        CondVar, //
+    }, //
+};
+
+use crate::fmt::{
+    ppr::{
+        self,
+        PageRequest,
+        Response, //
+    },
+    regs::Gerror, //
+};
+
+use super::{
+    dma::PortConfig,
+    engine::Engine,
+    queue::Push,
+    stats::PortStats,
+    tlb::Tlb,
+    translate::{
+        Denied,
+        Transaction, //
+    }, //
+};
+
+/// Most pages that one group asks for.
+pub(super) const GROUP_PAGES: usize = 64;
+
+const ATC_ENTRIES: usize = 512;
+/// The unit of page requests, and of accesses.
+pub(super) const PAGE: u64 = 4096;
+
+/// A page request group index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    /// Not in use.
+    Free,
+    /// Sent; somebody waits for the response.
+    Waiting { pages: u16, ssid: u32 },
+    /// Sent; nobody waits any more, but the index is in use until the response comes.
+    Abandoned { pages: u16, ssid: u32 },
+    /// Answered, by software or (`auto`) by the SMMU itself.
+    Answered { response: Response, auto: bool },
+}
+
+/// Where the threads of a port wait for responses.
+#[pin_data]
+pub(super) struct Wake {
+    #[pin]
+    pub(super) condvar: CondVar,
+}
+
+/// The state of a port that the hardware has to do with.
+pub(super) struct PortState {
+    pub(super) sid: u32,
+    pub(super) config: PortConfig,
+    pub(super) atc: Tlb,
+    pub(super) groups: KVec<Group>,
+    next_group: usize,
+    /// Page requests that wait for a response.
+    pub(super) outstanding: u16,
+    pub(super) stopped: bool,
+    pub(super) stats: PortStats,
+    pub(super) wake: Arc<Wake>,
+}
+
+impl PortState {
+    /// Makes the state of an idle port. May sleep.
+    pub(super) fn new(sid: u32, config: PortConfig) -> Result<Self> {
+        Ok(Self {
+            sid,
+            config,
+            atc: Tlb::new(ATC_ENTRIES)?,
+            groups: KVec::from_elem(Group::Free, ppr::GROUPS, GFP_KERNEL)?,
+            next_group: 0,
+            outstanding: 0,
+            stopped: false,
+            stats: PortStats::default(),
+            wake: Arc::pin_init(
+                pin_init!(Wake {
+                    condvar <- new_condvar!("mock_smmu_port"),
+                }),
+                GFP_KERNEL,
+            )?,
+        })
+    }
+
+    /// The next free group index, round and round.
+    fn free_group(&mut self) -> Option<usize> {
+        let count = self.groups.len();
+        let group = (0..count)
+            .map(|i| (self.next_group + i) % count)
+            .find(|&i| self.groups[i] == Group::Free)?;
+        self.next_group = (group + 1) % count;
+        Some(group)
+    }
+}
+
+/// What became of a page request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Queued,
+    /// Lost without a trace.
+    Dropped,
+    /// Lost; the SMMU answers the group itself.
+    Answered(Response),
+}
+
+impl Engine {
+    /// Takes in a page request.
+    fn page_request(&mut self, request: &PageRequest) -> Sent {
+        let cr0 = self.cr0();
+        let lost = |response| {
+            if request.last() && !request.is_stop_marker() {
+                Sent::Answered(response)
+            } else {
+                Sent::Dropped
+            }
+        };
+        let sent = if !cr0.smmuen() || !cr0.priqen() || self.active_errors().priq_abt_err() {
+            lost(Response::Failure)
+        } else if self.priq.overflowed(&self.regs) {
+            // Nothing is written until software has seen that something is missing.
+            lost(Response::Success)
+        } else {
+            match self.priq.push(&self.regs, &request.words()) {
+                Push::Done => Sent::Queued,
+                Push::Full => {
+                    self.priq.overflow(&self.regs);
+                    lost(Response::Success)
+                }
+                Push::Unwritable => {
+                    self.global_error(Gerror::default().with_priq_abt_err(true));
+                    lost(Response::Failure)
+                }
+            }
+        };
+        match sent {
+            Sent::Queued => self.stats.page_requests += 1,
+            Sent::Dropped => self.stats.page_requests_lost += 1,
+            Sent::Answered(_) => {
+                self.stats.page_requests_lost += 1;
+                self.stats.auto_responses += 1;
+            }
+        }
+        sent
+    }
+
+    /// PRI_RESP: hands the response to the port that waits for it. A response that fits no group
+    /// is dropped.
+    pub(super) fn respond(&mut self, sid: u32, ssid: Option<u32>, group: u16, response: Response) {
+        let answered = self
+            .port_of(sid)
+            .is_some_and(|port| port.respond(ssid, group, response));
+        if !answered {
+            self.stats.pri_resp_stray += 1;
+        }
+    }
+
+    /// Asks for the page of `t` and for what else is missing in the `len` bytes from there, in one
+    /// group. Gives its index, or `None` if the port has too much under way already.
+    pub(super) fn send_group(&mut self, slot: usize, t: &Transaction, len: u64) -> Option<usize> {
+        let port = self.ports[slot].as_mut()?;
+        let ssid = t.ssid?;
+        let budget = usize::from(port.config.max_outstanding - port.outstanding);
+        let budget = budget.min(GROUP_PAGES);
+        if budget == 0 {
+            return None;
+        }
+        let group = port.free_group()?;
+
+        let first = t.va & !(PAGE - 1);
+        let span = len.saturating_add(t.va - first).div_ceil(PAGE);
+        let mut missing = [first; GROUP_PAGES];
+        let mut pages = 1;
+        for i in 1..span.min(GROUP_PAGES as u64) {
+            if pages == budget {
+                break;
+            }
+            let va = first.wrapping_add(i * PAGE);
+            match self.locate(slot, &Transaction { va, ..*t }) {
+                Ok(_) => {}
+                Err(Denied::Missing) => {
+                    missing[pages] = va;
+                    pages += 1;
+                }
+                Err(_) => break,
+            }
+        }
+
+        let request = PageRequest::default()
+            .with_sid(t.sid)
+            .with_ssv(true)
+            .with_ssid(ssid)
+            .with_read(t.access.read)
+            .with_write(t.access.write)
+            .with_exec(t.access.exec)
+            .with_privileged(t.access.privileged)
+            .with_group(group as u16);
+        let mut sent = Sent::Dropped;
+        for (i, va) in missing[..pages].iter().enumerate() {
+            let last = i + 1 == pages;
+            sent = self.page_request(&request.with_address(*va).with_last(last));
+        }
+        self.signal_page_requests();
+
+        let port = self.ports[slot].as_mut()?;
+        port.stats.page_requests += pages as u64;
+        port.stats.groups += 1;
+        let pages = pages as u16;
+        port.groups[group] = match sent {
+            Sent::Answered(response) => Group::Answered {
+                response,
+                auto: true,
+            },
+            _ => {
+                port.outstanding += pages;
+                Group::Waiting { pages, ssid }
+            }
+        };
+        Some(group)
+    }
+
+    /// Sends a stop marker: no more requests of the port for `ssid` follow.
+    pub(super) fn stop_marker(&mut self, sid: u32, ssid: u32) {
+        let marker = PageRequest::default()
+            .with_sid(sid)
+            .with_ssv(true)
+            .with_ssid(ssid)
+            .with_last(true);
+        self.page_request(&marker);
+        self.signal_page_requests();
+    }
+}
+
+impl PortState {
+    /// Takes a response. Gives whether a group waited for it.
+    fn respond(&mut self, ssid: Option<u32>, group: u16, response: Response) -> bool {
+        let Some(slot) = self.groups.get_mut(usize::from(group)) else {
+            return false;
+        };
+        let (pages, next) = match *slot {
+            Group::Waiting { pages, ssid: own } if ssid.is_none_or(|ssid| ssid == own) => (
+                pages,
+                Group::Answered {
+                    response,
+                    auto: false,
+                },
+            ),
+            Group::Abandoned { pages, ssid: own } if ssid.is_none_or(|ssid| ssid == own) => {
+                (pages, Group::Free)
+            }
+            _ => return false,
+        };
+        *slot = next;
+        self.outstanding -= pages;
+        match response {
+            Response::Success => self.stats.responses_success += 1,
+            Response::Invalid => self.stats.responses_invalid += 1,
+            Response::Failure => self.stats.responses_failure += 1,
+        }
+        self.wake.condvar.notify_all();
+        true
+    }
+
+    /// Takes the response to `group`, if it has come.
+    pub(super) fn take_response(&mut self, group: usize) -> Option<(Response, bool)> {
+        match self.groups[group] {
+            Group::Answered { response, auto } => {
+                self.groups[group] = Group::Free;
+                // Somebody may wait for an index.
+                self.wake.condvar.notify_all();
+                Some((response, auto))
+            }
+            _ => None,
+        }
+    }
+
+    /// Waits for `group` no longer.
+    pub(super) fn abandon(&mut self, group: usize) {
+        if let Group::Waiting { pages, ssid } = self.groups[group] {
+            self.groups[group] = Group::Abandoned { pages, ssid };
+            self.stats.abandoned += 1;
+        }
+    }
+}

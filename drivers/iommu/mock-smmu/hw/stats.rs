@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counters.
+
+macro_rules! counters {
+    (
+        $(#[$attr:meta])*
+        pub struct $name:ident {
+            $($(#[$field_attr:meta])* $field:ident,)*
+        }
+    ) => {
+        $(#[$attr])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name {
+            $($(#[$field_attr])* pub $field: u64,)*
+        }
+
+        impl $name {
+            /// Every counter with its name, for printing.
+            pub fn each(&self, mut f: impl FnMut(&'static str, u64)) {
+                $(f(stringify!($field), self.$field);)*
+            }
+        }
+    };
+}
+
+counters! {
+    /// Counters of an instance, since it was made.
+    pub struct Stats {
+        /// CFGI_STE and CFGI_STE_RANGE commands.
+        cfgi_ste,
+        /// CFGI_CD and CFGI_CD_ALL commands.
+        cfgi_cd,
+        /// TLBI commands for one ASID.
+        tlbi_asid,
+        /// TLBI commands for addresses.
+        tlbi_va,
+        /// TLBI commands for everything.
+        tlbi_all,
+        /// ATC_INV commands.
+        atc_inv,
+        /// PRI_RESP commands.
+        pri_resp,
+        /// PRI_RESP commands that no group waited for.
+        pri_resp_stray,
+        /// SYNC commands.
+        sync,
+        /// Commands without effect here.
+        other_commands,
+        /// Commands that stopped the queue.
+        command_errors,
+        /// Table walks.
+        walks,
+        /// Translations found in the TLB.
+        tlb_hits,
+        /// Translations found in a device's ATC.
+        atc_hits,
+        /// ATS translation requests.
+        ats_requests,
+        /// Events recorded.
+        events,
+        /// Events lost as the queue was full or off.
+        events_lost,
+        /// Page requests queued.
+        page_requests,
+        /// Page requests lost as the queue was full or off.
+        page_requests_lost,
+        /// Page request groups answered by the SMMU itself.
+        auto_responses,
+    }
+}
+
+counters! {
+    /// Counters of a port, since it was made.
+    pub struct PortStats {
+        /// Bytes read.
+        bytes_read,
+        /// Bytes written.
+        bytes_written,
+        /// Atomic accesses.
+        atomics,
+        /// Page requests sent.
+        page_requests,
+        /// Page request groups sent.
+        groups,
+        /// Groups answered with success.
+        responses_success,
+        /// Groups answered "invalid".
+        responses_invalid,
+        /// Groups answered "failure".
+        responses_failure,
+        /// Groups given up before an answer came.
+        abandoned,
+        /// Accesses that failed.
+        errors,
+    }
+}

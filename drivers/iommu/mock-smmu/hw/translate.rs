@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From a transaction to a physical address: configuration, TLB, walk, and what a failure leads to.
+
+use kernel::prelude::*;
+
+use crate::fmt::{
+    event::{
+        self,
+        Event,
+        EventId, //
+    },
+    regs::{
+        self,
+        Cr2,
+        Gbpa, //
+    },
+    ste, //
+};
+
+use super::{
+    config::{
+        self,
+        Context,
+        Reject, //
+    },
+    engine::Engine,
+    walk::{
+        Access,
+        Fault,
+        Perms,
+        Translation, //
+    }, //
+};
+
+/// A transaction that is not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// The device gets an abort.
+    Abort,
+    /// Reads give zero, writes vanish.
+    Ignore,
+    /// ATS: nothing there with these permissions; the device may ask for it.
+    Missing,
+}
+
+/// A transaction on its way in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Transaction {
+    pub(super) sid: u32,
+    pub(super) ssid: Option<u32>,
+    pub(super) va: u64,
+    pub(super) access: Access,
+}
+
+impl Transaction {
+    fn event(&self, id: EventId) -> Event {
+        Event::default()
+            .with_id(id as u8)
+            .with_sid(self.sid)
+            .with_ssv(self.ssid.is_some())
+            .with_ssid(self.ssid.unwrap_or(0))
+    }
+
+    fn fault_event(&self, id: EventId) -> Event {
+        self.event(id)
+            .with_pnu(self.access.privileged)
+            .with_ind(self.access.exec)
+            .with_rnw(!self.access.write)
+            .with_class(event::CLASS_IN)
+            .with_address(self.va)
+    }
+}
+
+impl From<Fault> for EventId {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Walk(_) => EventId::WalkEabt,
+            Fault::Translation => EventId::Translation,
+            Fault::AddrSize => EventId::AddrSize,
+            Fault::Access => EventId::Access,
+            Fault::Permission => EventId::Permission,
+        }
+    }
+}
+
+/// Where a transaction's configuration leads.
+enum Route {
+    Abort,
+    Bypass,
+    Stage1(Context),
+}
+
+impl Engine {
+    /// The address space of a transaction, by the stream table.
+    fn route(&mut self, t: &Transaction, ats: bool) -> Result<Route, Reject> {
+        let entry = self.cache.ste(&self.regs, &self.config, t.sid)?;
+        config::check_ste(&self.config, &entry)?;
+        match entry.config() {
+            ste::CONFIG_BYPASS if ats => return Err(EventId::BadAtsTreq.into()),
+            ste::CONFIG_BYPASS => return Ok(Route::Bypass),
+            ste::CONFIG_S1 => {}
+            _ => return Ok(Route::Abort),
+        }
+        if ats && entry.eats() != ste::EATS_TRANS {
+            return Err(EventId::BadAtsTreq.into());
+        }
+        let Some(ssid) = config::select_cd(&entry, t.ssid)? else {
+            return Ok(Route::Bypass);
+        };
+        let cd = self.cache.cd(&self.config, t.sid, &entry, ssid)?;
+        config::check_cd(&self.config, &cd).map(Route::Stage1)
+    }
+
+    /// Whether the event of a configuration error is recorded.
+    fn reject(&mut self, t: &Transaction, reject: Reject, ats: bool) -> Denied {
+        let recorded = match reject.event {
+            EventId::BadStreamId => Cr2::from_raw(self.regs.read32(regs::CR2)).recinvsid(),
+            _ => true,
+        };
+        // Of a translation request only its own kind of error is recorded.
+        if recorded && (!ats || reject.event == EventId::BadAtsTreq) {
+            let event = t
+                .event(reject.event)
+                .with_fetch_address(reject.fetch_address);
+            self.record(&event);
+        }
+        Denied::Abort
+    }
+
+    /// The identity, if the address is one that can be put out.
+    fn bypass(&self, va: u64) -> Result<Translation, Fault> {
+        if va >> regs::address_bits(self.config.oas) != 0 {
+            return Err(Fault::AddrSize);
+        }
+        Ok(Translation {
+            base: va >> 12 << 12,
+            shift: 12,
+            perms: Perms::ALL,
+            global: true,
+        })
+    }
+
+    /// Translates by TLB or tables.
+    fn stage1(&mut self, context: &Context, t: &Transaction) -> Result<Translation, Fault> {
+        let va = if context.tbi {
+            t.va & (u64::MAX >> 8)
+        } else {
+            t.va
+        };
+        let tag = u32::from(context.asid);
+        if context.epd0 {
+            return Err(Fault::Translation);
+        }
+        if va >> context.tables.input_bits != 0 {
+            return Err(Fault::Translation);
+        }
+        if let Some(hit) = self.tlb.lookup(tag, va) {
+            if hit.perms.allows(t.access) {
+                self.stats.tlb_hits += 1;
+                return Ok(hit);
+            }
+            // Software may widen permissions without an invalidation, and a clean page becomes
+            // writable by a walk: an entry that does not do is evicted and walked anew.
+            self.tlb.invalidate_va(Some(tag), va);
+        }
+        self.stats.walks += 1;
+        let translation = context.tables.walk(va, t.access)?;
+        self.tlb.insert(tag, va, translation);
+        Ok(translation)
+    }
+
+    /// An untranslated request.
+    pub(super) fn untranslated(&mut self, t: &Transaction) -> Result<Translation, Denied> {
+        if !self.cr0().smmuen() {
+            let gbpa = Gbpa::from_raw(self.regs.read32(regs::GBPA));
+            return match self.bypass(t.va) {
+                Ok(translation) if !gbpa.abort() => Ok(translation),
+                _ => Err(Denied::Abort),
+            };
+        }
+        let (result, record, abort) = match self.route(t, false) {
+            Ok(Route::Abort) => return Err(Denied::Abort),
+            Ok(Route::Bypass) => (self.bypass(t.va), true, true),
+            Ok(Route::Stage1(context)) => {
+                let result = self.stage1(&context, t);
+                (result, context.record, context.abort)
+            }
+            Err(reject) => return Err(self.reject(t, reject, false)),
+        };
+        result.map_err(|fault| {
+            if let Fault::Walk(address) = fault {
+                let event = t.fault_event(fault.into());
+                self.record(&event.with_fetch_address(address));
+                return Denied::Abort;
+            }
+            if record {
+                self.record(&t.fault_event(fault.into()));
+            }
+            if abort {
+                Denied::Abort
+            } else {
+                Denied::Ignore
+            }
+        })
+    }
+
+    /// An ATS translation request. Its failures are told to the device, not to software.
+    pub(super) fn ats_request(&mut self, t: &Transaction) -> Result<Translation, Denied> {
+        self.stats.ats_requests += 1;
+        if !self.cr0().smmuen() {
+            return Err(Denied::Abort);
+        }
+        let result = match self.route(t, true) {
+            Ok(Route::Abort) => return Err(Denied::Abort),
+            Ok(Route::Bypass) => self.bypass(t.va),
+            Ok(Route::Stage1(context)) => self.stage1(&context, t),
+            Err(reject) => return Err(self.reject(t, reject, true)),
+        };
+        result.map_err(|fault| match fault {
+            Fault::Walk(_) => Denied::Abort,
+            _ => Denied::Missing,
+        })
+    }
+
+    /// A request that the device has translated: checked if software wants that.
+    pub(super) fn translated(&mut self, t: &Transaction) -> Result<(), Denied> {
+        let cr0 = self.cr0();
+        if !cr0.smmuen() {
+            return Err(Denied::Abort);
+        }
+        if !cr0.atschk() {
+            return Ok(());
+        }
+        let allowed = self
+            .cache
+            .ste(&self.regs, &self.config, t.sid)
+            .and_then(|entry| {
+                config::check_ste(&self.config, &entry)?;
+                match (entry.config(), entry.eats()) {
+                    (ste::CONFIG_S1, ste::EATS_TRANS) => Ok(true),
+                    (ste::CONFIG_ABORT..=3, _) => Ok(false),
+                    _ => Err(EventId::TranslForbidden.into()),
+                }
+            });
+        match allowed {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Denied::Abort),
+            Err(reject) => Err(self.reject(t, reject, false)),
+        }
+    }
+}

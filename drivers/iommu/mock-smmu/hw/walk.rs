@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The table walker: AArch64 stage 1 translation tables, from TTB0.
+//!
+//! It reads the tables in memory word by word, and updates access flags and dirty states there by
+//! compare-and-exchange, as the architecture has it (Arm ARM, D8; SMMUv3, 3.13). The contiguous
+//! hint is ignored, which is allowed.
+
+use kernel::prelude::*;
+
+use kernel_ext::phys::PhysWindow;
+
+/// What a transaction does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Access {
+    pub(super) read: bool,
+    pub(super) write: bool,
+    pub(super) exec: bool,
+    pub(super) privileged: bool,
+}
+
+/// Permissions, of unprivileged and of privileged accesses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Perms(u8);
+
+impl Perms {
+    const READ: u8 = 1;
+    const WRITE: u8 = 2;
+    const EXEC: u8 = 4;
+    const PRIVILEGED_SHIFT: u32 = 3;
+
+    /// Everything.
+    pub(super) const ALL: Self = Self(0x3f);
+
+    fn new(user: [bool; 3], privileged: [bool; 3]) -> Self {
+        let bits = |[r, w, x]: [bool; 3]| u8::from(r) | u8::from(w) << 1 | u8::from(x) << 2;
+        Self(bits(user) | bits(privileged) << Self::PRIVILEGED_SHIFT)
+    }
+
+    fn shift(privileged: bool) -> u32 {
+        if privileged {
+            Self::PRIVILEGED_SHIFT
+        } else {
+            0
+        }
+    }
+
+    /// Whether all that `access` does is permitted.
+    pub(super) fn allows(self, access: Access) -> bool {
+        let mut need = 0;
+        if access.read && !access.exec {
+            need |= Self::READ;
+        }
+        if access.write {
+            need |= Self::WRITE;
+        }
+        if access.exec {
+            need |= Self::EXEC;
+        }
+        (self.0 >> Self::shift(access.privileged)) & need == need
+    }
+
+    /// What an ATS completion tells: the permissions of the privilege that was asked for.
+    pub(super) fn of_privilege(self, privileged: bool) -> Self {
+        Self(self.0 & 7 << Self::shift(privileged))
+    }
+
+    /// The bits: read, write, execute unprivileged, then the same privileged.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+}
+
+/// A translation of a page or block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Translation {
+    /// Physical address of the page or block.
+    pub(super) base: u64,
+    /// log2 of its size.
+    pub(super) shift: u8,
+    pub(super) perms: Perms,
+    /// Not tied to an ASID.
+    pub(super) global: bool,
+}
+
+impl Translation {
+    /// The physical address of `va`.
+    pub(super) fn address(&self, va: u64) -> u64 {
+        self.base | (va & ((1 << self.shift) - 1))
+    }
+}
+
+/// Why a walk gave no translation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The descriptor at this physical address could not be read.
+    Walk(u64),
+    Translation,
+    AddrSize,
+    Access,
+    Permission,
+}
+
+/// Everything a walk needs to know: the part of a context descriptor that describes the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tables {
+    /// Physical address of the first table.
+    pub(super) ttb: u64,
+    /// log2 of the granule: 12, 14 or 16.
+    pub(super) granule: u32,
+    /// Bits of an input address.
+    pub(super) input_bits: u32,
+    /// Bits of an output address.
+    pub(super) output_bits: u32,
+    /// Update access flags; else a clear one faults.
+    pub(super) ha: bool,
+    /// Update dirty states; needs `ha`.
+    pub(super) hd: bool,
+    /// Update access flags of table descriptors; needs `ha`.
+    pub(super) haft: bool,
+}
+
+const VALID: u64 = 1 << 0;
+/// Table at the upper levels, page at the last.
+const TABLE: u64 = 1 << 1;
+const AP_USER: u64 = 1 << 6;
+const AP_READ_ONLY: u64 = 1 << 7;
+const AF: u64 = 1 << 10;
+const NOT_GLOBAL: u64 = 1 << 11;
+const DBM: u64 = 1 << 51;
+const PXN: u64 = 1 << 53;
+const UXN: u64 = 1 << 54;
+const TABLE_PXN: u64 = 1 << 59;
+const TABLE_UXN: u64 = 1 << 60;
+const TABLE_NO_USER: u64 = 1 << 61;
+const TABLE_READ_ONLY: u64 = 1 << 62;
+
+const LAST_LEVEL: u32 = 3;
+
+/// Limits that table descriptors put on everything below them, as their bits 62 to 59.
+type Limits = u64;
+
+fn perms(desc: u64, limits: Limits, read_only: bool) -> Perms {
+    let user = desc & AP_USER != 0 && limits & TABLE_NO_USER == 0;
+    let write = !read_only && limits & TABLE_READ_ONLY == 0;
+    let user_exec = desc & UXN == 0 && limits & TABLE_UXN == 0;
+    // What user space can write is never executed with privilege.
+    let privileged_exec = desc & PXN == 0 && limits & TABLE_PXN == 0 && !(user && write);
+    Perms::new(
+        [user, user && write, user_exec],
+        [true, write, privileged_exec],
+    )
+}
+
+impl Tables {
+    /// Address bits that one level resolves.
+    fn stride(&self) -> u32 {
+        self.granule - 3
+    }
+
+    /// The level at which a walk starts.
+    pub(super) fn first_level(&self) -> u32 {
+        LAST_LEVEL + 1 - (self.input_bits - self.granule).div_ceil(self.stride())
+    }
+
+    /// log2 of the bytes that a descriptor of `level` covers.
+    pub(super) fn level_shift(&self, level: u32) -> u32 {
+        self.granule + self.stride() * (LAST_LEVEL - level)
+    }
+
+    /// The index of `va` in its table of `level`.
+    pub(super) fn index(&self, va: u64, level: u32) -> u64 {
+        // The first table may be smaller than the others; what is above its index is zero.
+        (va >> self.level_shift(level)) & ((1 << self.stride()) - 1)
+    }
+
+    fn block_allowed(&self, level: u32) -> bool {
+        match self.granule {
+            12 => level == 1 || level == 2,
+            14 => level == 2,
+            _ => level == 2 || (level == 1 && self.output_bits == 52),
+        }
+    }
+
+    /// The output address of a descriptor, whose low `shift` bits are not part of it.
+    fn output(&self, desc: u64, shift: u32) -> Result<u64, Fault> {
+        let mut address = desc & ((1 << 48) - 1) & (u64::MAX << shift);
+        if self.granule == 16 && self.output_bits == 52 {
+            address |= (desc >> 12 & 0xf) << 48;
+        }
+        if address >> self.output_bits != 0 {
+            return Err(Fault::AddrSize);
+        }
+        Ok(address)
+    }
+
+    /// Translates `va`.
+    pub(super) fn walk(&self, va: u64, access: Access) -> Result<Translation, Fault> {
+        if va >> self.input_bits != 0 {
+            return Err(Fault::Translation);
+        }
+        // Each turn but the last lost a race against an update of the very descriptor.
+        loop {
+            if let Some(translation) = self.try_walk(va, access)? {
+                return Ok(translation);
+            }
+        }
+    }
+
+    /// One walk from the top; `None` if a descriptor changed under an update.
+    fn try_walk(&self, va: u64, access: Access) -> Result<Option<Translation>, Fault> {
+        let mut table = self.ttb;
+        let mut limits = 0;
+        let mut level = self.first_level();
+        loop {
+            let address = table + 8 * self.index(va, level);
+            let entry = PhysWindow::new(address, 8).map_err(|_| Fault::Walk(address))?;
+            let desc = entry.load64(0).map_err(|_| Fault::Walk(address))?;
+            let replace = |new| {
+                entry
+                    .compare_exchange64(0, desc, new)
+                    .map_err(|_| Fault::Walk(address))
+            };
+
+            if desc & VALID == 0 {
+                return Err(Fault::Translation);
+            }
+            if level < LAST_LEVEL && desc & TABLE != 0 {
+                table = self.output(desc, self.granule)?;
+                limits |= desc;
+                if self.haft && desc & AF == 0 && !replace(desc | AF)? {
+                    return Ok(None);
+                }
+                level += 1;
+                continue;
+            }
+            if (level == LAST_LEVEL) != (desc & TABLE != 0)
+                || (level < LAST_LEVEL && !self.block_allowed(level))
+            {
+                return Err(Fault::Translation);
+            }
+
+            let shift = self.level_shift(level);
+            let base = self.output(desc, shift)?;
+            let (new, perms) = self.update(desc, limits, access)?;
+            if new != desc && !replace(new)? {
+                return Ok(None);
+            }
+            return Ok(Some(Translation {
+                base,
+                shift: shift as u8,
+                perms,
+                global: desc & NOT_GLOBAL == 0,
+            }));
+        }
+    }
+
+    /// What a page or block descriptor becomes by an access, and the permissions it then gives.
+    fn update(&self, desc: u64, limits: Limits, access: Access) -> Result<(u64, Perms), Fault> {
+        let mut new = desc;
+        if desc & AF == 0 {
+            if !self.ha {
+                return Err(Fault::Access);
+            }
+            new |= AF;
+        }
+        let read_only = desc & AP_READ_ONLY != 0;
+        let now = perms(desc, limits, read_only);
+        if now.allows(access) {
+            return Ok((new, now));
+        }
+        if self.hd && read_only && desc & DBM != 0 {
+            let dirty = perms(desc, limits, false);
+            if dirty.allows(access) {
+                return Ok((new & !AP_READ_ONLY, dirty));
+            }
+        }
+        Err(Fault::Permission)
+    }
+}
