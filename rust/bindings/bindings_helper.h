@@ -7,6 +7,7 @@
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/mock_accel.h>
+#include <linux/mock_smmu.h>
 #include <linux/sva.h>
 
 static const u32 RUST_CONST_HELPER_FAULT_FLAG_REMOTE = FAULT_FLAG_REMOTE;

@@ -6,6 +6,9 @@
 //! - [`mmio`]: the register file
 //! - [`line`]: interrupt lines
 //! - [`hw`]: the hardware half
+//! - [`driver`]: the driver half
+//! - [`instance`]: an SMMU made of both, and devices behind it
+//! - [`api`], and `include/linux/mock_smmu.h`: what the drivers of such devices need
 //!
 //! # Glossary
 //!
@@ -21,10 +24,18 @@
 
 use kernel::prelude::*;
 
+pub mod api;
+mod c_api;
+mod debugfs;
+pub mod driver;
 pub mod fmt;
 pub mod hw;
+pub mod instance;
 pub mod line;
 pub mod mmio;
+mod module;
+
+pub use module::MockSmmu;
 
 module! {
     type: MockSmmu,
@@ -32,13 +43,4 @@ module! {
     authors: ["The sva developers"],
     description: "Mock SMMUv3",
     license: "GPL",
-}
-
-/// The module.
-pub struct MockSmmu;
-
-impl kernel::Module for MockSmmu {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        Ok(MockSmmu)
-    }
 }

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The event queue's thread: counts events and prints some.
+
+use super::{
+    output_queue::{
+        OutputQueue,
+        Registers, //
+    },
+    ratelimit::RateLimit,
+    Smmu, //
+};
+use crate::{
+    fmt::{
+        event::Event,
+        queue,
+        regs, //
+    },
+    mmio::RegisterFile, //
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    },
+};
+
+/// Kinds of events that are counted one by one; others are counted in the last place.
+const KINDS: usize = 0x26;
+
+/// The event queue of one SMMU.
+pub struct EventQueue {
+    queue: OutputQueue<{ Event::WORDS }>,
+    counts: [Atomic<u64>; KINDS],
+    overflows: Atomic<u64>,
+    limit: RateLimit,
+}
+
+impl EventQueue {
+    /// Makes a queue of 2^`log2size` events. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new(regs: Arc<RegisterFile>, log2size: u8) -> Result<Self> {
+        let at = Registers {
+            base: regs::EVTQ_BASE,
+            prod: regs::EVTQ_PROD,
+            cons: regs::EVTQ_CONS,
+        };
+        Ok(Self {
+            queue: OutputQueue::new(regs, at, log2size)?,
+            counts: [const { Atomic::new(0) }; KINDS],
+            overflows: Atomic::new(0),
+            limit: RateLimit::new(),
+        })
+    }
+
+    /// The queue itself.
+    pub fn queue(&self) -> &OutputQueue<{ Event::WORDS }> {
+        &self.queue
+    }
+
+    /// How many events of the kind `id` there were.
+    pub fn count(&self, id: u8) -> u64 {
+        self.counter(id).load(Relaxed)
+    }
+
+    /// The kinds of which there were any, with their counts.
+    pub fn counts(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let counts = self.counts.iter().map(|count| count.load(Relaxed));
+        counts.enumerate().filter(|&(_, count)| count != 0)
+    }
+
+    /// How often events were lost.
+    pub fn overflows(&self) -> u64 {
+        self.overflows.load(Relaxed)
+    }
+
+    fn counter(&self, id: u8) -> &Atomic<u64> {
+        &self.counts[usize::from(id).min(KINDS - 1)]
+    }
+
+    /// Handles all events there are. For the queue's thread only.
+    pub(super) fn process(&self, smmu: &Smmu) {
+        let layout = self.queue.layout();
+        let mut cons = self.queue.cons();
+
+        loop {
+            let prod = self.queue.prod();
+            if queue::overflowed(prod, cons) {
+                self.overflows.fetch_add(1, Relaxed);
+                cons = queue::acknowledge(prod, cons);
+                self.queue.consume(cons);
+            }
+            if layout.is_empty(prod, cons) {
+                break;
+            }
+            while !layout.is_empty(prod, cons) {
+                let event = Event::from_words(self.queue.peek(cons));
+                cons = layout.advance(cons, 1);
+                self.queue.consume(cons);
+                self.handle(smmu, &event);
+            }
+        }
+    }
+
+    fn handle(&self, smmu: &Smmu, event: &Event) {
+        self.counter(event.id()).fetch_add(1, Relaxed);
+        if !self.limit.allows() {
+            return;
+        }
+        // CAST: One of a few values.
+        let kind = event.id();
+        match smmu.client(event.sid()) {
+            Some(client) => dev_info!(
+                client.device(),
+                "event {kind:#04x}, ssid {:#x}, address {:#x}, {}\n",
+                event.ssid(),
+                event.address(),
+                if event.rnw() { "read" } else { "write" }
+            ),
+            None => pr_info!("event {kind:#04x} of unknown stream {:#x}\n", event.sid()),
+        }
+    }
+}

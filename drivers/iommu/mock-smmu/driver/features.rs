@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the SMMU can do, as its ID registers say, and whether it can share this kernel's tables.
+
+use crate::{
+    fmt::{
+        cd::{
+            self,
+            Cd, //
+        },
+        regs, //
+    },
+    mmio::RegisterFile, //
+};
+use kernel::{
+    page::PAGE_SHIFT,
+    prelude::*, //
+};
+
+/// The features that this driver uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// Bits of a StreamID.
+    pub sid_bits: u8,
+    /// Bits of a SubstreamID; 0 is none.
+    pub ssid_bits: u8,
+    /// log2 of the largest command queue.
+    pub cmdq_bits: u8,
+    /// log2 of the largest event queue.
+    pub evtq_bits: u8,
+    /// log2 of the largest page request queue.
+    pub priq_bits: u8,
+    /// Output address size, a code as in [`regs::Idr5::oas`].
+    pub oas: u8,
+    /// Hardware updates access flags.
+    pub ha: bool,
+    /// Hardware updates the dirty state.
+    pub hd: bool,
+    /// ATS.
+    pub ats: bool,
+    /// Page requests.
+    pub pri: bool,
+    /// Range invalidation.
+    pub ranges: bool,
+    /// 16-bit ASIDs.
+    pub asid16: bool,
+    /// The translation granules, each with its address bits set: 12, 14, 16.
+    pub granules: u64,
+    /// 52-bit virtual addresses with the 64 KiB granule.
+    pub va52: bool,
+}
+
+impl Features {
+    /// Reads the ID registers.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` for an SMMU without stage 1, AArch64 tables, coherent accesses or two-level tables.
+    pub fn read(regs: &RegisterFile) -> Result<Self> {
+        let idr0 = regs::Idr0::from_raw(regs.read32(regs::IDR0));
+        let idr1 = regs::Idr1::from_raw(regs.read32(regs::IDR1));
+        let idr3 = regs::Idr3::from_raw(regs.read32(regs::IDR3));
+        let idr5 = regs::Idr5::from_raw(regs.read32(regs::IDR5));
+
+        if !idr0.s1p() || idr0.ttf() & 2 == 0 || !idr0.cohacc() || !idr0.cd2l() {
+            return Err(ENODEV);
+        }
+        if idr1.sidsize() > 8 && idr0.st_level() == 0 {
+            return Err(ENODEV);
+        }
+        let granule = |has: bool, shift: u32| u64::from(has) << shift;
+        Ok(Self {
+            sid_bits: idr1.sidsize(),
+            ssid_bits: idr1.ssidsize(),
+            cmdq_bits: idr1.cmdqs(),
+            evtq_bits: idr1.evtqs(),
+            priq_bits: idr1.priqs(),
+            oas: idr5.oas(),
+            ha: idr0.httu() >= 1,
+            hd: idr0.httu() >= 2,
+            ats: idr0.ats(),
+            pri: idr0.pri() && idr0.ats(),
+            ranges: idr3.ril(),
+            asid16: idr0.asid16(),
+            granules: granule(idr5.gran4k(), 12)
+                | granule(idr5.gran16k(), 14)
+                | granule(idr5.gran64k(), 16),
+            va52: idr5.vax() == 1,
+        })
+    }
+
+    /// Whether an SMMU with these features can walk tables with pages of 2^`page_shift` bytes,
+    /// virtual addresses of `va_bits` bits and physical ones of size code `pa_range`.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if not. In particular, no SMMUv3 knows the format that 4 KiB and 16 KiB pages
+    /// have with 52-bit virtual addresses (LPA2).
+    pub fn can_share(&self, page_shift: u32, va_bits: u8, pa_range: u8) -> Result {
+        let va_fits = va_bits <= 48 || (va_bits == 52 && page_shift == 16 && self.va52);
+        let granule = self.granules & (1 << page_shift) != 0;
+
+        if va_fits && granule && self.oas >= pa_range && self.pri {
+            Ok(())
+        } else {
+            Err(EOPNOTSUPP)
+        }
+    }
+
+    /// A context descriptor that walks the page table at `ttb` as this machine's CPUs would.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::can_share`].
+    pub fn shared_cd(&self, ttb: u64, asid: u16) -> Result<Cd> {
+        let va_bits = kernel_ext::cpu::va_bits();
+        // CAST: At most 16.
+        self.can_share(PAGE_SHIFT as u32, va_bits, kernel_ext::cpu::pa_range())?;
+
+        Ok(self
+            .blocked_cd(asid)
+            .with_epd0(false)
+            .with_t0sz(64 - va_bits)
+            .with_tg0(match PAGE_SHIFT {
+                12 => cd::TG0_4K,
+                14 => cd::TG0_16K,
+                _ => cd::TG0_64K,
+            })
+            // Walks are write-back cacheable and inner shareable, as the CPUs' are.
+            .with_ir0(1)
+            .with_or0(1)
+            .with_sh0(3)
+            .with_ttb0(ttb))
+    }
+
+    /// A valid context descriptor for `asid` under which every access faults.
+    pub fn blocked_cd(&self, asid: u16) -> Cd {
+        Cd::default()
+            .with_v(true)
+            .with_aa64(true)
+            .with_epd0(true)
+            .with_epd1(true)
+            .with_endi(cfg!(target_endian = "big"))
+            .with_ips(kernel_ext::cpu::pa_range())
+            .with_r(true)
+            .with_a(true)
+            .with_aset(true)
+            .with_asid(asid)
+            .with_ha(self.ha)
+            .with_hd(self.hd)
+            .with_mair(kernel_ext::cpu::mair())
+    }
+}
+
+#[kunit_tests(smmu_driver_features)]
+mod tests {
+    use super::*;
+
+    const ALL: Features = Features {
+        sid_bits: 16,
+        ssid_bits: 20,
+        cmdq_bits: 8,
+        evtq_bits: 8,
+        priq_bits: 8,
+        oas: 5,
+        ha: true,
+        hd: true,
+        ats: true,
+        pri: true,
+        ranges: true,
+        asid16: true,
+        granules: 1 << 12 | 1 << 16,
+        va52: true,
+    };
+
+    #[test]
+    fn sharing_needs() {
+        assert_eq!(ALL.can_share(12, 48, 5), Ok(()));
+        assert_eq!(ALL.can_share(16, 52, 5), Ok(()));
+        // LPA2.
+        assert_eq!(ALL.can_share(12, 52, 5), Err(EOPNOTSUPP));
+        // No such granule; larger physical addresses.
+        assert_eq!(ALL.can_share(14, 47, 5), Err(EOPNOTSUPP));
+        assert_eq!(ALL.can_share(12, 48, 6), Err(EOPNOTSUPP));
+        let no_pri = Features { pri: false, ..ALL };
+        assert_eq!(no_pri.can_share(12, 48, 5), Err(EOPNOTSUPP));
+        let no_vax = Features { va52: false, ..ALL };
+        assert_eq!(no_vax.can_share(16, 52, 5), Err(EOPNOTSUPP));
+    }
+
+    #[test]
+    fn blocked_cd_faults_but_is_valid() {
+        let cd = ALL.blocked_cd(3);
+        assert!(cd.v() && cd.epd0() && cd.epd1() && cd.aa64() && cd.a());
+        assert_eq!((cd.asid(), cd.ttb0(), cd.t0sz()), (3, 0, 0));
+    }
+
+    #[test]
+    fn shared_cd_of_this_kernel() {
+        if let Ok(cd) = ALL.shared_cd(0x4000_1000, 9) {
+            assert!(cd.v() && !cd.epd0() && cd.epd1() && !cd.s());
+            assert_eq!(cd.ttb0(), 0x4000_1000);
+            assert_eq!(64 - cd.t0sz(), kernel_ext::cpu::va_bits());
+            assert_eq!(cd.ips(), kernel_ext::cpu::pa_range());
+        }
+    }
+
+    #[test]
+    fn id_registers() -> Result {
+        let regs = RegisterFile::new()?;
+        assert_eq!(Features::read(&regs), Err(ENODEV));
+        let idr0 = regs::Idr0::default()
+            .with_s1p(true)
+            .with_ttf(2)
+            .with_cohacc(true)
+            .with_cd2l(true)
+            .with_pri(true)
+            .with_httu(1);
+        regs.hw_write32(regs::IDR0, idr0.raw());
+        regs.hw_write32(regs::IDR5, 5 | 1 << 4);
+        let features = Features::read(&regs)?;
+        assert!(features.ha && !features.hd);
+        // PRI is of no use without ATS.
+        assert!(!features.pri);
+        assert_eq!((features.oas, features.granules), (5, 1 << 12));
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the IOMMU core asks of the driver.
+
+use super::{
+    domain_sva::SvaDomain,
+    invalidate::{
+        self,
+        Range, //
+    },
+    master::{
+        Master,
+        Rid, //
+    },
+    report,
+    stream_table,
+    Client,
+    Smmu, //
+};
+use kernel::{
+    device::Device,
+    mm::MmWithUser,
+    prelude::*,
+    sync::{
+        Arc,
+        ArcBorrow, //
+    }, //
+};
+use kernel_ext::{
+    iommu_device::Driver,
+    iopf_queue::{
+        IopfQueue,
+        PageResponse, //
+    }, //
+};
+
+impl Smmu {
+    fn set_rid(&self, master: &Master, rid: Rid) -> Result {
+        self.write_ste(master.sid(), &master.ste(rid))?;
+        self.forget_stream(master)
+    }
+
+    /// Makes a device forget all translations.
+    fn forget_stream(&self, master: &Master) -> Result {
+        if !master.ats() {
+            return Ok(());
+        }
+        self.cmdq
+            .run(|batch| batch.push(invalidate::atc_inv(master.sid(), None, Range::All)))
+    }
+}
+
+#[vtable]
+impl Driver for Smmu {
+    type Client = Master;
+    type SvaDomain = SvaDomain;
+
+    fn probe_device(&self, dev: &Device, ids: &[u32]) -> Result<Master> {
+        let master = Master::new(self, dev, ids)?;
+        if self.client(master.sid()).is_some() {
+            return Err(EBUSY);
+        }
+        Ok(master)
+    }
+
+    fn shares_group_with(&self, client: &Client) -> Option<Arc<Client>> {
+        let group = client.data().group()?;
+        let clients = self.clients.lock();
+        let mut others = clients.values();
+        others
+            .find(|other| other.data().group() == Some(group))
+            .cloned()
+    }
+
+    fn probe_finalize(&self, client: ArcBorrow<'_, Client>) {
+        let sid = client.data().sid();
+        let client: Arc<Client> = client.into();
+        // Without the entry its page requests are refused.
+        if let Err(error) = self
+            .clients
+            .lock()
+            .try_create_and_insert(sid, client.clone(), GFP_KERNEL)
+        {
+            dev_err!(client.device(), "no page requests: {error:?}\n");
+        }
+    }
+
+    fn release_device(&self, client: ArcBorrow<'_, Client>) {
+        let master = client.data();
+
+        report(self.write_ste(master.sid(), &stream_table::abort()));
+        report(self.forget_stream(master));
+        // Requests from now on find no device; those before have all been reported after this.
+        let client = self.clients.lock().remove(&master.sid());
+        drop(client);
+        self.priq.drain();
+    }
+
+    fn fault_queue(&self) -> Option<Arc<IopfQueue>> {
+        self.features.pri.then(|| self.faults.clone())
+    }
+
+    fn attach_identity(&self, client: &Client) -> Result {
+        self.set_rid(client.data(), Rid::Identity)
+    }
+
+    fn attach_blocked(&self, client: &Client) -> Result {
+        self.set_rid(client.data(), Rid::Blocked)
+    }
+
+    fn block_pasid(&self, client: &Client, pasid: u32) {
+        self.detach(client, pasid);
+    }
+
+    fn alloc_sva(&self, client: &Client, mm: &MmWithUser) -> Result<SvaDomain> {
+        if client.data().cds().is_none() {
+            return Err(EOPNOTSUPP);
+        }
+        client.driver().make_sva(mm)
+    }
+
+    fn attach_sva(&self, domain: &SvaDomain, client: &Client, pasid: u32) -> Result {
+        self.attach(domain.space(), client, pasid)
+    }
+
+    fn page_response(&self, client: &Client, response: PageResponse) {
+        self.respond(
+            client.data().sid(),
+            response.pasid,
+            response.group,
+            response.code,
+        );
+    }
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The page request queue's thread: from queue entries to the kernel's I/O page-fault core.
+
+use super::{
+    output_queue::{
+        OutputQueue,
+        Registers, //
+    },
+    Smmu, //
+};
+use crate::{
+    fmt::{
+        ppr,
+        queue,
+        regs, //
+    },
+    line::Line,
+    mmio::RegisterFile, //
+};
+use kernel::{
+    new_condvar,
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        CondVar,
+        Mutex, //
+    },
+};
+use kernel_ext::{
+    fault::{
+        Access,
+        AccessKind,
+        Response, //
+    },
+    iopf_queue::PageRequest, //
+};
+
+/// Counters of the queue.
+pub struct PriStats {
+    /// Page requests taken from the queue.
+    pub requests: Atomic<u64>,
+    /// Of them, those that were the last of their group.
+    pub groups: Atomic<u64>,
+    /// Stop markers, which are dropped.
+    pub stop_markers: Atomic<u64>,
+    /// Responses sent.
+    pub responses: Atomic<u64>,
+    /// Groups that were refused here, since no device or no fault handler takes them.
+    pub refused: Atomic<u64>,
+    /// How often requests were lost.
+    pub overflows: Atomic<u64>,
+}
+
+impl PriStats {
+    const fn new() -> Self {
+        Self {
+            requests: Atomic::new(0),
+            groups: Atomic::new(0),
+            stop_markers: Atomic::new(0),
+            responses: Atomic::new(0),
+            refused: Atomic::new(0),
+            overflows: Atomic::new(0),
+        }
+    }
+}
+
+/// Who waits for the thread. Tickets are given in order.
+struct Drain {
+    requested: u64,
+    completed: u64,
+    ended: bool,
+}
+
+/// The page request queue of one SMMU.
+#[pin_data]
+pub struct PriQueue {
+    queue: OutputQueue<{ ppr::PageRequest::WORDS }>,
+    line: Arc<Line>,
+    stats: PriStats,
+    #[pin]
+    drain: Mutex<Drain>,
+    #[pin]
+    drained: CondVar,
+}
+
+impl PriQueue {
+    /// Makes a queue of 2^`log2size` requests, whose interrupt is `line`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new(
+        regs: Arc<RegisterFile>,
+        line: Arc<Line>,
+        log2size: u8,
+    ) -> Result<impl PinInit<Self>> {
+        let at = Registers {
+            base: regs::PRIQ_BASE,
+            prod: regs::PRIQ_PROD,
+            cons: regs::PRIQ_CONS,
+        };
+        let queue = OutputQueue::new(regs, at, log2size)?;
+        Ok(pin_init!(Self {
+            queue,
+            line,
+            stats: PriStats::new(),
+            drain <- new_mutex!(
+                Drain { requested: 0, completed: 0, ended: false },
+                "mock_smmu_pri_drain"
+            ),
+            drained <- new_condvar!("mock_smmu_pri_drained"),
+        }))
+    }
+
+    /// The queue itself.
+    pub fn queue(&self) -> &OutputQueue<{ ppr::PageRequest::WORDS }> {
+        &self.queue
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &PriStats {
+        &self.stats
+    }
+
+    /// Waits until all requests that are queued now have been reported.
+    ///
+    /// Sleeps. Must not be called from the queue's thread, nor with a lock that reporting takes.
+    /// The IOMMU group's mutex is none: reporting looks devices up without it.
+    pub fn drain(&self) {
+        let mut drain = self.drain.lock();
+        drain.requested += 1;
+        let ticket = drain.requested;
+        self.line.raise();
+        while drain.completed < ticket && !drain.ended {
+            self.drained.wait(&mut drain);
+        }
+    }
+
+    /// The thread: handles requests until the line is closed.
+    pub(super) fn serve(&self, smmu: &Smmu) {
+        while self.line.wait() {
+            loop {
+                let ticket = self.drain.lock().requested;
+                let more = self.process(smmu);
+                self.drain.lock().completed = ticket;
+                self.drained.notify_all();
+                if !more {
+                    break;
+                }
+            }
+        }
+        self.drain.lock().ended = true;
+        self.drained.notify_all();
+    }
+
+    /// Handles the requests that were queued when it was called. Whether there were any.
+    fn process(&self, smmu: &Smmu) -> bool {
+        let layout = self.queue.layout();
+        let (prod, mut cons) = (self.queue.prod(), self.queue.cons());
+        let overflowed = queue::overflowed(prod, cons);
+
+        if layout.is_empty(prod, cons) && !overflowed {
+            return false;
+        }
+        while !layout.is_empty(prod, cons) {
+            let request = ppr::PageRequest::from_words(self.queue.peek(cons));
+            cons = layout.advance(cons, 1);
+            if !overflowed {
+                self.queue.consume(cons);
+            }
+            self.handle(smmu, &request);
+        }
+        if overflowed {
+            // Until it is acknowledged the hardware writes nothing, so this was all. The last
+            // requests of groups may be among the lost: the hardware answered those, and what came
+            // of them before must not join a later group of the same index. (SMMUv3, 8.2.)
+            self.stats.overflows.fetch_add(1, Relaxed);
+            smmu.fault_queue_ref().discard_partial();
+            self.queue.consume(queue::acknowledge(prod, cons));
+        }
+        true
+    }
+
+    fn handle(&self, smmu: &Smmu, request: &ppr::PageRequest) {
+        self.stats.requests.fetch_add(1, Relaxed);
+        let Some(decoded) = decode(request) else {
+            self.stats.stop_markers.fetch_add(1, Relaxed);
+            return;
+        };
+        if decoded.last {
+            self.stats.groups.fetch_add(1, Relaxed);
+        }
+
+        let reported = match smmu.client(request.sid()) {
+            Some(client) => client.faults().report(decoded),
+            None => Err(ENODEV),
+        };
+        // Other errors mean that the core has seen to the response.
+        if reported == Err(ENODEV) && decoded.last {
+            self.stats.refused.fetch_add(1, Relaxed);
+            smmu.respond(request.sid(), decoded.pasid, decoded.group, Response::Failure);
+        }
+    }
+}
+
+/// What a queue entry asks for; `None` for a stop marker.
+fn decode(request: &ppr::PageRequest) -> Option<PageRequest> {
+    if request.is_stop_marker() {
+        return None;
+    }
+    let mut access = Access::default();
+    for (wanted, kind) in [
+        (request.read(), AccessKind::Read),
+        (request.write(), AccessKind::Write),
+        (request.exec(), AccessKind::Exec),
+        (request.privileged(), AccessKind::Privileged),
+    ] {
+        if wanted {
+            access |= kind;
+        }
+    }
+    Some(PageRequest {
+        pasid: request.ssv().then(|| request.ssid()),
+        group: u32::from(request.group()),
+        last: request.last(),
+        access,
+        addr: request.address(),
+    })
+}
+
+#[kunit_tests(smmu_driver_priq)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decoding() {
+        let request = ppr::PageRequest::default()
+            .with_sid(7)
+            .with_ssid(0xf_ffff)
+            .with_ssv(true)
+            .with_write(true)
+            .with_read(true)
+            .with_group(511)
+            .with_address(0xffff_ffff_f000);
+        let decoded = decode(&request);
+        assert_eq!(
+            decoded,
+            Some(PageRequest {
+                pasid: Some(0xf_ffff),
+                group: 511,
+                last: false,
+                access: AccessKind::Read | AccessKind::Write,
+                addr: 0xffff_ffff_f000,
+            })
+        );
+        let decoded = decode(&request.with_ssv(false).with_last(true));
+        assert!(decoded.is_some_and(|d| d.pasid.is_none() && d.last));
+    }
+
+    #[test]
+    fn stop_marker_is_dropped() {
+        let marker = ppr::PageRequest::default()
+            .with_ssv(true)
+            .with_ssid(3)
+            .with_last(true);
+        assert_eq!(decode(&marker), None);
+        assert!(decode(&marker.with_read(true)).is_some());
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module: the instance that there is after loading, and how everything is removed.
+
+use crate::{
+    hw,
+    instance::{
+        Instance,
+        Ports,
+        DEVICES,
+        DEVICE_NAME,
+        PORTS, //
+    }, //
+};
+use kernel::{
+    debugfs::{
+        Dir,
+        File, //
+    },
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    },
+    uaccess::UserSliceReader, //
+};
+use kernel_ext::{
+    global::Installed,
+    notifier, //
+};
+
+/// The instances.
+#[pin_data]
+struct Instances {
+    #[pin]
+    list: Mutex<KVec<Instance>>,
+}
+
+/// The module's data, dropped in this order.
+pub struct MockSmmu {
+    // The file first, so that nobody is removing instances beside us.
+    _remove: Pin<KBox<File<Arc<Instances>>>>,
+    _instances: Arc<Instances>,
+    _debugfs: Dir,
+    _ports: Installed<Ports>,
+}
+
+/// A write removes all instances: each device with its driver's binding, then the SMMU.
+///
+/// Devices behind an IOMMU hold references on its module, so it cannot be unloaded before.
+fn remove(instances: &Arc<Instances>, _data: &mut UserSliceReader) -> Result {
+    instances.list.lock().clear();
+    Ok(())
+}
+
+impl kernel::Module for MockSmmu {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let ports = PORTS.install(Ports::new()?)?;
+        let debugfs = Dir::new(c"mock_smmu");
+        let instances = Arc::pin_init(
+            pin_init!(Instances {
+                list <- new_mutex!(KVec::new(), "mock_smmu_instances"),
+            }),
+            GFP_KERNEL,
+        )?;
+
+        let name = c"smmu0";
+        let mut instance = Instance::new(name, hw::Config::default())?;
+        instance.show(name, &debugfs)?;
+        for spec in &DEVICES {
+            instance.add_device(DEVICE_NAME, spec)?;
+        }
+        instances.list.lock().push(instance, GFP_KERNEL)?;
+
+        let file = debugfs.write_callback_file(c"remove", instances.clone(), &remove);
+        Ok(Self {
+            _remove: KBox::pin_init(file, GFP_KERNEL)?,
+            _instances: instances,
+            _debugfs: debugfs,
+            _ports: ports,
+        })
+    }
+}
+
+impl Drop for MockSmmu {
+    fn drop(&mut self) {
+        self._instances.list.lock().clear();
+        // No callback of a notifier may run once the module's text is gone.
+        notifier::synchronize();
+    }
+}

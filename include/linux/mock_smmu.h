@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * For drivers of devices behind a mock SMMU: how the device does DMA.
+ *
+ * Every access goes the way of a real device's: translated by the SMMU (or by
+ * the device's own translation cache), with a page request where a page is
+ * missing. The functions are exported in the symbol namespace "MOCK_SMMU".
+ */
+#ifndef __LINUX_MOCK_SMMU_H
+#define __LINUX_MOCK_SMMU_H
+
+#include <linux/types.h>
+
+struct device;
+
+/**
+ * struct mock_smmu_port - the master port of a device behind a mock SMMU
+ */
+struct mock_smmu_port;
+
+/* In place of a PASID: the access has none */
+#define MOCK_SMMU_NO_SSID	0xffffffffU
+
+/**
+ * mock_smmu_port_get() - the port of a device
+ * @dev: a device that is bound to its driver
+ *
+ * May sleep. The port stays valid until mock_smmu_port_put(); after the device
+ * is removed its accesses fail with -ESHUTDOWN.
+ *
+ * Return: the port, or ERR_PTR(-ENODEV) if @dev is not behind a mock SMMU.
+ */
+struct mock_smmu_port *mock_smmu_port_get(struct device *dev);
+
+/**
+ * mock_smmu_port_put() - gives back what mock_smmu_port_get() gave
+ * @port: the port; nothing may use it any more
+ */
+void mock_smmu_port_put(struct mock_smmu_port *port);
+
+/**
+ * mock_smmu_read() - has the device read memory
+ * @port: the device's port
+ * @ssid: PASID, or %MOCK_SMMU_NO_SSID
+ * @addr: address in the address space of @ssid
+ * @buf: where the data goes
+ * @len: number of bytes
+ * @fault_addr: where to put the first address that could not be read; may be
+ *	NULL
+ *
+ * May sleep, as all accesses: until a missing page is there.
+ *
+ * Return: 0; -EFAULT if nothing may be read there; -EIO if the SMMU aborted
+ * the access or page requests do not work; -ETIMEDOUT without a response;
+ * -EAGAIN if pages promised never came; -ESHUTDOWN when the port is stopped;
+ * -EINTR after a signal.
+ */
+int mock_smmu_read(struct mock_smmu_port *port, u32 ssid, u64 addr, void *buf,
+		   size_t len, u64 *fault_addr);
+
+/**
+ * mock_smmu_write() - has the device write memory
+ * @port: the device's port
+ * @ssid: PASID, or %MOCK_SMMU_NO_SSID
+ * @addr: address in the address space of @ssid
+ * @buf: the data
+ * @len: number of bytes
+ * @fault_addr: as for mock_smmu_read()
+ *
+ * Return: as mock_smmu_read().
+ */
+int mock_smmu_write(struct mock_smmu_port *port, u32 ssid, u64 addr,
+		    const void *buf, size_t len, u64 *fault_addr);
+
+/**
+ * mock_smmu_fetch_add() - has the device add to a word, atomically
+ * @port: the device's port
+ * @ssid: PASID, or %MOCK_SMMU_NO_SSID
+ * @addr: address of a naturally aligned 64-bit word
+ * @add: what to add
+ * @old: where the value before goes
+ *
+ * Return: as mock_smmu_read(); -EINVAL if @addr is not aligned.
+ */
+int mock_smmu_fetch_add(struct mock_smmu_port *port, u32 ssid, u64 addr,
+			u64 add, u64 *old);
+
+/**
+ * mock_smmu_prefetch() - has the device ask for translations ahead of use
+ * @port: the device's port
+ * @ssid: PASID, or %MOCK_SMMU_NO_SSID
+ * @addr: first address
+ * @len: number of bytes
+ * @write: whether the pages will be written
+ *
+ * Return: as mock_smmu_read().
+ */
+int mock_smmu_prefetch(struct mock_smmu_port *port, u32 ssid, u64 addr,
+		       size_t len, bool write);
+
+/**
+ * mock_smmu_stop() - makes accesses under way and later ones fail
+ * @port: the device's port
+ *
+ * Does not sleep.
+ */
+void mock_smmu_stop(struct mock_smmu_port *port);
+
+/**
+ * mock_smmu_start() - lets a stopped port go on
+ * @port: the device's port
+ *
+ * Does not sleep.
+ */
+void mock_smmu_start(struct mock_smmu_port *port);
+
+#endif /* __LINUX_MOCK_SMMU_H */
