@@ -9,6 +9,7 @@ use kernel::device::Device;
 
 pub mod attachment;
 pub mod bindings;
+pub mod carve;
 pub mod cpu;
 pub mod crc32;
 pub mod devres;

@@ -101,6 +101,7 @@ int sva_device_shutdown(struct device *dev);
  * * -ESRCH	- the process has exited
  * * -EEXIST	- the mm is bound with other @flags or another @drvdata
  * * -EBUSY	- the device's IOMMU group has other devices
+ * * -EADDRINUSE - the process uses addresses that the IOMMU cannot translate
  * * -ENODEV	- the device is being shut down
  * * -ENOSPC	- no PASID is left that the device can send
  * * -ENOMEM

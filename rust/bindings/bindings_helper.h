@@ -4,7 +4,9 @@
  * that bindgen cannot evaluate gets a constant named RUST_CONST_HELPER_*.
  */
 
+#include <linux/anon_inodes.h>
 #include <linux/iommu.h>
+#include <linux/mman.h>
 #include <linux/mm.h>
 #include <linux/mock_accel.h>
 #include <linux/mock_smmu.h>
@@ -18,3 +20,8 @@ static const u32 RUST_CONST_HELPER_FAULT_FLAG_VMA_LOCK = FAULT_FLAG_VMA_LOCK;
 static const u32 RUST_CONST_HELPER_VM_FAULT_ERROR = VM_FAULT_ERROR;
 static const u32 RUST_CONST_HELPER_VM_FAULT_RETRY = VM_FAULT_RETRY;
 static const u32 RUST_CONST_HELPER_VM_FAULT_COMPLETED = VM_FAULT_COMPLETED;
+
+static const u32 RUST_CONST_HELPER_PROT_NONE = PROT_NONE;
+static const u32 RUST_CONST_HELPER_MAP_PRIVATE = MAP_PRIVATE;
+static const u32 RUST_CONST_HELPER_MAP_FIXED_NOREPLACE = MAP_FIXED_NOREPLACE;
+static const u32 RUST_CONST_HELPER_MAP_NORESERVE = MAP_NORESERVE;

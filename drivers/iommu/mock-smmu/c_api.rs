@@ -76,9 +76,9 @@ unsafe fn errno(result: Result<(), DmaError>, fault_addr: *mut u64) -> c_int {
 ///
 /// `dev` must be a device that is bound to its driver during the call.
 #[no_mangle]
-pub unsafe extern "C" fn mock_smmu_port_get(dev: *mut bindings::device) -> *mut Port {
+pub(crate) unsafe extern "C" fn mock_smmu_port_get(dev: *mut bindings::device) -> *mut Port {
     // SAFETY: By the function's requirement the device is live.
-    let dev = unsafe { Device::from_raw(dev) };
+    let dev: &Device = unsafe { Device::from_raw(dev) };
     // SAFETY: By the function's requirement the device is bound.
     let dma = Dma::of(unsafe { dev.as_bound() });
 
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn mock_smmu_port_get(dev: *mut bindings::device) -> *mut 
 ///
 /// `port` must come from [`mock_smmu_port_get`]; the call takes it back.
 #[no_mangle]
-pub unsafe extern "C" fn mock_smmu_port_put(port: *mut Port) {
+pub(crate) unsafe extern "C" fn mock_smmu_port_put(port: *mut Port) {
     // SAFETY: By the function's requirement.
     drop(unsafe { <KBox<Dma> as ForeignOwnable>::from_foreign(port.cast()) });
 }
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn mock_smmu_port_put(port: *mut Port) {
 /// As for [`dma`]; `buf` must be valid for writes of `len` bytes, and `fault_addr` as [`errno`]
 /// says.
 #[no_mangle]
-pub unsafe extern "C" fn mock_smmu_read(
+pub(crate) unsafe extern "C" fn mock_smmu_read(
     port: *mut Port,
     pasid: u32,
     addr: u64,
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn mock_smmu_read(
 /// As for [`dma`]; `buf` must be valid for reads of `len` bytes, and `fault_addr` as [`errno`]
 /// says.
 #[no_mangle]
-pub unsafe extern "C" fn mock_smmu_write(
+pub(crate) unsafe extern "C" fn mock_smmu_write(
     port: *mut Port,
     pasid: u32,
     addr: u64,
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn mock_smmu_write(
 ///
 /// As for [`dma`]; `old` must be valid for a write.
 #[no_mangle]
-pub unsafe extern "C" fn mock_smmu_fetch_add(
+pub(crate) unsafe extern "C" fn mock_smmu_fetch_add(
     port: *mut Port,
     pasid: u32,
     addr: u64,
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn mock_smmu_fetch_add(
 ///
 /// As for [`dma`].
 #[no_mangle]
-pub unsafe extern "C" fn mock_smmu_prefetch(
+pub(crate) unsafe extern "C" fn mock_smmu_prefetch(
     port: *mut Port,
     pasid: u32,
     addr: u64,
@@ -190,7 +190,7 @@ pub unsafe extern "C" fn mock_smmu_prefetch(
 ///
 /// As for [`dma`].
 #[no_mangle]
-pub unsafe extern "C" fn mock_smmu_stop(port: *mut Port) {
+pub(crate) unsafe extern "C" fn mock_smmu_stop(port: *mut Port) {
     // SAFETY: By the function's requirement.
     unsafe { dma(port) }.stop();
 }
@@ -199,7 +199,7 @@ pub unsafe extern "C" fn mock_smmu_stop(port: *mut Port) {
 ///
 /// As for [`dma`].
 #[no_mangle]
-pub unsafe extern "C" fn mock_smmu_start(port: *mut Port) {
+pub(crate) unsafe extern "C" fn mock_smmu_start(port: *mut Port) {
     // SAFETY: By the function's requirement.
     unsafe { dma(port) }.start();
 }

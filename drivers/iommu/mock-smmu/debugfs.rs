@@ -38,15 +38,15 @@ use kernel::{
 const SHOWN: u32 = 32;
 
 /// What the files of an instance show.
-pub struct View {
+pub(crate) struct View {
     /// The driver half.
-    pub smmu: Arc<Smmu>,
+    pub(crate) smmu: Arc<Smmu>,
     /// The hardware half.
-    pub hw: Arc<hw::Smmu>,
+    pub(crate) hw: Arc<hw::Smmu>,
 }
 
 /// The directory of an instance; removed when dropped.
-pub struct InstanceDir {
+pub(crate) struct InstanceDir {
     _scope: Pin<KBox<Scope<View>>>,
 }
 
@@ -56,7 +56,7 @@ impl InstanceDir {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub fn new(parent: &Dir, name: &CStr, view: View) -> Result<Self> {
+    pub(crate) fn new(parent: &Dir, name: &CStr, view: View) -> Result<Self> {
         let scope = parent.scope(view, name, |view, dir| {
             dir.read_callback_file(c"regs", view, &registers);
             dir.read_callback_file(c"ste", view, &stes);

@@ -17,6 +17,17 @@ mod tlb;
 mod translate;
 mod walk;
 
+#[cfg(CONFIG_KUNIT = "y")]
+mod bench;
+#[cfg(CONFIG_KUNIT = "y")]
+mod config_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod dma_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod engine_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod walk_tests;
+
 use kernel::{
     prelude::*,
     sync::{

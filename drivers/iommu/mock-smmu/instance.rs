@@ -58,6 +58,14 @@ pub struct DeviceSpec {
     pub group: Option<u32>,
 }
 
+/// Hardware with everything that this machine's CPUs can address.
+pub fn default_config() -> hw::Config {
+    hw::Config {
+        oas: kernel_ext::cpu::pa_range(),
+        ..hw::Config::default()
+    }
+}
+
 /// The devices that there are after loading.
 pub const DEVICES: [DeviceSpec; 2] = [
     DeviceSpec {
@@ -200,7 +208,7 @@ impl Drop for Doorbell {
 
 /// A mock SMMU with its driver and devices. Dropping it removes them all, in this order; sleeps.
 pub struct Instance {
-    _debugfs: Option<debugfs::InstanceDir>,
+    debugfs: Option<debugfs::InstanceDir>,
     devices: KVec<MockDevice>,
     iommu: Arc<IommuDevice<driver::Smmu>>,
     _no_notifiers: NoNotifiers,
@@ -235,7 +243,7 @@ impl Instance {
         let max_pasids = 1 << running.smmu().features().ssid_bits;
         let iommu = IommuDevice::new(name, max_pasids, running.smmu().clone())?;
         Ok(Self {
-            _debugfs: None,
+            debugfs: None,
             devices: KVec::new(),
             iommu,
             _no_notifiers: NoNotifiers,
@@ -255,7 +263,7 @@ impl Instance {
             smmu: self.smmu().clone(),
             hw: self.hw.clone(),
         };
-        self._debugfs = Some(debugfs::InstanceDir::new(parent, name, view)?);
+        self.debugfs = Some(debugfs::InstanceDir::new(parent, name, view)?);
         Ok(())
     }
 

@@ -2,15 +2,13 @@
 
 //! The module: the instance that there is after loading, and how everything is removed.
 
-use crate::{
-    hw,
-    instance::{
-        Instance,
-        Ports,
-        DEVICES,
-        DEVICE_NAME,
-        PORTS, //
-    }, //
+use crate::instance::{
+    default_config,
+    Instance,
+    Ports,
+    DEVICES,
+    DEVICE_NAME,
+    PORTS, //
 };
 use kernel::{
     debugfs::{
@@ -41,7 +39,7 @@ struct Instances {
 pub struct MockSmmu {
     // The file first, so that nobody is removing instances beside us.
     _remove: Pin<KBox<File<Arc<Instances>>>>,
-    _instances: Arc<Instances>,
+    instances: Arc<Instances>,
     _debugfs: Dir,
     _ports: Installed<Ports>,
 }
@@ -60,13 +58,13 @@ impl kernel::Module for MockSmmu {
         let debugfs = Dir::new(c"mock_smmu");
         let instances = Arc::pin_init(
             pin_init!(Instances {
-                list <- new_mutex!(KVec::new(), "mock_smmu_instances"),
+                list <- new_mutex!(KVec::new(), "mock_smmuinstances"),
             }),
             GFP_KERNEL,
         )?;
 
         let name = c"smmu0";
-        let mut instance = Instance::new(name, hw::Config::default())?;
+        let mut instance = Instance::new(name, default_config())?;
         instance.show(name, &debugfs)?;
         for spec in &DEVICES {
             instance.add_device(DEVICE_NAME, spec)?;
@@ -76,7 +74,7 @@ impl kernel::Module for MockSmmu {
         let file = debugfs.write_callback_file(c"remove", instances.clone(), &remove);
         Ok(Self {
             _remove: KBox::pin_init(file, GFP_KERNEL)?,
-            _instances: instances,
+            instances,
             _debugfs: debugfs,
             _ports: ports,
         })
@@ -85,7 +83,7 @@ impl kernel::Module for MockSmmu {
 
 impl Drop for MockSmmu {
     fn drop(&mut self) {
-        self._instances.list.lock().clear();
+        self.instances.list.lock().clear();
         // No callback of a notifier may run once the module's text is gone.
         notifier::synchronize();
     }

@@ -7,6 +7,7 @@ use crate::{
     device::SvaDevice,
     exit::ExitWatch,
     fault::FaultService,
+    reserved,
     stats::FaultStats, //
 };
 use kernel::{
@@ -21,6 +22,7 @@ use kernel::{
 };
 use kernel_ext::{
     attachment::Attachment,
+    carve::Carved,
     domain::SvaDomain,
     group::Endpoint,
     pasid::Pasid, //
@@ -46,6 +48,8 @@ pub(crate) struct Inner {
     attachments: KVec<GroupAttachment>,
     bonds: KVec<BondEntry>,
     pub(crate) exit_watch: Option<ExitWatch>,
+    /// What the process must not use as long as there are bonds.
+    carved: KVec<Carved>,
 }
 
 /// The one attachment of (group, address space), which the bonds of the group's members share.
@@ -108,6 +112,7 @@ impl AddressSpace {
                     attachments: KVec::new(),
                     bonds: KVec::new(),
                     exit_watch: None,
+                    carved: KVec::new(),
                 },
                 "sva_address_space"
             ),
@@ -231,8 +236,8 @@ impl Inner {
         )?))
     }
 
-    /// Records a bond and its attachment. There is room: see [`Self::reserve`].
-    pub(crate) fn commit(&mut self, bond: Arc<Bond>, attached: Attached) {
+    /// Records a bond and what was made for it. There is room: see [`Self::reserve`].
+    pub(crate) fn commit(&mut self, bond: Arc<Bond>, attached: Attached, carved: KVec<Carved>) {
         let room = match attached {
             Attached::New(attachment) => self.attachments.push_within_capacity(attachment).is_ok(),
             Attached::Shared { .. } => true,
@@ -243,6 +248,10 @@ impl Inner {
             handler: None,
         };
         let room = self.bonds.push_within_capacity(entry).is_ok() && room;
+        let room = carved
+            .into_iter()
+            .all(|one| self.carved.push_within_capacity(one).is_ok())
+            && room;
 
         debug_assert!(room);
     }
@@ -287,11 +296,28 @@ impl Inner {
         true
     }
 
-    /// Retires an address space without bonds; the caller then has the core forget it.
-    ///
-    /// What is returned is to be dropped without the lock.
-    pub(crate) fn retire_if_unused(&mut self) -> Option<Option<ExitWatch>> {
-        self.retired = self.bonds.is_empty();
-        self.retired.then(|| self.exit_watch.take())
+    /// Carves out what the group of `device` cannot translate. Dropping the result undoes it;
+    /// [committing](Self::commit) it keeps it until the last bond ends.
+    pub(crate) fn carve(&mut self, device: &SvaDevice, mm: &MmWithUser) -> Result<KVec<Carved>> {
+        let group = device.endpoint.group();
+        let carved = reserved::carve(&device.core.queue, group, mm, &self.carved)?;
+
+        self.carved.reserve(carved.len(), GFP_KERNEL)?;
+        Ok(carved)
     }
+
+    /// Retires an address space without bonds; the caller then has the core forget it.
+    pub(crate) fn retire_if_unused(&mut self) -> Option<Remains> {
+        self.retired = self.bonds.is_empty();
+        self.retired.then(|| Remains {
+            _exit_watch: self.exit_watch.take(),
+            _carved: core::mem::take(&mut self.carved),
+        })
+    }
+}
+
+/// What is left of an address space that has retired: to be dropped without its lock.
+pub(crate) struct Remains {
+    _exit_watch: Option<ExitWatch>,
+    _carved: KVec<Carved>,
 }

@@ -91,6 +91,7 @@ impl<T: Handler> Device<T> {
     ///   this address space.
     /// - `EEXIST`: this `mm` is bound with other flags or other data.
     /// - `EBUSY`: other devices are in the device's IOMMU group (S14).
+    /// - `EADDRINUSE`: the process uses addresses that the IOMMU cannot translate (S17).
     /// - `ENODEV`: the driver has left the device.
     /// - `ENOSPC`: no PASID is left that the device can send.
     /// - `ENOMEM`.

@@ -77,6 +77,7 @@ impl Bond {
     ///   cannot share this address space.
     /// - `EEXIST`: there is a bond with other flags or another identity.
     /// - `EBUSY`: the device's group has other members (S14).
+    /// - `EADDRINUSE`: the process uses addresses that the IOMMU cannot translate (S17).
     /// - `ENODEV`: the device has been shut down.
     /// - `ENOSPC`: no PASID is left that the device can send.
     /// - `ENOMEM`, and what the IOMMU driver says.
@@ -140,6 +141,7 @@ impl Bond {
         if inner.exit_watch.is_none() && owner.wants_exit(device) {
             inner.exit_watch = Some(ExitWatch::new(&device.core, space, mm)?);
         }
+        let carved = inner.carve(device, mm)?;
         let attached = inner.attach(device, mm)?;
         let bond = Arc::new(
             Self {
@@ -155,7 +157,7 @@ impl Bond {
         )?;
 
         opened.add_bond(bond.clone())?;
-        inner.commit(bond.clone(), attached);
+        inner.commit(bond.clone(), attached, carved);
         device.core.totals.binds.add(1);
         Ok(bond)
     }
@@ -248,9 +250,9 @@ impl Bond {
         let retired = inner.retire_if_unused();
 
         drop(inner);
-        if let Some(watch) = retired {
+        if let Some(remains) = retired {
             device.core.forget_space(space);
-            drop(watch);
+            drop(remains);
         }
     }
 }

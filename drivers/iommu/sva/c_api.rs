@@ -300,7 +300,7 @@ export! {
 
             device.c_exit_handler.lock().take().ok_or(EINVAL)?;
             // A call may have begun before.
-            device.core.exit_queue.flush();
+            device.core.queue.flush();
             Ok(())
         })())
     }

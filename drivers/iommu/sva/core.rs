@@ -33,8 +33,8 @@ pub(crate) struct Core {
     /// Only for those who list them: no bind, unbind or fault comes here.
     #[pin]
     devices: Mutex<KVec<Arc<SvaDevice>>>,
-    /// Where the exits of processes are dealt with.
-    pub(crate) exit_queue: OwnedQueue,
+    /// Where the exits of processes are dealt with, and their address spaces mapped in.
+    pub(crate) queue: Arc<OwnedQueue>,
     pub(crate) totals: Totals,
 }
 
@@ -45,7 +45,7 @@ impl Core {
                 new_mutex!(RBTree::new(), "sva_address_space_map")
             }),
             devices <- new_mutex!(KVec::new(), "sva_device_list"),
-            exit_queue: OwnedQueue::new(c"sva_exit")?,
+            queue: Arc::new(OwnedQueue::new(c"sva")?, GFP_KERNEL)?,
             totals: Totals::default(),
         })
     }

@@ -65,7 +65,7 @@ impl ExitWatch {
 impl Callbacks for Released {
     fn release(&self) {
         // A process exits once, so the work is not queued yet.
-        let _ = self.work.core.exit_queue.enqueue(self.work.clone());
+        let _ = self.work.core.queue.enqueue(self.work.clone());
     }
 }
 

@@ -16,6 +16,7 @@
 //! | `group` | binding all members of an IOMMU group, or none |
 //! | `address_space` | what one process has here: attachments and bonds, under one lock |
 //! | `fault` | serving page requests |
+//! | `reserved` | addresses that the process must not use |
 //! | `exit` | what happens when a process exits |
 //! | `core` | the address spaces by mm, and the list of devices |
 //! | `features`, `stats`, `debugfs` | flags; counts; and files to read them |
@@ -47,6 +48,7 @@ mod exit;
 mod fault;
 mod features;
 mod group;
+mod reserved;
 mod stats;
 
 pub use api::{Bond, Device, Handler};

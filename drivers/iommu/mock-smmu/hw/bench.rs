@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! For tests: an instance with tables and queues made by hand, programmed as a driver would.
+
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::{
+        new_spinlock,
+        Arc,
+        Completion,
+        SpinLock, //
+    },
+    workqueue, //
+};
+
+use kernel_ext::phys::PhysPages;
+
+use crate::{
+    fmt::{
+        cd::Cd,
+        cmd::Command,
+        event::Event,
+        ppr::PageRequest,
+        queue::{
+            self,
+            Layout, //
+        },
+        regs::{
+            self,
+            Cr0,
+            Cr2,
+            IrqCtrl,
+            QueueBase,
+            StrtabBase,
+            StrtabBaseCfg, //
+        },
+        ste::{
+            self,
+            Ste, //
+        }, //
+    },
+    line::Line,
+    mmio::RegisterFile, //
+};
+
+use super::{
+    walk::Tables,
+    Config,
+    DmaResult,
+    Lines,
+    Port,
+    PortConfig,
+    Smmu, //
+};
+
+/// A user page: valid, page, accessed, not global, read-write for all, not executable.
+pub(super) const USER_RW: u64 = 0x3 | 1 << 6 | 1 << 10 | 1 << 11 | 1 << 53 | 1 << 54;
+/// Read-only.
+pub(super) const READ_ONLY: u64 = 1 << 7;
+/// Access flag.
+pub(super) const AF: u64 = 1 << 10;
+/// Dirty bit modifier.
+pub(super) const DBM: u64 = 1 << 51;
+/// Makes a last-level descriptor one of a block.
+pub(super) const PAGE_BIT: u64 = 1 << 1;
+
+/// Translation tables, written by hand.
+pub(super) struct Space {
+    pub(super) tables: Tables,
+    root: PhysPages,
+    below: KVec<PhysPages>,
+}
+
+impl Space {
+    pub(super) fn new(granule: u32, input_bits: u32) -> Result<Self> {
+        let root = PhysPages::alloc(1 << granule)?;
+        Ok(Self {
+            tables: Tables {
+                ttb: root.phys(),
+                granule,
+                input_bits,
+                output_bits: 48,
+                ha: false,
+                hd: false,
+                haft: false,
+            },
+            root,
+            below: KVec::new(),
+        })
+    }
+
+    /// The table of `level` on the way to `va`; makes what is missing.
+    fn table(&mut self, va: u64, level: u32) -> Result<&PhysPages> {
+        let mut current = None;
+        for at in self.tables.first_level()..level {
+            let offset = 8 * self.tables.index(va, at) as usize;
+            let desc = self.at(current).window().load64(offset)?;
+            let next = if desc & 1 == 0 {
+                let page = PhysPages::alloc(1 << self.tables.granule)?;
+                let desc = page.phys() | 3;
+                self.at(current).window().store64(offset, desc)?;
+                self.below.push(page, GFP_KERNEL)?;
+                self.below.len() - 1
+            } else {
+                let phys = desc & ((1 << 48) - 1) & !0xfff;
+                let found = self.below.iter().position(|page| page.phys() == phys);
+                found.ok_or(ENOENT)?
+            };
+            current = Some(next);
+        }
+        Ok(self.at(current))
+    }
+
+    fn at(&self, table: Option<usize>) -> &PhysPages {
+        table.map_or(&self.root, |i| &self.below[i])
+    }
+
+    /// Writes the descriptor of `va` in its table of `level`.
+    pub(super) fn set(&mut self, va: u64, level: u32, desc: u64) -> Result {
+        let offset = 8 * self.tables.index(va, level) as usize;
+        self.table(va, level)?.window().store64(offset, desc)
+    }
+
+    /// Reads it.
+    pub(super) fn get(&mut self, va: u64, level: u32) -> Result<u64> {
+        let offset = 8 * self.tables.index(va, level) as usize;
+        self.table(va, level)?.window().load64(offset)
+    }
+
+    /// A descriptor of this space with an ASID, flags updated by hardware.
+    pub(super) fn cd(&self, asid: u16) -> Cd {
+        Cd::default()
+            .with_v(true)
+            .with_aa64(true)
+            .with_t0sz(64 - self.tables.input_bits as u8)
+            .with_tg0(match self.tables.granule {
+                12 => 0,
+                14 => 2,
+                _ => 1,
+            })
+            .with_epd1(true)
+            .with_ips(5)
+            .with_r(true)
+            .with_a(true)
+            .with_aset(true)
+            .with_ha(true)
+            .with_hd(true)
+            .with_asid(asid)
+            .with_ttb0(self.root.phys())
+    }
+}
+
+/// See the module's head. One page for each table and queue.
+pub(super) struct Bench {
+    pub(super) regs: Arc<RegisterFile>,
+    pub(super) smmu: Arc<Smmu>,
+    pub(super) evtq_line: Arc<Line>,
+    pub(super) priq_line: Arc<Line>,
+    pub(super) gerror_line: Arc<Line>,
+    /// A linear stream table of 64 entries.
+    pub(super) streams: PhysPages,
+    cmdq: PhysPages,
+    evtq: PhysPages,
+    priq: PhysPages,
+}
+
+/// 16 commands, 4 events, 8 page requests.
+const CMDQ: Layout = Layout {
+    log2size: 4,
+    entry_size: 16,
+};
+const EVTQ: Layout = Layout {
+    log2size: 2,
+    entry_size: 32,
+};
+const PRIQ: Layout = Layout {
+    log2size: 3,
+    entry_size: 16,
+};
+
+pub(super) const STREAMS_LOG2: u8 = 6;
+
+impl Bench {
+    /// An instance that is all set up, on, and rung by the register file.
+    pub(super) fn new(config: Config) -> Result<Self> {
+        let bench = Self::off(config)?;
+        bench.regs.set_doorbell(bench.smmu.clone());
+        bench.enable(
+            Cr0::default()
+                .with_smmuen(true)
+                .with_cmdqen(true)
+                .with_evtqen(true)
+                .with_priqen(true)
+                .with_atschk(true),
+        );
+        Ok(bench)
+    }
+
+    /// An instance that is set up but off, and polled.
+    pub(super) fn off(config: Config) -> Result<Self> {
+        let regs = RegisterFile::new()?;
+        let (evtq_line, priq_line) = (Line::new()?, Line::new()?);
+        let gerror_line = Line::new()?;
+        let lines = Lines {
+            evtq: evtq_line.clone(),
+            priq: priq_line.clone(),
+            gerror: gerror_line.clone(),
+        };
+        let bench = Self {
+            smmu: Smmu::new(config, regs.clone(), lines)?,
+            regs,
+            evtq_line,
+            priq_line,
+            gerror_line,
+            streams: PhysPages::alloc(PAGE_SIZE)?,
+            cmdq: PhysPages::alloc(PAGE_SIZE)?,
+            evtq: PhysPages::alloc(PAGE_SIZE)?,
+            priq: PhysPages::alloc(PAGE_SIZE)?,
+        };
+        let queues = [
+            (regs::CMDQ_BASE, &bench.cmdq, CMDQ),
+            (regs::EVTQ_BASE, &bench.evtq, EVTQ),
+            (regs::PRIQ_BASE, &bench.priq, PRIQ),
+        ];
+        for (register, pages, layout) in queues {
+            let base = QueueBase::default()
+                .with_base(pages.phys())
+                .with_log2size(layout.log2size);
+            bench.regs.write64(register, base.raw());
+        }
+        let base = StrtabBase::default().with_base(bench.streams.phys());
+        bench.regs.write64(regs::STRTAB_BASE, base.raw());
+        let cfg = StrtabBaseCfg::default().with_log2size(STREAMS_LOG2);
+        bench.regs.write32(regs::STRTAB_BASE_CFG, cfg.raw());
+        let cr2 = Cr2::default().with_recinvsid(true);
+        bench.regs.write32(regs::CR2, cr2.raw());
+        let irqs = IrqCtrl::default()
+            .with_gerror(true)
+            .with_evtq(true)
+            .with_priq(true);
+        bench.regs.write32(regs::IRQ_CTRL, irqs.raw());
+        Ok(bench)
+    }
+
+    pub(super) fn enable(&self, cr0: Cr0) {
+        self.regs.write32(regs::CR0, cr0.raw());
+    }
+
+    /// Writes a stream table entry, word 0 last.
+    pub(super) fn set_ste(&self, sid: u32, ste: &Ste) -> Result {
+        let window = self.streams.window();
+        for (i, word) in ste.words().iter().enumerate().rev() {
+            window.store64(sid as usize * Ste::SIZE + 8 * i, *word)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a command and rings.
+    pub(super) fn command(&self, command: Command) -> Result {
+        let prod = self.regs.read32(regs::CMDQ_PROD);
+        let window = self.cmdq.window();
+        for (i, word) in command.words().iter().enumerate() {
+            window.store64(CMDQ.offset(prod) + 8 * i, *word)?;
+        }
+        self.regs.write32(regs::CMDQ_PROD, CMDQ.advance(prod, 1));
+        Ok(())
+    }
+
+    /// Whether all commands were consumed.
+    pub(super) fn idle(&self) -> bool {
+        let (prod, cons) = (
+            self.regs.read32(regs::CMDQ_PROD),
+            self.regs.read32(regs::CMDQ_CONS),
+        );
+        CMDQ.is_empty(prod, cons)
+    }
+
+    /// Takes the oldest event.
+    pub(super) fn event(&self) -> Option<Event> {
+        let words = take(&self.regs, &self.evtq, EVTQ, regs::EVTQ_PROD)?;
+        Some(Event::from_words(words))
+    }
+
+    /// Takes the oldest page request.
+    pub(super) fn page_request(&self) -> Option<PageRequest> {
+        let words: [u64; 2] = take(&self.regs, &self.priq, PRIQ, regs::PRIQ_PROD)?;
+        Some(PageRequest::from_words(words))
+    }
+
+    /// Acknowledges the overflow of the queue whose PROD is at `prod`.
+    pub(super) fn acknowledge(&self, prod: usize) {
+        let (produced, cons) = (self.regs.read32(prod), self.regs.read32(prod + 4));
+        self.regs
+            .write32(prod + 4, queue::acknowledge(produced, cons));
+    }
+
+    pub(super) fn port(&self, sid: u32, config: PortConfig) -> Result<Arc<Port>> {
+        Port::new(self.smmu.clone(), sid, config)
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.regs.clear_doorbell();
+    }
+}
+
+/// Takes the oldest entry of an output queue, whose CONS follows its PROD.
+fn take<const N: usize>(
+    regs: &RegisterFile,
+    pages: &PhysPages,
+    layout: Layout,
+    prod: usize,
+) -> Option<[u64; N]> {
+    let cons = regs.read32(prod + 4);
+    if layout.is_empty(regs.read32(prod), cons) {
+        return None;
+    }
+    let mut words = [0; N];
+    for (i, word) in words.iter_mut().enumerate() {
+        *word = pages.window().load64(layout.offset(cons) + 8 * i).ok()?;
+    }
+    regs.write32(prod + 4, layout.advance(cons, 1));
+    Some(words)
+}
+
+/// A stream table entry for `log2` context descriptors at `table`, with ATS.
+pub(super) fn stage1(table: &PhysPages, log2: u8) -> Ste {
+    Ste::default()
+        .with_v(true)
+        .with_config(ste::CONFIG_S1)
+        .with_s1_context_ptr(table.phys())
+        .with_s1_cd_max(log2)
+        .with_s1_dss(ste::S1DSS_SSID0)
+        .with_eats(ste::EATS_TRANS)
+}
+
+/// Writes a descriptor of a linear table, word 0 last.
+pub(super) fn set_cd(table: &PhysPages, index: usize, cd: &Cd) -> Result {
+    for (i, word) in cd.words().iter().enumerate().rev() {
+        table.window().store64(index * Cd::SIZE + 8 * i, *word)?;
+    }
+    Ok(())
+}
+
+/// An instance with one stream of 64 context descriptors; SubstreamID 1 is `space`.
+pub(super) struct OneSpace {
+    pub(super) bench: Bench,
+    pub(super) cds: PhysPages,
+    pub(super) space: Space,
+    /// Four pages of data.
+    pub(super) data: PhysPages,
+}
+
+pub(super) const SID: u32 = 5;
+pub(super) const SSID: u32 = 1;
+pub(super) const ASID: u16 = 7;
+pub(super) const VA: u64 = 0x12_3456_7000;
+
+impl OneSpace {
+    /// Nothing is mapped yet.
+    pub(super) fn new() -> Result<Self> {
+        let this = Self {
+            bench: Bench::new(Config::default())?,
+            cds: PhysPages::alloc(PAGE_SIZE)?,
+            space: Space::new(12, 48)?,
+            data: PhysPages::alloc(4 * PAGE_SIZE)?,
+        };
+        set_cd(&this.cds, SSID as usize, &this.space.cd(ASID))?;
+        this.bench.set_ste(SID, &stage1(&this.cds, 6))?;
+        Ok(this)
+    }
+
+    /// Maps data page `n` at `VA` + `n` pages.
+    pub(super) fn map(&mut self, n: u64, bits: u64) -> Result {
+        let pa = self.data.phys() + n * PAGE_SIZE as u64;
+        self.space.set(VA + n * PAGE_SIZE as u64, 3, pa | bits)
+    }
+
+    pub(super) fn unmap(&mut self, n: u64) -> Result {
+        self.space.set(VA + n * PAGE_SIZE as u64, 3, 0)
+    }
+
+    pub(super) fn port(&self, config: PortConfig) -> Result<Arc<Port>> {
+        self.bench.port(SID, config)
+    }
+}
+
+/// An access that another thread makes, while the test plays the driver.
+#[pin_data]
+pub(super) struct Job {
+    #[pin]
+    done: Completion,
+    #[pin]
+    result: SpinLock<Option<DmaResult>>,
+}
+
+impl Job {
+    pub(super) fn start(access: impl FnOnce() -> DmaResult + Send + 'static) -> Result<Arc<Self>> {
+        let job = Arc::pin_init(
+            pin_init!(Self {
+                done <- Completion::new(),
+                result <- new_spinlock!(None),
+            }),
+            GFP_KERNEL,
+        )?;
+        let worker = job.clone();
+        workqueue::system_long().try_spawn(GFP_KERNEL, move || {
+            let result = access();
+            *worker.result.lock() = Some(result);
+            worker.done.complete_all();
+        })?;
+        Ok(job)
+    }
+
+    /// Waits for the end.
+    pub(super) fn join(&self) -> Option<DmaResult> {
+        self.done.wait_for_completion();
+        *self.result.lock()
+    }
+}

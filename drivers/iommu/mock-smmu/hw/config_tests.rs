@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of the configuration structures: what they lead to and what is wrong with them.
+
+use kernel::prelude::*;
+
+#[kunit_tests(smmu_hw_config)]
+mod tests {
+    use super::*;
+    use crate::{
+        fmt::{
+            cd::{
+                Cd,
+                L1CdDesc, //
+            },
+            event::EventId,
+            regs,
+            ste::{
+                self,
+                L1StreamDesc,
+                Ste, //
+            }, //
+        },
+        hw::{
+            bench::{
+                Bench,
+                Space,
+                STREAMS_LOG2, //
+            },
+            config::{
+                self,
+                Cache, //
+            },
+            Config, //
+        },
+        mmio::RegisterFile, //
+    };
+    use kernel::page::PAGE_SIZE;
+    use kernel_ext::phys::PhysPages;
+
+    fn rejected<T>(result: Result<T, config::Reject>) -> Option<EventId> {
+        result.err().map(|reject| reject.event)
+    }
+
+    fn stage1() -> Ste {
+        Ste::default()
+            .with_v(true)
+            .with_config(ste::CONFIG_S1)
+            .with_s1_cd_max(6)
+    }
+
+    #[test]
+    fn c_bad_ste() {
+        let config = Config::default();
+        let check = |ste: Ste| rejected(config::check_ste(&config, &ste));
+        assert_eq!(check(stage1()), None);
+        let bad = [
+            stage1().with_v(false),
+            stage1().with_config(ste::CONFIG_S2),
+            stage1().with_config(ste::CONFIG_NESTED),
+            stage1().with_s1_cd_max(21),
+            stage1().with_s1_dss(3),
+            stage1().with_s1_fmt(3),
+            stage1().with_eats(ste::EATS_S1CHK),
+            stage1().with_strw(2),
+        ];
+        for ste in bad {
+            assert_eq!(check(ste), Some(EventId::BadSte));
+        }
+        // What stage 1 needs does not matter when it is not used.
+        assert_eq!(
+            check(stage1().with_config(ste::CONFIG_BYPASS).with_s1_cd_max(31)),
+            None
+        );
+        assert_eq!(check(stage1().with_config(3).with_s1_dss(3)), None);
+        assert_eq!(check(stage1().with_s1_cd_max(0).with_s1_dss(3)), None);
+    }
+
+    #[test]
+    fn s1dss() {
+        let select = |dss, ssid| config::select_cd(&stage1().with_s1_dss(dss), ssid);
+        let disabled = Some(EventId::StreamDisabled);
+        assert_eq!(rejected(select(ste::S1DSS_TERMINATE, None)), disabled);
+        assert_eq!(select(ste::S1DSS_TERMINATE, Some(0)), Ok(Some(0)));
+        assert_eq!(select(ste::S1DSS_BYPASS, None), Ok(None));
+        assert_eq!(select(ste::S1DSS_BYPASS, Some(0)), Ok(Some(0)));
+        assert_eq!(select(ste::S1DSS_SSID0, None), Ok(Some(0)));
+        assert_eq!(rejected(select(ste::S1DSS_SSID0, Some(0))), disabled);
+        assert_eq!(select(ste::S1DSS_SSID0, Some(63)), Ok(Some(63)));
+    }
+
+    #[test]
+    fn c_bad_substreamid() {
+        let bad = Some(EventId::BadSubstreamId);
+        assert_eq!(rejected(config::select_cd(&stage1(), Some(64))), bad);
+        let single = stage1().with_s1_cd_max(0);
+        assert_eq!(rejected(config::select_cd(&single, Some(0))), bad);
+        assert_eq!(config::select_cd(&single, None), Ok(Some(0)));
+    }
+
+    #[test]
+    fn c_bad_cd() -> Result {
+        let config = Config::default();
+        let good = Space::new(12, 48)?.cd(1);
+        let check = |cd: Cd| rejected(config::check_cd(&config, &cd));
+        assert_eq!(check(good), None);
+        let bad = [
+            good.with_v(false),
+            good.with_aa64(false),
+            good.with_endi(true),
+            good.with_s(true),
+            good.with_tg0(3),
+            good.with_t0sz(15),
+            good.with_t0sz(40),
+            good.with_ips(0).with_ttb0(1 << 32),
+        ];
+        for cd in bad {
+            assert_eq!(check(cd), Some(EventId::BadCd));
+        }
+        assert_eq!(check(good.with_t0sz(16)), None);
+        assert_eq!(check(good.with_t0sz(39)), None);
+        // With walks disabled the description of the tables does not matter.
+        assert_eq!(check(good.with_t0sz(0).with_tg0(3).with_epd0(true)), None);
+        Ok(())
+    }
+
+    #[test]
+    fn c_bad_cd_by_capability() -> Result {
+        let mut config = Config::default();
+        let cd = Space::new(12, 48)?.cd(1);
+        config.gran16k = false;
+        assert_eq!(
+            rejected(config::check_cd(&config, &cd.with_tg0(2))),
+            Some(EventId::BadCd)
+        );
+        config.oas = 6;
+        let wide = cd.with_tg0(1).with_t0sz(12);
+        assert_eq!(rejected(config::check_cd(&config, &wide)), None);
+        config.gran64k = false;
+        assert_eq!(
+            rejected(config::check_cd(&config, &wide)),
+            Some(EventId::BadCd)
+        );
+        // Output addresses are never larger than the implementation's.
+        config.oas = 1;
+        let cd = cd.with_ttb0(0x1000);
+        let bits = config::check_cd(&config, &cd.with_ips(5)).map(|c| c.tables.output_bits);
+        assert_eq!(bits, Ok(36));
+        Ok(())
+    }
+
+    #[test]
+    fn httu_limits_flag_updates() -> Result {
+        let mut config = Config::default();
+        let cd = Space::new(12, 48)?.cd(1).with_haft(true);
+        for (httu, expect) in [(0, [false; 3]), (1, [true, false, false]), (3, [true; 3])] {
+            config.httu = httu;
+            let tables = config::check_cd(&config, &cd).map(|c| c.tables);
+            assert_eq!(tables.map(|t| [t.ha, t.hd, t.haft]), Ok(expect));
+        }
+        let context = config::check_cd(&config, &cd.with_ha(false));
+        assert_eq!(context.map(|c| c.tables.hd), Ok(false));
+        Ok(())
+    }
+
+    #[test]
+    fn linear_streams() -> Result {
+        let bench = Bench::off(Config::default())?;
+        let config = Config::default();
+        let last = (1 << STREAMS_LOG2) - 1;
+        bench.set_ste(last, &stage1())?;
+        assert_eq!(config::fetch_ste(&bench.regs, &config, last), Ok(stage1()));
+        let outside = config::fetch_ste(&bench.regs, &config, last + 1);
+        assert_eq!(rejected(outside), Some(EventId::BadStreamId));
+        Ok(())
+    }
+
+    fn two_level_streams(split: u8, l1: &PhysPages) -> Result<kernel::sync::Arc<RegisterFile>> {
+        let regs = RegisterFile::new()?;
+        regs.write64(regs::STRTAB_BASE, l1.phys());
+        let cfg = regs::StrtabBaseCfg::default()
+            .with_fmt(1)
+            .with_split(split)
+            .with_log2size(16);
+        regs.write32(regs::STRTAB_BASE_CFG, cfg.raw());
+        Ok(regs)
+    }
+
+    #[test]
+    fn two_level_stream_table() -> Result {
+        let config = Config::default();
+        let l1 = PhysPages::alloc(PAGE_SIZE)?;
+        let l2 = PhysPages::alloc(16 << 10)?;
+        let regs = two_level_streams(8, &l1)?;
+        let fetch = |sid| config::fetch_ste(&regs, &config, sid);
+        let bad = Some(EventId::BadStreamId);
+        // Span 0 is invalid.
+        assert_eq!(rejected(fetch(0x3ff)), bad);
+        let desc = L1StreamDesc::default().with_l2_ptr(l2.phys());
+        l1.window().store64(8 * 3, desc.with_span(9).raw())?;
+        l2.window().store64(255 * Ste::SIZE, stage1().words()[0])?;
+        assert_eq!(fetch(0x3ff).map(|ste| ste.config()), Ok(ste::CONFIG_S1));
+        // Half the entries.
+        l1.window().store64(8 * 3, desc.with_span(8).raw())?;
+        assert!(fetch(0x37f).is_ok());
+        assert_eq!(rejected(fetch(0x380)), bad);
+        // More than the split, reserved.
+        for span in [10, 12, 31] {
+            l1.window().store64(8 * 3, desc.with_span(span).raw())?;
+            assert_eq!(rejected(fetch(0x300)), bad);
+        }
+        assert_eq!(rejected(fetch(0x1_0000)), bad);
+        Ok(())
+    }
+
+    #[test]
+    fn f_ste_fetch() -> Result {
+        let config = Config::default();
+        let l1 = PhysPages::alloc(PAGE_SIZE)?;
+        let regs = two_level_streams(8, &l1)?;
+        let desc = L1StreamDesc::default().with_span(9).with_l2_ptr(0x1000);
+        l1.window().store64(0, desc.raw())?;
+        let reject = config::fetch_ste(&regs, &config, 2).err();
+        assert_eq!(reject.map(|r| r.event), Some(EventId::SteFetch));
+        assert_eq!(reject.map(|r| r.fetch_address), Some(0x1080));
+        Ok(())
+    }
+
+    #[test]
+    fn two_level_cd_tables() -> Result {
+        for (fmt, leaf, split) in [(ste::S1FMT_4K_L2, 4096, 6), (ste::S1FMT_64K_L2, 65536, 10)] {
+            let l1 = PhysPages::alloc(PAGE_SIZE)?;
+            let l2 = PhysPages::alloc(leaf)?;
+            let ste = stage1()
+                .with_s1_fmt(fmt)
+                .with_s1_cd_max(14)
+                .with_s1_context_ptr(l1.phys());
+            let ssid = (5 << split) + (1 << split) - 1;
+            assert_eq!(
+                rejected(config::fetch_cd(&ste, ssid)),
+                Some(EventId::BadSubstreamId)
+            );
+            let desc = L1CdDesc::default().with_v(true).with_l2_ptr(l2.phys());
+            l1.window().store64(8 * 5, desc.raw())?;
+            let cd = Cd::default().with_v(true).with_asid(0x77);
+            l2.window().store64(leaf - Cd::SIZE, cd.words()[0])?;
+            assert_eq!(config::fetch_cd(&ste, ssid).map(|cd| cd.asid()), Ok(0x77));
+            // A table that is not there.
+            l1.window()
+                .store64(0, L1CdDesc::default().with_v(true).raw())?;
+            assert_eq!(rejected(config::fetch_cd(&ste, 0)), Some(EventId::CdFetch));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn cache_keeps_until_invalidated() -> Result {
+        let config = Config::default();
+        let bench = Bench::off(config)?;
+        let cds = PhysPages::alloc(PAGE_SIZE)?;
+        let table = stage1().with_s1_context_ptr(cds.phys());
+        let mut cache = Cache::new()?;
+        let asid = |cache: &mut Cache| cache.cd(&config, 1, &table, 2).map(|cd| cd.asid());
+        assert_eq!(asid(&mut cache), Ok(0));
+        let cd = Cd::default().with_asid(9);
+        cds.window().store64(2 * Cd::SIZE, cd.words()[0])?;
+        // Of another stream, of another descriptor: no effect.
+        cache.invalidate_cd(2, 2, false);
+        cache.invalidate_cd(1, 3, false);
+        cache.invalidate_streams(2, 9, false);
+        assert_eq!(asid(&mut cache), Ok(0));
+        cache.invalidate_cd(1, 2, true);
+        assert_eq!(asid(&mut cache), Ok(9));
+        cds.window().store64(2 * Cd::SIZE, 0)?;
+        cache.invalidate_cds(1);
+        assert_eq!(asid(&mut cache), Ok(0));
+        cds.window().store64(2 * Cd::SIZE, cd.words()[0])?;
+        // A stream's entry takes its descriptors along.
+        cache.invalidate_streams(1, 1, true);
+        assert_eq!(asid(&mut cache), Ok(9));
+
+        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(false));
+        bench.set_ste(1, &stage1())?;
+        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(false));
+        cache.invalidate_streams(0, 31, false);
+        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(true));
+        Ok(())
+    }
+
+    #[test]
+    fn leaf_invalidation_keeps_first_level_descriptors() -> Result {
+        let config = Config::default();
+        let l1 = PhysPages::alloc(PAGE_SIZE)?;
+        let l2 = PhysPages::alloc(PAGE_SIZE)?;
+        let table = stage1()
+            .with_s1_fmt(ste::S1FMT_4K_L2)
+            .with_s1_cd_max(8)
+            .with_s1_context_ptr(l1.phys());
+        let mut cache = Cache::new()?;
+        let bad = Some(EventId::BadSubstreamId);
+        assert_eq!(rejected(cache.cd(&config, 1, &table, 70)), bad);
+        let desc = L1CdDesc::default().with_v(true).with_l2_ptr(l2.phys());
+        l1.window().store64(8, desc.raw())?;
+        cache.invalidate_cd(1, 70, true);
+        assert_eq!(rejected(cache.cd(&config, 1, &table, 70)), bad);
+        cache.invalidate_cd(1, 70, false);
+        assert_eq!(rejected(cache.cd(&config, 1, &table, 70)), None);
+        Ok(())
+    }
+
+    #[test]
+    fn invalid_entries_are_cached_only_on_request() -> Result {
+        let config = Config {
+            cache_invalid: false,
+            ..Config::default()
+        };
+        let bench = Bench::off(config)?;
+        let mut cache = Cache::new()?;
+        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(false));
+        bench.set_ste(1, &stage1())?;
+        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(true));
+        Ok(())
+    }
+}
