@@ -26,6 +26,7 @@ pub mod notifier;
 pub mod pasid;
 pub mod phys;
 pub mod platform_device;
+pub mod resv_region;
 pub mod thread;
 pub mod workqueue;
 

@@ -19,6 +19,7 @@ use crate::{
 };
 use kernel::sizes::{
     SZ_256K,
+    SZ_4K,
     SZ_64K, //
 };
 use kernel_ext::crc32::crc32;
@@ -244,9 +245,10 @@ impl<B: Bus> Engine<'_, B> {
 
     /// At the start of each window of `range`, asks for the translations of the whole window.
     fn look_ahead(&self, range: Range, offset: u64, write: bool) {
-        if offset % WINDOW == 0 {
-            let len = WINDOW.min(range.len() - offset);
+        let len = WINDOW.min(range.len() - offset);
 
+        // An access within a page asks for no more than that anyway.
+        if offset % WINDOW == 0 && len > SZ_4K as u64 {
             self.bus
                 .prefetch(range.start() + offset, len as usize, write);
         }

@@ -36,7 +36,10 @@ mod tests {
     };
     use kernel::{
         prelude::*,
-        sizes::SZ_256K, //
+        sizes::{
+            SZ_256K,
+            SZ_4K, //
+        },
     };
 
     /// Where the buffer of [`Memory`] begins.
@@ -399,12 +402,14 @@ mod tests {
     fn looks_ahead_once_per_window() -> Result {
         let memory = Memory::new(SZ_256K * 2)?;
 
-        memory.run(desc(OP_CRC32, BASE, 0, SZ_256K + 1))?;
+        memory.run(desc(OP_CRC32, BASE, 0, SZ_256K * 2))?;
         assert_eq!(memory.prefetched.replace(0), 2);
         memory.run(desc(OP_CRC32, BASE, 0, SZ_256K))?;
         assert_eq!(memory.prefetched.replace(0), 1);
-        memory.run(desc(OP_COPY, BASE, BASE + SZ_256K as u64, 16))?;
+        memory.run(desc(OP_COPY, BASE, BASE + SZ_256K as u64, SZ_4K + 1))?;
         assert_eq!(memory.prefetched.replace(0), 2);
+        memory.run(desc(OP_COPY, BASE, BASE + SZ_256K as u64, SZ_4K))?;
+        assert_eq!(memory.prefetched.replace(0), 0);
         Ok(())
     }
 }

@@ -118,7 +118,7 @@ fn work(link: &mut Link, i: usize, shared: &Mapping) -> Result<()> {
         })?;
         verify(!own || completion.bytes == 8, || completion.to_string())?;
     }
-    link.send(&Row::of(&format!("d: one of four, no. {}", i + 1), &accel)?.to_line())?;
+    link.send(&Row::of(&format!("d: process {} of {PROCESSES}", i + 1), &accel)?.to_line())?;
     link.receive()?;
     Ok(())
 }
