@@ -82,7 +82,9 @@ mod tests {
             sid: 1 << 16,
             ..WIDE
         };
-        check!(instance.add_device(c"mock_smmu_kunit_device", &large).is_err());
+        check!(instance
+            .add_device(c"mock_smmu_kunit_device", &large)
+            .is_err());
         Ok(())
     }
 
