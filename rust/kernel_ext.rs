@@ -11,6 +11,7 @@ pub mod attachment;
 pub mod bindings;
 pub mod carve;
 pub mod cpu;
+pub mod crc32;
 pub mod devres;
 pub mod domain;
 pub mod fault;
@@ -19,12 +20,15 @@ pub mod group;
 pub mod iommu_device;
 mod iommu_ops;
 pub mod iopf_queue;
+pub mod misc_device;
 pub mod mm_fault;
 pub mod notifier;
 pub mod pasid;
 pub mod phys;
 pub mod platform_device;
 mod resv_region;
+#[cfg(CONFIG_KUNIT)]
+pub mod test_support;
 pub mod thread;
 pub mod workqueue;
 
