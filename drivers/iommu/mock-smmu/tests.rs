@@ -108,9 +108,9 @@ fn in_tlb(hw: &hw::Smmu, asid: u16, va: usize) -> bool {
     let mut index = 0;
     while let Some(entry) = hw.tlb_entry(index) {
         index += 1;
-        if entry.is_some_and(|e| {
-            e.tag == u32::from(asid) && e.va >> e.shift == va as u64 >> e.shift
-        }) {
+        if entry
+            .is_some_and(|e| e.tag == u32::from(asid) && e.va >> e.shift == va as u64 >> e.shift)
+        {
             return true;
         }
     }
