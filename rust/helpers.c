@@ -6,6 +6,7 @@
  */
 
 #include <linux/cpufeature.h>
+#include <linux/crc32.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/iommu.h>
@@ -23,6 +24,11 @@
 void *rust_helper_sva_alloc_pages_exact(size_t size)
 {
 	return alloc_pages_exact(size, GFP_KERNEL | __GFP_ZERO);
+}
+
+u32 rust_helper_sva_crc32_le(u32 crc, const void *data, size_t len)
+{
+	return crc32_le(crc, data, len);
 }
 
 void rust_helper_sva_init_work(struct work_struct *work, work_func_t func)

@@ -8,6 +8,7 @@
 #include <linux/iommu.h>
 #include <linux/mman.h>
 #include <linux/mm.h>
+#include <linux/mock_accel.h>
 #include <linux/mock_smmu.h>
 #include <linux/sva.h>
 

@@ -16,7 +16,9 @@
 
 pub use kernel::bindings::*;
 use kernel::ffi;
+use kernel::prelude::{FromBytes, IntoBytes};
 use pin_init::MaybeZeroable;
+use zerocopy_derive::Immutable;
 
 include!(concat!(
     env!("SVA_RUST_OBJ"),

@@ -31,6 +31,7 @@ pub mod driver;
 pub mod fmt;
 pub mod hw;
 pub mod instance;
+pub mod instances;
 pub mod line;
 pub mod mmio;
 mod module;

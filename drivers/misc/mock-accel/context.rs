@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Contexts: what one open file has of the device.
+
+use crate::{
+    accel::{
+        Accel,
+        Exit, //
+    },
+    bus::{
+        Bus,
+        BusError, //
+    },
+    dma::PasidBus,
+    engine::{
+        self,
+        BUFFER, //
+    },
+    job,
+    queue::{
+        JobQueue,
+        Outcome,
+        DEPTH, //
+    },
+    uapi::{
+        Completion,
+        Descriptor,
+        Info,
+        Status, //
+    },
+};
+use kernel::{
+    impl_has_work,
+    mm::{
+        Mm,
+        MmWithUser, //
+    },
+    new_condvar,
+    new_mutex,
+    new_work,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        CondVar,
+        Mutex, //
+    },
+    workqueue::{
+        Work,
+        WorkItem, //
+    }, //
+};
+
+/// A queue of jobs for one address space.
+#[pin_data]
+pub(crate) struct Context {
+    accel: Arc<Accel>,
+    /// The only address space whose pointers mean something here.
+    mm: ARef<Mm>,
+    pub(crate) pasid: u32,
+    /// Set when no access may begin any more.
+    stopped: Atomic<bool>,
+    #[pin]
+    state: Mutex<State>,
+    /// A job has ended, or the context has.
+    #[pin]
+    changed: CondVar,
+    /// The engine's, which is the only one to lock it.
+    #[pin]
+    buffer: Mutex<KVVec<u8>>,
+    /// From here until the context's end, the device uses the address space.
+    #[pin]
+    bond: Mutex<Option<sva::Bond<Exit>>>,
+    #[pin]
+    work: Work<Context>,
+}
+
+struct State {
+    jobs: JobQueue,
+    /// Why nothing is accepted any more.
+    ended: Option<Error>,
+    /// The worker is queued or at work.
+    running: bool,
+    /// How many jobs have ended, how many of them badly, and what they moved.
+    done: u64,
+    errors: u64,
+    bytes: u64,
+}
+
+impl_has_work! {
+    impl HasWork<Self> for Context { self.work }
+}
+
+impl Context {
+    /// Makes a context for `mm`, to which `bond` binds the device.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(
+        accel: Arc<Accel>,
+        mm: &MmWithUser,
+        bond: sva::Bond<Exit>,
+    ) -> Result<Arc<Self>> {
+        let state = State {
+            jobs: JobQueue::new()?,
+            ended: None,
+            running: false,
+            done: 0,
+            errors: 0,
+            bytes: 0,
+        };
+        let buffer = KVVec::from_elem(0, BUFFER, GFP_KERNEL)?;
+
+        Arc::pin_init(
+            pin_init!(Self {
+                accel,
+                mm: ARef::from(&**mm),
+                pasid: bond.pasid(),
+                stopped: Atomic::new(false),
+                state <- new_mutex!(state, "mock_accel_context"),
+                changed <- new_condvar!("mock_accel_context_changed"),
+                buffer <- new_mutex!(buffer, "mock_accel_buffer"),
+                bond <- new_mutex!(Some(bond), "mock_accel_bond"),
+                work <- new_work!("mock_accel_context"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Whether the caller's pointers mean the same to this context.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` if not.
+    pub(crate) fn check_caller(&self) -> Result {
+        match current!().mm() {
+            Some(mm) if core::ptr::eq(mm.as_raw(), self.mm.as_raw()) => Ok(()),
+            _ => Err(EPERM),
+        }
+    }
+
+    /// Queues the job whose descriptor is at `desc`, and returns its number.
+    ///
+    /// # Errors
+    ///
+    /// - `EBUSY`: there are [`DEPTH`] jobs.
+    /// - `ESRCH`, `ENODEV`: why the context has ended.
+    pub(crate) fn submit(self: &Arc<Self>, desc: u64) -> Result<u64> {
+        let mut state = self.state.lock();
+
+        if let Some(why) = state.ended {
+            return Err(why);
+        }
+        let id = state.jobs.add(desc)?;
+
+        if !state.running {
+            if let Err(e) = self.accel.run(self.clone()) {
+                state.jobs.cancel();
+                return Err(e);
+            }
+            state.running = true;
+        }
+        Ok(id)
+    }
+
+    /// Waits until job `id` has ended, forgets it, and tells how it ended. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOENT`: no such job.
+    /// - `ERESTARTSYS`: a signal came; the call may be repeated.
+    /// - `ESRCH`, `ENODEV`: why the context has ended.
+    pub(crate) fn wait(&self, id: u64) -> Result<Outcome> {
+        let mut state = self.state.lock();
+
+        loop {
+            if let Some(why) = state.ended {
+                return Err(why);
+            }
+            if let Some(outcome) = state.jobs.reap(id)? {
+                return Ok(outcome);
+            }
+            if self.changed.wait_interruptible(&mut state) {
+                return Err(ERESTARTSYS);
+            }
+        }
+    }
+
+    /// Ends the context: nothing is accepted any more, and when this returns, no access is under
+    /// way. May sleep. The first `why` counts.
+    pub(crate) fn stop(&self, why: Error) {
+        let mut state = self.state.lock();
+
+        state.ended.get_or_insert(why);
+        state.jobs.cancel();
+        self.stopped.store(true, Relaxed);
+        self.changed.notify_all();
+        while state.running {
+            self.changed.wait(&mut state);
+        }
+    }
+
+    /// Whether the context has ended and no access is under way.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let state = self.state.lock();
+
+        state.ended.is_some() && !state.running
+    }
+
+    /// Takes the device's access to the address space back. The context must be quiet. May sleep.
+    pub(crate) fn unbind(&self) {
+        let bond = self.bond.lock().take();
+
+        drop(bond);
+    }
+
+    /// What a process may know of the context.
+    pub(crate) fn info(&self) -> Info {
+        let state = self.state.lock();
+
+        Info {
+            pasid: self.pasid,
+            queue_depth: DEPTH as u32,
+            operations: job::OPERATIONS,
+            max_length: job::MAX_LENGTH,
+            max_nodes: job::MAX_NODES,
+            jobs: state.done,
+            errors: state.errors,
+            bytes: state.bytes,
+        }
+    }
+
+    /// Runs the job whose descriptor is at `desc`.
+    fn execute(&self, desc: u64, buffer: &mut [u8]) -> Outcome {
+        let bus = PasidBus {
+            dma: &self.accel.dma,
+            pasid: self.pasid,
+            stopped: &self.stopped,
+        };
+        let mut fetched = Descriptor::default();
+
+        if let Err(error) = bus.read(desc, fetched.as_mut_bytes()) {
+            return Outcome {
+                completion: Completion {
+                    status: error.status() as u32,
+                    fault_address: error.addr(),
+                    ..Completion::default()
+                },
+                recorded: false,
+            };
+        }
+        let completion = engine::execute(&bus, &fetched, buffer);
+        let recorded = job::completion_address(&fetched)
+            .is_some_and(|addr| record(&bus, addr, &completion).is_ok());
+
+        Outcome {
+            completion,
+            recorded,
+        }
+    }
+}
+
+/// Writes a completion record, its status last.
+fn record(bus: &impl Bus, addr: u64, completion: &Completion) -> Result<(), BusError> {
+    let (status, rest) = completion.as_bytes().split_at(8);
+
+    bus.write(addr + 8, rest)?;
+    bus.write(addr, status)
+}
+
+impl WorkItem for Context {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        let mut buffer = this.buffer.lock();
+
+        loop {
+            let mut state = this.state.lock();
+            let Some((id, desc)) = state.jobs.start() else {
+                state.running = false;
+                this.changed.notify_all();
+                return;
+            };
+
+            drop(state);
+            let outcome = this.execute(desc, &mut buffer);
+            let mut state = this.state.lock();
+
+            state.done += 1;
+            state.errors += u64::from(outcome.completion.status != Status::Success as u32);
+            state.bytes += outcome.completion.bytes;
+            state.jobs.end(id, outcome);
+            this.changed.notify_all();
+        }
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A mock accelerator that works in the address spaces of its users.
+//!
+//! The driver of platform devices named "mock_accel", which have no registers: the driver plays
+//! the device too. What a device must do by DMA, [`dma`] does through the port that the device has
+//! behind its mock SMMU; the driver touches no memory of a user in any other way.
+//!
+//! | module | its one idea |
+//! |---|---|
+//! | [`uapi`] | what processes and the device exchange |
+//! | [`job`] | a descriptor as a checked value |
+//! | [`bus`], [`dma`] | the memory of a process: as a trait, and by DMA |
+//! | [`engine`] | carries out one operation |
+//! | [`queue`] | the jobs of a context between submission and wait |
+//! | [`context`] | an open file's share of the device |
+//! | [`accel`] | the device: its contexts, and their end |
+//! | [`file`](mod@file) | the ioctls |
+
+use crate::{
+    accel::BoundAccel,
+    file::OpenFile, //
+};
+use kernel::{
+    device::Core,
+    platform,
+    prelude::*,
+    str::CString, //
+};
+use kernel_ext::misc_device::Registration;
+use pin_init::pin_init_scope;
+
+mod accel;
+mod bus;
+mod context;
+mod dma;
+mod engine;
+mod engine_tests;
+mod file;
+mod job;
+mod queue;
+mod uapi;
+
+kernel::module_platform_driver! {
+    type: MockAccel,
+    name: "mock_accel",
+    authors: ["The sva developers"],
+    description: "A mock accelerator that shares its users' address spaces",
+    license: "GPL",
+}
+
+/// The platform driver.
+struct MockAccel;
+
+impl platform::Driver for MockAccel {
+    type IdInfo = ();
+    type Data<'bound> = Registration<OpenFile>;
+
+    fn probe<'bound>(
+        pdev: &'bound platform::Device<Core<'_>>,
+        _id_info: Option<&'bound ()>,
+    ) -> impl PinInit<Registration<OpenFile>, Error> + 'bound {
+        pin_init_scope(move || {
+            let name = file_name(pdev.as_ref().name().to_str()?)?;
+            let accel = BoundAccel::new(pdev.as_ref())?;
+
+            Ok(Registration::new(name, accel))
+        })
+    }
+}
+
+/// The name below `/dev` for the platform device `name`: "mock_accel.3" gives "mock_accel3".
+fn file_name(name: &str) -> Result<CString> {
+    match name.split_once('.') {
+        Some((stem, id)) => CString::try_from_fmt(fmt!("{stem}{id}")),
+        None => CString::try_from_fmt(fmt!("{name}")),
+    }
+}
+
+#[kunit_tests(mock_accel)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names() -> Result {
+        assert_eq!(file_name("mock_accel.0")?.to_bytes(), b"mock_accel0");
+        assert_eq!(file_name("mock_accel.12")?.to_bytes(), b"mock_accel12");
+        assert_eq!(file_name("mock_accel")?.to_bytes(), b"mock_accel");
+        Ok(())
+    }
+}

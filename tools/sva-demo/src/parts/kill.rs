@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A process is killed in the middle of a job: nothing of it stays, and the others do not notice.
+
+use crate::{
+    accel::{Accel, Operation},
+    debugfs,
+    report::{Row, Table},
+    sys::{Mapping, PAGE},
+    verify,
+    worker::{Link, Worker},
+    Result,
+};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::Ordering::Relaxed,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+const OTHERS: usize = 2;
+const SIZE: usize = 1 << 20;
+const ROUNDS: u64 = 16;
+
+pub fn run(table: &mut Table) -> Result<String> {
+    let before = pasids()?;
+    let mut victim = Worker::spawn(fill_forever)?;
+    let mut others = Vec::new();
+
+    for i in 0..OTHERS {
+        others.push(Worker::spawn(move |link| work(link, i))?);
+    }
+    let lost: u32 = victim.receive()?.parse()?;
+    let used: BTreeSet<u32> = others
+        .iter_mut()
+        .map(|worker| Ok(worker.receive()?.parse()?))
+        .collect::<Result<_>>()?;
+
+    verify(pasids()?.contains(&lost), || {
+        "there is no bond to lose".into()
+    })?;
+    for worker in &mut others {
+        worker.send("go")?;
+    }
+    let killed = Instant::now();
+
+    victim.kill()?;
+    verify(!victim.wait()?, || "the victim was not killed".into())?;
+    wait_until(|| Ok(!pasids()?.contains(&lost)))?;
+    let gone = killed.elapsed();
+
+    for worker in &mut others {
+        table.put(Row::parse(&worker.receive()?)?);
+    }
+    for mut worker in others {
+        worker.send("end")?;
+        verify(worker.wait()?, || "a process failed".into())?;
+    }
+    wait_until(|| Ok(pasids()? == before))?;
+
+    // The lowest free PASID is given first: a lost one would not come again.
+    let mut all = used;
+
+    all.insert(lost);
+    wait_until(|| Ok(reopen(OTHERS + 1)? == all))?;
+    Ok(format!(
+        "kill in mid-job: bond of PASID {lost} gone in {} ms, {OTHERS} others done, all PASIDs back",
+        gone.as_millis()
+    ))
+}
+
+fn pasids() -> Result<BTreeSet<u32>> {
+    Ok(debugfs::bonds()?.iter().map(|bond| bond.pasid).collect())
+}
+
+/// Waits until something holds.
+fn wait_until(holds: impl Fn() -> Result<bool>) -> Result<()> {
+    let start = Instant::now();
+
+    while !holds()? {
+        verify(start.elapsed() < Duration::from_secs(10), || {
+            format!("something is left behind; bonds: {:?}", debugfs::bonds())
+        })?;
+        sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// The victim: has the device fill more than it can until the end comes.
+fn fill_forever(link: &mut Link) -> Result<()> {
+    let accel = Accel::open(0)?;
+    let info = accel.info()?;
+    let memory = Mapping::new(info.max_length as usize)?;
+    let job = accel.submit(Operation::Fill {
+        dst: memory.addr(),
+        length: info.max_length as usize,
+        pattern: 1,
+    })?;
+
+    while memory.words()[0].load(Relaxed) == 0 && !job.has_ended() {
+        std::hint::spin_loop();
+    }
+    link.send(&info.pasid.to_string())?;
+    Err(job.wait()?.to_string().into())
+}
+
+/// Another process: has the device count in each page of its memory.
+fn work(link: &mut Link, i: usize) -> Result<()> {
+    let accel = Accel::open(0)?;
+    let memory = Mapping::new(SIZE)?;
+
+    link.send(&accel.info()?.pasid.to_string())?;
+    link.receive()?;
+    for _ in 0..ROUNDS {
+        for page in (0..SIZE).step_by(PAGE) {
+            accel.result(Operation::AtomicAdd {
+                dst: memory.addr() + page as u64,
+                addend: 1,
+            })?;
+        }
+    }
+    let counted = memory.words().chunks(PAGE / 8);
+
+    verify(
+        counted
+            .map(|page| page[0].load(Relaxed))
+            .all(|n| n == ROUNDS),
+        || "the device has miscounted".into(),
+    )?;
+    link.send(&Row::of(&format!("f: survivor {} of {OTHERS}", i + 1), &accel)?.to_line())?;
+    link.receive()?;
+    Ok(())
+}
+
+/// The PASIDs of `n` new processes.
+fn reopen(n: usize) -> Result<BTreeSet<u32>> {
+    let mut workers = Vec::new();
+
+    for _ in 0..n {
+        workers.push(Worker::spawn(|link| {
+            let accel = Accel::open(0)?;
+
+            link.send(&accel.info()?.pasid.to_string())?;
+            link.receive()?;
+            Ok(())
+        })?);
+    }
+    let pasids = workers
+        .iter_mut()
+        .map(|worker| Ok(worker.receive()?.parse()?))
+        .collect::<Result<_>>()?;
+
+    for mut worker in workers {
+        worker.send("end")?;
+        worker.wait()?;
+    }
+    Ok(pasids)
+}
