@@ -83,6 +83,7 @@ impl Instances {
             id,
             sid,
             pasid_bits,
+            ats: pasid_bits != 0,
             group,
         };
 
