@@ -12,6 +12,7 @@
 #include <linux/iommu.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/mmap_lock.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
@@ -151,3 +152,37 @@ void rust_helper_sva_unseal(struct mm_struct *mm, unsigned long addr)
 		vm_flags_clear(vma, VM_SEALED);
 	mmap_write_unlock(mm);
 }
+
+#if IS_ENABLED(CONFIG_KUNIT)
+/* Gives the current kernel thread an address space of its own, with one user. */
+struct mm_struct *rust_helper_sva_test_mm_enter(void)
+{
+	struct mm_struct *mm;
+
+	if (!(current->flags & PF_KTHREAD))
+		return ERR_PTR(-EINVAL);
+	if (current->mm)
+		return ERR_PTR(-EBUSY);
+	mm = mm_alloc();
+	if (!mm)
+		return ERR_PTR(-ENOMEM);
+
+	mm->task_size = TASK_SIZE;
+	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
+	kthread_use_mm(mm);
+	return mm;
+}
+
+/* Anonymous memory of the current address space; an address or an errno. */
+unsigned long rust_helper_sva_test_mmap(size_t len, bool writable)
+{
+	return vm_mmap(NULL, 0, len, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+		       MAP_PRIVATE | MAP_ANONYMOUS, 0);
+}
+
+void rust_helper_sva_test_mm_leave(struct mm_struct *mm)
+{
+	kthread_unuse_mm(mm);
+	mmput(mm);
+}
+#endif

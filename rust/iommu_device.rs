@@ -354,6 +354,13 @@ impl<T: Driver> ClientDevice<T> {
         &self.iommu
     }
 
+    /// How many PASIDs the device can have, 0 included; 0 for a device without.
+    pub fn max_pasids(&self) -> u32 {
+        // SAFETY: The device was probed, and only `drop()` releases it: `iommu` stays, and the
+        // field was set by the probe.
+        unsafe { (*(*self.pdev.as_raw()).iommu).max_pasids }
+    }
+
     /// The device as its IOMMU's driver sees it.
     pub fn client(&self) -> Arc<Client<T>> {
         // SAFETY: The device was probed by an `IommuDevice<T>`, and only `drop()` releases it: so

@@ -248,24 +248,21 @@ impl<T: Driver> Ops<T> {
         // SAFETY: Who makes an SVA domain must hold a user of the address space meanwhile.
         let mm = unsafe { MmWithUser::from_raw(mm) };
 
-        let domain = client
-            .driver()
-            .alloc_sva(&client, mm)
-            .and_then(|data| {
-                let base = bindings::iommu_domain {
-                    type_: bindings::IOMMU_DOMAIN_SVA,
-                    ops: Self::SVA,
-                    pgsize_bitmap: kernel::page::PAGE_SIZE,
-                    ..pin_init::zeroed()
-                };
-                Ok(KBox::new(
-                    Domain {
-                        base: Opaque::new(base),
-                        data,
-                    },
-                    GFP_KERNEL,
-                )?)
-            });
+        let domain = client.driver().alloc_sva(&client, mm).and_then(|data| {
+            let base = bindings::iommu_domain {
+                type_: bindings::IOMMU_DOMAIN_SVA,
+                ops: Self::SVA,
+                pgsize_bitmap: kernel::page::PAGE_SIZE,
+                ..pin_init::zeroed()
+            };
+            Ok(KBox::new(
+                Domain {
+                    base: Opaque::new(base),
+                    data,
+                },
+                GFP_KERNEL,
+            )?)
+        });
         match domain {
             // The base is the first field, so this is the domain's pointer too.
             Ok(domain) => KBox::into_raw(domain).cast(),

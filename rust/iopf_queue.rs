@@ -5,8 +5,7 @@
 //! C sources: `include/linux/iommu.h`, `drivers/iommu/io-pgfault.c`
 
 use crate::{
-    bindings,
-    device_raw,
+    bindings, device_raw,
     fault::{
         Access,
         Response, //
@@ -182,9 +181,7 @@ impl FaultSource {
             return Err(EBUSY);
         }
         // SAFETY: The queue is live, and so is `dev->iommu` by the function's requirement.
-        to_result(unsafe {
-            bindings::iopf_queue_add_device(queue.queue.as_ptr(), self.as_raw())
-        })?;
+        to_result(unsafe { bindings::iopf_queue_add_device(queue.queue.as_ptr(), self.as_raw()) })?;
         // INVARIANT: On the queue now, and probed until `close()` by the function's requirement.
         *slot = Some(queue);
         Ok(())

@@ -26,7 +26,9 @@ pub mod notifier;
 pub mod pasid;
 pub mod phys;
 pub mod platform_device;
-pub mod resv_region;
+mod resv_region;
+#[cfg(CONFIG_KUNIT)]
+pub mod test_support;
 pub mod thread;
 pub mod workqueue;
 

@@ -10,11 +10,7 @@ use core::ptr::{
     addr_of_mut,
     NonNull, //
 };
-use kernel::{
-    device::Device,
-    error::to_result,
-    prelude::*,
-};
+use kernel::{device::Device, error::to_result, prelude::*};
 
 /// An integer property of a device's software node.
 #[derive(Clone, Copy)]
@@ -136,11 +132,7 @@ impl PlatformDevice {
         }
         // SAFETY: `dev` is initialised, and `entries` ends with an empty one. They are copied.
         to_result(unsafe {
-            bindings::device_create_managed_software_node(
-                dev,
-                entries.as_ptr(),
-                core::ptr::null(),
-            )
+            bindings::device_create_managed_software_node(dev, entries.as_ptr(), core::ptr::null())
         })?;
         // SAFETY: The device is initialised and not added yet.
         to_result(unsafe { bindings::platform_device_add(pdev.as_ptr()) })

@@ -21,7 +21,7 @@ cache=${SVA_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/sva}
 export TOOLCHAIN JOBS V="${V:-}" DEBUG="${DEBUG:-}" SVA_CACHE="$cache"
 
 die() {
-	printf 'error: %s\n' "$@" >&2
+	printf '%s\n' "error: $1" "${@:2}" >&2
 	exit 1
 }
 

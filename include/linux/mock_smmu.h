@@ -14,6 +14,42 @@
 struct device;
 
 /**
+ * struct mock_smmu_device - what a device is to be like
+ * @name: of the platform device; a platform driver of this name binds it
+ * @id: number of the platform device, after its name
+ * @pasid_bits: bits of a PASID; 0 for a device without PASIDs, ATS and PRI
+ * @group: devices with the same number share an IOMMU group; 0 is a group of
+ *	its own
+ */
+struct mock_smmu_device {
+	const char *name;
+	int id;
+	unsigned int pasid_bits;
+	unsigned int group;
+};
+
+/**
+ * mock_smmu_device_create() - plugs in a device behind the mock SMMU
+ * @config: what it is like
+ *
+ * May sleep. The device is in its IOMMU group, and bound if there is a driver,
+ * when this returns. Not to be called from a driver's probe or remove.
+ *
+ * Return: the device, valid until mock_smmu_device_destroy(); or an ERR_PTR:
+ * -EEXIST if there is a device of that name and number, -EINVAL, -ENODEV if
+ * there is no mock SMMU, -ENOMEM.
+ */
+struct device *mock_smmu_device_create(const struct mock_smmu_device *config);
+
+/**
+ * mock_smmu_device_destroy() - unplugs a device
+ * @dev: the device
+ *
+ * May sleep. Not to be called from a driver's probe or remove.
+ */
+void mock_smmu_device_destroy(struct device *dev);
+
+/**
  * struct mock_smmu_port - the master port of a device behind a mock SMMU
  */
 struct mock_smmu_port;

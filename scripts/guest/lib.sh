@@ -29,6 +29,10 @@ load_modules() {
 
 # Users first, until none of ours is left; fails if one stays in use.
 unload_modules() {
+	# Devices hold references on the module of their SMMU, so they go first.
+	smmu=/sys/kernel/debug/mock_smmu/remove
+	[ ! -e $smmu ] || logged "remove: " sh -c "echo 1 > $smmu" || return
+
 	while mine=$(lsmod | grep -wFf /guest/modules); do
 		idle=$(echo "$mine" | while read -r name _ users _; do
 			[ "$users" != 0 ] || echo "$name"

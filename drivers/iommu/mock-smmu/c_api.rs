@@ -4,9 +4,12 @@
 //!
 //! A `struct mock_smmu_port` is a boxed [`Dma`].
 
-use crate::api::{
-    Dma,
-    DmaError, //
+use crate::{
+    api::{
+        Dma,
+        DmaError, //
+    },
+    instances::INSTANCES,
 };
 use core::slice;
 use kernel::{
@@ -32,6 +35,8 @@ macro_rules! matches_prototype {
 }
 
 matches_prototype!(
+    mock_smmu_device_create,
+    mock_smmu_device_destroy,
     mock_smmu_port_get,
     mock_smmu_port_put,
     mock_smmu_read,
@@ -69,6 +74,48 @@ unsafe fn errno(result: Result<(), DmaError>, fault_addr: *mut u64) -> c_int {
             }
             Error::from(error).to_errno()
         }
+    }
+}
+
+/// # Safety
+///
+/// `config` must be valid, and its name a C string.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn mock_smmu_device_create(
+    config: *const bindings::mock_smmu_device,
+) -> *mut bindings::device {
+    // SAFETY: By the function's requirement.
+    let config = unsafe { &*config };
+    // SAFETY: By the function's requirement.
+    let name = unsafe { CStr::from_char_ptr(config.name) };
+    let add = || {
+        let bits = u8::try_from(config.pasid_bits).map_err(|_| EINVAL)?;
+        let group = (config.group != 0).then_some(config.group);
+
+        INSTANCES
+            .get()
+            .ok_or(ENODEV)?
+            .add_device(name, config.id, bits, group)
+    };
+
+    match add() {
+        // The list keeps the device; the caller's pointer is good until it is destroyed.
+        Ok(dev) => core::ptr::from_ref(&*dev).cast_mut().cast(),
+        Err(error) => error.to_ptr(),
+    }
+}
+
+/// # Safety
+///
+/// `dev` must come from [`mock_smmu_device_create`], and not have been destroyed.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn mock_smmu_device_destroy(dev: *mut bindings::device) {
+    // SAFETY: By the function's requirement the device is live.
+    let dev: &Device = unsafe { Device::from_raw(dev) };
+
+    if let Some(instances) = INSTANCES.get() {
+        // All instances may have been removed, and the device with them.
+        let _ = instances.remove_device(dev);
     }
 }
 

@@ -45,7 +45,7 @@ macro_rules! integer_field_value {
 
             #[inline]
             fn into_bits(self) -> u64 {
-                self as u64
+                self.into()
             }
         }
     )*};
@@ -143,17 +143,18 @@ macro_rules! record {
     (@field $word:ident $(#[$attr:meta])* $i:literal $hi:literal $lo:literal $f:ident addr) => {
         $(#[$attr])*
         #[inline]
-        pub const fn $f(&self) -> u64 {
-            self.0[$i] as u64 & $crate::fmt::mask($hi, $lo)
+        pub fn $f(&self) -> u64 {
+            $crate::fmt::FieldValue::into_bits(self.0[$i]) & $crate::fmt::mask($hi, $lo)
         }
 
         ::kernel::macros::paste! {
             $(#[$attr])*
             #[inline]
             #[must_use]
-            pub const fn [<with_ $f>](mut self, value: u64) -> Self {
+            pub fn [<with_ $f>](mut self, value: u64) -> Self {
+                let word = $crate::fmt::FieldValue::into_bits(self.0[$i]);
                 let mask = $crate::fmt::mask($hi, $lo);
-                self.0[$i] = ((self.0[$i] as u64 & !mask) | (value & mask)) as $word;
+                self.0[$i] = $crate::fmt::FieldValue::from_bits((word & !mask) | (value & mask));
                 self
             }
         }
@@ -162,8 +163,8 @@ macro_rules! record {
         $(#[$attr])*
         #[inline]
         pub fn $f(&self) -> $t {
-            let bits = (self.0[$i] as u64 & $crate::fmt::mask($hi, $lo)) >> $lo;
-            $crate::fmt::FieldValue::from_bits(bits)
+            let word = $crate::fmt::FieldValue::into_bits(self.0[$i]);
+            $crate::fmt::FieldValue::from_bits((word & $crate::fmt::mask($hi, $lo)) >> $lo)
         }
 
         ::kernel::macros::paste! {
@@ -171,8 +172,10 @@ macro_rules! record {
             #[inline]
             #[must_use]
             pub fn [<with_ $f>](mut self, value: $t) -> Self {
+                let word = $crate::fmt::FieldValue::into_bits(self.0[$i]);
                 let bits = $crate::fmt::FieldValue::into_bits(value);
-                self.0[$i] = $crate::fmt::put(self.0[$i] as u64, $hi, $lo, bits) as $word;
+                self.0[$i] =
+                    $crate::fmt::FieldValue::from_bits($crate::fmt::put(word, $hi, $lo, bits));
                 self
             }
         }

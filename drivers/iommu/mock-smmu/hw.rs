@@ -26,6 +26,10 @@ mod dma_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod engine_tests;
 #[cfg(CONFIG_KUNIT = "y")]
+mod event_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod pri_tests;
+#[cfg(CONFIG_KUNIT = "y")]
 mod walk_tests;
 
 use kernel::{

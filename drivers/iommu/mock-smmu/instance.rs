@@ -54,6 +54,8 @@ pub struct DeviceSpec {
     pub sid: u32,
     /// Bits of a PASID; 0 for a device without.
     pub pasid_bits: u8,
+    /// Whether it translates by ATS and asks for missing pages by PRI.
+    pub ats: bool,
     /// Devices with the same number share an IOMMU group; `None` is a group of its own.
     pub group: Option<u32>,
 }
@@ -72,12 +74,14 @@ pub const DEVICES: [DeviceSpec; 2] = [
         id: 0,
         sid: 0x100,
         pasid_bits: 16,
+        ats: true,
         group: None,
     },
     DeviceSpec {
         id: 1,
         sid: 0x201,
         pasid_bits: 8,
+        ats: true,
         group: None,
     },
 ];
@@ -136,8 +140,8 @@ impl Connection {
             hw.clone(),
             spec.sid,
             PortConfig {
-                ats: spec.pasid_bits != 0,
-                pri: spec.pasid_bits != 0,
+                ats: spec.ats,
+                pri: spec.ats,
                 ..PortConfig::default()
             },
         )?;
@@ -180,6 +184,11 @@ impl MockDevice {
     /// The device as the driver half sees it.
     pub fn client(&self) -> Arc<Client<driver::Smmu>> {
         self.device.client()
+    }
+
+    /// The device behind its IOMMU.
+    pub fn endpoint(&self) -> &ClientDevice<driver::Smmu> {
+        &self.device
     }
 
     /// The device's port.
@@ -280,6 +289,8 @@ impl Instance {
         if spec.pasid_bits != 0 {
             let bits = u32::from(spec.pasid_bits);
             properties.push(cell(c"pasid-num-bits", bits), GFP_KERNEL)?;
+        }
+        if spec.ats {
             properties.push(cell(c"ats-supported", 1), GFP_KERNEL)?;
         }
         if let Some(group) = spec.group {

@@ -2,25 +2,27 @@
 
 //! The module: the instance that there is after loading, and how everything is removed.
 
-use crate::instance::{
-    default_config,
-    Instance,
-    Ports,
-    DEVICES,
-    DEVICE_NAME,
-    PORTS, //
+use crate::{
+    instance::{
+        default_config,
+        Instance,
+        Ports,
+        DEVICES,
+        DEVICE_NAME,
+        PORTS, //
+    },
+    instances::{
+        Instances,
+        INSTANCES, //
+    },
 };
 use kernel::{
     debugfs::{
         Dir,
         File, //
     },
-    new_mutex,
     prelude::*,
-    sync::{
-        Arc,
-        Mutex, //
-    },
+    sync::Arc,
     uaccess::UserSliceReader, //
 };
 use kernel_ext::{
@@ -28,18 +30,11 @@ use kernel_ext::{
     notifier, //
 };
 
-/// The instances.
-#[pin_data]
-struct Instances {
-    #[pin]
-    list: Mutex<KVec<Instance>>,
-}
-
 /// The module's data, dropped in this order.
 pub struct MockSmmu {
     // The file first, so that nobody is removing instances beside us.
     _remove: Pin<KBox<File<Arc<Instances>>>>,
-    instances: Arc<Instances>,
+    instances: Installed<Instances>,
     _debugfs: Dir,
     _ports: Installed<Ports>,
 }
@@ -48,7 +43,7 @@ pub struct MockSmmu {
 ///
 /// Devices behind an IOMMU hold references on its module, so it cannot be unloaded before.
 fn remove(instances: &Arc<Instances>, _data: &mut UserSliceReader) -> Result {
-    instances.list.lock().clear();
+    instances.clear();
     Ok(())
 }
 
@@ -56,12 +51,7 @@ impl kernel::Module for MockSmmu {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let ports = PORTS.install(Ports::new()?)?;
         let debugfs = Dir::new(c"mock_smmu");
-        let instances = Arc::pin_init(
-            pin_init!(Instances {
-                list <- new_mutex!(KVec::new(), "mock_smmuinstances"),
-            }),
-            GFP_KERNEL,
-        )?;
+        let instances = INSTANCES.install(Instances::new()?)?;
 
         let name = c"smmu0";
         let mut instance = Instance::new(name, default_config())?;
@@ -69,9 +59,9 @@ impl kernel::Module for MockSmmu {
         for spec in &DEVICES {
             instance.add_device(DEVICE_NAME, spec)?;
         }
-        instances.list.lock().push(instance, GFP_KERNEL)?;
+        instances.add(instance)?;
 
-        let file = debugfs.write_callback_file(c"remove", instances.clone(), &remove);
+        let file = debugfs.write_callback_file(c"remove", (*instances).clone(), &remove);
         Ok(Self {
             _remove: KBox::pin_init(file, GFP_KERNEL)?,
             instances,
@@ -83,7 +73,7 @@ impl kernel::Module for MockSmmu {
 
 impl Drop for MockSmmu {
     fn drop(&mut self) {
-        self.instances.list.lock().clear();
+        self.instances.clear();
         // No callback of a notifier may run once the module's text is gone.
         notifier::synchronize();
     }

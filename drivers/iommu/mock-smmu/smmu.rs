@@ -31,9 +31,12 @@ pub mod driver;
 pub mod fmt;
 pub mod hw;
 pub mod instance;
+pub mod instances;
 pub mod line;
 pub mod mmio;
 mod module;
+#[cfg(CONFIG_KUNIT)]
+mod tests;
 
 pub use module::MockSmmu;
 

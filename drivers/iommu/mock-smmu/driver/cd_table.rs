@@ -225,7 +225,10 @@ impl CdTable {
 /// First- and second-level index of a SubstreamID.
 fn indexes(ssid: u32) -> (usize, usize) {
     let split = cd::split(ste::S1FMT_64K_L2);
-    ((ssid >> split) as usize, (ssid & ((1 << split) - 1)) as usize)
+    (
+        (ssid >> split) as usize,
+        (ssid & ((1 << split) - 1)) as usize,
+    )
 }
 
 #[kunit_tests(smmu_driver_cd_table)]

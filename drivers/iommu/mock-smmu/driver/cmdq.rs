@@ -111,7 +111,10 @@ impl CommandQueue {
 
     /// The command at a position, as it stands in memory.
     pub fn peek(&self, position: u32) -> Command {
-        Command::from_words(super::read_entry(&self.memory, self.layout.offset(position)))
+        Command::from_words(super::read_entry(
+            &self.memory,
+            self.layout.offset(position),
+        ))
     }
 
     /// Runs `fill` to put commands in, then a SYNC, and waits for it. Any context.
@@ -205,9 +208,7 @@ impl Batch<'_> {
 
     /// Tells the hardware of the commands. The register's store is a release: they are in memory.
     fn ring(&mut self) {
-        self.queue
-            .regs
-            .write32(regs::CMDQ_PROD, self.producer.prod);
+        self.queue.regs.write32(regs::CMDQ_PROD, self.producer.prod);
     }
 
     fn wait(&mut self, done: impl Fn(u32, u32) -> bool) -> Result {

@@ -260,10 +260,7 @@ impl Smmu {
         let space = master.bonds().lock().remove(&ssid);
 
         if let Some(slot) = master.cds().and_then(|cds| cds.find(ssid)) {
-            let cleared = slot.update(
-                |cd| cd.v().then(Cd::default),
-                || self.sync_cd(sid, ssid),
-            );
+            let cleared = slot.update(|cd| cd.v().then(Cd::default), || self.sync_cd(sid, ssid));
             report(cleared);
         }
         if let Some(space) = space {

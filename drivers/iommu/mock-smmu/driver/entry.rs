@@ -199,8 +199,14 @@ mod tests {
 
     #[test]
     fn hitless_cd_install_and_clear() {
-        assert_eq!(check::<cd_table::CdEntry>([0; 8], cd(1, 0x1000), false), Ok(2));
-        assert_eq!(check::<cd_table::CdEntry>(cd(1, 0x1000), [0; 8], false), Ok(2));
+        assert_eq!(
+            check::<cd_table::CdEntry>([0; 8], cd(1, 0x1000), false),
+            Ok(2)
+        );
+        assert_eq!(
+            check::<cd_table::CdEntry>(cd(1, 0x1000), [0; 8], false),
+            Ok(2)
+        );
     }
 
     #[test]
@@ -222,7 +228,10 @@ mod tests {
 
     #[test]
     fn unchanged_entry_needs_no_sync() {
-        assert_eq!(check::<cd_table::CdEntry>(cd(1, 0x1000), cd(1, 0x1000), false), Ok(0));
+        assert_eq!(
+            check::<cd_table::CdEntry>(cd(1, 0x1000), cd(1, 0x1000), false),
+            Ok(0)
+        );
     }
 
     #[test]

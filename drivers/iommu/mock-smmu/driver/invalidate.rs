@@ -101,7 +101,7 @@ fn tlbi_commands(
             let num = (pages >> scale) & NUM_MASK;
             if num > 1 || scale > 0 {
                 // CAST: NUM is below 31, SCALE below 64: both fit their fields.
-               
+
                 command = command
                     .with_tg(tg())
                     .with_scale(scale as u8)
@@ -175,7 +175,10 @@ mod tests {
     fn tlbi_large_becomes_asid() -> Result {
         let asid = Command::tlbi_asid(5);
         assert_eq!(commands(Range::All, true)?.as_slice(), &[asid]);
-        assert_eq!(commands(range(0, MAX_TLBI_PAGES + 1), false)?.as_slice(), &[asid]);
+        assert_eq!(
+            commands(range(0, MAX_TLBI_PAGES + 1), false)?.as_slice(),
+            &[asid]
+        );
         assert_eq!(commands(range(0, MAX_TLBI_PAGES), false)?.len(), 512);
         let huge = range(0, MAX_TLBI_PAGES * MAX_TLBI_PAGES + 1);
         assert_eq!(commands(huge, true)?.as_slice(), &[asid]);

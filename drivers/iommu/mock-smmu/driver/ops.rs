@@ -76,10 +76,10 @@ impl Driver for Smmu {
         let sid = client.data().sid();
         let client: Arc<Client> = client.into();
         // Without the entry its page requests are refused.
-        if let Err(error) = self
-            .clients
-            .lock()
-            .try_create_and_insert(sid, client.clone(), GFP_KERNEL)
+        if let Err(error) =
+            self.clients
+                .lock()
+                .try_create_and_insert(sid, client.clone(), GFP_KERNEL)
         {
             dev_err!(client.device(), "no page requests: {error:?}\n");
         }

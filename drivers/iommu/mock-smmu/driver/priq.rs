@@ -19,8 +19,7 @@ use crate::{
     mmio::RegisterFile, //
 };
 use kernel::{
-    new_condvar,
-    new_mutex,
+    new_condvar, new_mutex,
     prelude::*,
     sync::{
         atomic::{
@@ -204,7 +203,12 @@ impl PriQueue {
         // Other errors mean that the core has seen to the response.
         if reported == Err(ENODEV) && decoded.last {
             self.stats.refused.fetch_add(1, Relaxed);
-            smmu.respond(request.sid(), decoded.pasid, decoded.group, Response::Failure);
+            smmu.respond(
+                request.sid(),
+                decoded.pasid,
+                decoded.group,
+                Response::Failure,
+            );
         }
     }
 }

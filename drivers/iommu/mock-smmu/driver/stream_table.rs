@@ -72,9 +72,7 @@ impl Entry for SteEntry {
 
 /// The entry of a stream that nobody owns: everything aborts, without a record.
 pub fn abort() -> Ste {
-    Ste::default()
-        .with_v(true)
-        .with_config(ste::CONFIG_ABORT)
+    Ste::default().with_v(true).with_config(ste::CONFIG_ABORT)
 }
 
 /// The entry of a stream whose accesses pass untranslated.
@@ -255,7 +253,11 @@ mod tests {
         assert_eq!(syncs, [1, 2]);
         assert_eq!(table.read(0x1234), Some(bypass()));
         assert_eq!(table.read(0x1235), Some(abort()));
-        table.write(0x1235, &bypass(), |leaf| if leaf { Ok(()) } else { Err(EIO) })?;
+        table.write(
+            0x1235,
+            &bypass(),
+            |leaf| if leaf { Ok(()) } else { Err(EIO) },
+        )?;
         Ok(())
     }
 

@@ -51,6 +51,8 @@ type EngineGuard<'a> = Guard<'a, Engine, SpinLockIrqBackend>;
 struct Patience {
     va: u64,
     retries: u16,
+    /// A group that began with this page was refused: which page was it?
+    alone: bool,
     /// Milliseconds spent because the page request queue had overflown.
     busy_ms: u32,
 }
@@ -71,6 +73,7 @@ impl Port {
         let mut patience = Patience {
             va: addr,
             retries: 0,
+            alone: false,
             busy_ms: 0,
         };
         let mut done = 0;
@@ -138,15 +141,17 @@ impl Port {
         if patience.va != t.va {
             patience.va = t.va;
             patience.retries = 0;
+            patience.alone = false;
         } else if patience.retries > self.config.max_retries {
             return Err(DmaErrorKind::RetriesExhausted);
         }
         patience.retries += 1;
 
         let mut left = msecs_to_jiffies(self.config.timeout_ms);
-        let group = loop {
-            match engine.send_group(self.slot, t, len as u64) {
-                Some(group) => break group,
+        let len = if patience.alone { 1 } else { len as u64 };
+        let (group, pages) = loop {
+            match engine.send_group(self.slot, t, len) {
+                Some(sent) => break sent,
                 None => self.wait(&mut engine, &mut left)?,
             }
         };
@@ -176,6 +181,12 @@ impl Port {
                 Ok(())
             }
             Response::Success => Ok(()),
+            // The response is for the group. Pages before the culprit may have become present; at
+            // the first that is still missing, ask for that one alone.
+            Response::Invalid if pages > 1 => {
+                patience.alone = true;
+                Ok(())
+            }
             Response::Invalid => Err(DmaErrorKind::Refused),
             Response::Failure => Err(DmaErrorKind::ResponseFailure),
         }

@@ -44,8 +44,17 @@ use crate::{
     mmio::RegisterFile, //
 };
 
+mod space;
+pub(super) use space::{
+    Space,
+    AF,
+    DBM,
+    PAGE_BIT,
+    READ_ONLY,
+    USER_RW, //
+};
+
 use super::{
-    walk::Tables,
     Config,
     DmaResult,
     Lines,
@@ -53,103 +62,6 @@ use super::{
     PortConfig,
     Smmu, //
 };
-
-/// A user page: valid, page, accessed, not global, read-write for all, not executable.
-pub(super) const USER_RW: u64 = 0x3 | 1 << 6 | 1 << 10 | 1 << 11 | 1 << 53 | 1 << 54;
-/// Read-only.
-pub(super) const READ_ONLY: u64 = 1 << 7;
-/// Access flag.
-pub(super) const AF: u64 = 1 << 10;
-/// Dirty bit modifier.
-pub(super) const DBM: u64 = 1 << 51;
-/// Makes a last-level descriptor one of a block.
-pub(super) const PAGE_BIT: u64 = 1 << 1;
-
-/// Translation tables, written by hand.
-pub(super) struct Space {
-    pub(super) tables: Tables,
-    root: PhysPages,
-    below: KVec<PhysPages>,
-}
-
-impl Space {
-    pub(super) fn new(granule: u32, input_bits: u32) -> Result<Self> {
-        let root = PhysPages::alloc(1 << granule)?;
-        Ok(Self {
-            tables: Tables {
-                ttb: root.phys(),
-                granule,
-                input_bits,
-                output_bits: 48,
-                ha: false,
-                hd: false,
-                haft: false,
-            },
-            root,
-            below: KVec::new(),
-        })
-    }
-
-    /// The table of `level` on the way to `va`; makes what is missing.
-    fn table(&mut self, va: u64, level: u32) -> Result<&PhysPages> {
-        let mut current = None;
-        for at in self.tables.first_level()..level {
-            let offset = 8 * self.tables.index(va, at) as usize;
-            let desc = self.at(current).window().load64(offset)?;
-            let next = if desc & 1 == 0 {
-                let page = PhysPages::alloc(1 << self.tables.granule)?;
-                let desc = page.phys() | 3;
-                self.at(current).window().store64(offset, desc)?;
-                self.below.push(page, GFP_KERNEL)?;
-                self.below.len() - 1
-            } else {
-                let phys = desc & ((1 << 48) - 1) & !0xfff;
-                let found = self.below.iter().position(|page| page.phys() == phys);
-                found.ok_or(ENOENT)?
-            };
-            current = Some(next);
-        }
-        Ok(self.at(current))
-    }
-
-    fn at(&self, table: Option<usize>) -> &PhysPages {
-        table.map_or(&self.root, |i| &self.below[i])
-    }
-
-    /// Writes the descriptor of `va` in its table of `level`.
-    pub(super) fn set(&mut self, va: u64, level: u32, desc: u64) -> Result {
-        let offset = 8 * self.tables.index(va, level) as usize;
-        self.table(va, level)?.window().store64(offset, desc)
-    }
-
-    /// Reads it.
-    pub(super) fn get(&mut self, va: u64, level: u32) -> Result<u64> {
-        let offset = 8 * self.tables.index(va, level) as usize;
-        self.table(va, level)?.window().load64(offset)
-    }
-
-    /// A descriptor of this space with an ASID, flags updated by hardware.
-    pub(super) fn cd(&self, asid: u16) -> Cd {
-        Cd::default()
-            .with_v(true)
-            .with_aa64(true)
-            .with_t0sz(64 - self.tables.input_bits as u8)
-            .with_tg0(match self.tables.granule {
-                12 => 0,
-                14 => 2,
-                _ => 1,
-            })
-            .with_epd1(true)
-            .with_ips(5)
-            .with_r(true)
-            .with_a(true)
-            .with_aset(true)
-            .with_ha(true)
-            .with_hd(true)
-            .with_asid(asid)
-            .with_ttb0(self.root.phys())
-    }
-}
 
 /// See the module's head. One page for each table and queue.
 pub(super) struct Bench {

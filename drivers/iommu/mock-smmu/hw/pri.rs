@@ -169,8 +169,14 @@ impl Engine {
     }
 
     /// Asks for the page of `t` and for what else is missing in the `len` bytes from there, in one
-    /// group. Gives its index, or `None` if the port has too much under way already.
-    pub(super) fn send_group(&mut self, slot: usize, t: &Transaction, len: u64) -> Option<usize> {
+    /// group. Gives its index and how many pages it asks for, or `None` if the port has too much
+    /// under way already.
+    pub(super) fn send_group(
+        &mut self,
+        slot: usize,
+        t: &Transaction,
+        len: u64,
+    ) -> Option<(usize, usize)> {
         let port = self.ports[slot].as_mut()?;
         let ssid = t.ssid?;
         let budget = usize::from(port.config.max_outstanding - port.outstanding);
@@ -218,18 +224,20 @@ impl Engine {
         let port = self.ports[slot].as_mut()?;
         port.stats.page_requests += pages as u64;
         port.stats.groups += 1;
-        let pages = pages as u16;
         port.groups[group] = match sent {
             Sent::Answered(response) => Group::Answered {
                 response,
                 auto: true,
             },
             _ => {
-                port.outstanding += pages;
-                Group::Waiting { pages, ssid }
+                port.outstanding += pages as u16;
+                Group::Waiting {
+                    pages: pages as u16,
+                    ssid,
+                }
             }
         };
-        Some(group)
+        Some((group, pages))
     }
 
     /// Sends a stop marker: no more requests of the port for `ssid` follow.

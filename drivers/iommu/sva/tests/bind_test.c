@@ -87,7 +87,7 @@ static void s2_two_devices_share_the_pasid(struct kunit *test)
 
 static void narrower_device_gets_its_own_pasid(struct kunit *test)
 {
-	static const struct mock_smmu_client narrow = { .pasid_bits = 1 };
+	static const struct mock_smmu_device narrow = { .pasid_bits = 1 };
 	struct device *wide = sva_test_device(test, NULL);
 	struct device *small = sva_test_device(test, &narrow);
 	struct sva_test_mm *space = sva_test_mm(test);
@@ -134,7 +134,7 @@ static void s3_no_bind_before_init_or_after_shutdown(struct kunit *test)
 
 static void s3_init_refuses_what_cannot_work(struct kunit *test)
 {
-	static const struct mock_smmu_client without_pasids = { .pasid_bits = 0 };
+	static const struct mock_smmu_device without_pasids = { .pasid_bits = 0 };
 	struct device *plain = sva_test_plain_device(test);
 	struct device *dev = sva_test_device(test, &without_pasids);
 	struct sva_test_device *plain_state = dev_get_drvdata(plain);

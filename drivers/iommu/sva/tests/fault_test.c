@@ -45,8 +45,8 @@ static void cold_pages_are_served(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, buffer);
 	memset(buffer, 0x5a, c.space->len);
-	KUNIT_EXPECT_EQ(test, 0, mock_smmu_dma_write(c.dev, c.pasid, c.space->addr, buffer,
-						     c.space->len));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_dma(c.dev, c.pasid, c.space->addr, buffer,
+					      c.space->len, true));
 	KUNIT_EXPECT_EQ(test, 0, get_user(value, (u64 __user *)(c.space->addr + c.space->len - 8)));
 	KUNIT_EXPECT_EQ(test, 0x5a5a5a5a5a5a5a5aULL, value);
 	unbound(test, &c);
@@ -117,8 +117,8 @@ static void one_bad_page_does_not_keep_the_others_out(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, buffer);
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(c.space->addr + PAGE_SIZE, PAGE_SIZE));
-	KUNIT_EXPECT_NE(test, 0, mock_smmu_dma_write(c.dev, c.pasid, c.space->addr, buffer,
-						     2 * PAGE_SIZE));
+	KUNIT_EXPECT_NE(test, 0, sva_test_dma(c.dev, c.pasid, c.space->addr, buffer,
+					      2 * PAGE_SIZE, true));
 	KUNIT_EXPECT_EQ(test, 0, sva_test_read(c.dev, c.pasid, c.space->addr, &value));
 	unbound(test, &c);
 }

@@ -11,24 +11,24 @@
 
 static void sva_test_device_gone(void *dev)
 {
-	mock_smmu_client_destroy(dev);
+	mock_smmu_device_destroy(dev);
 }
 
 /* A device behind the mock SMMU, with the seed driver bound to it, until the test ends. */
-struct device *sva_test_device(struct kunit *test, const struct mock_smmu_client *client)
+struct device *sva_test_device(struct kunit *test, const struct mock_smmu_device *config)
 {
 	static atomic_t next_id;
-	struct mock_smmu_client config = {
+	struct mock_smmu_device device = {
 		.pasid_bits = 10,
 	};
 	struct device *dev;
 
-	if (client)
-		config = *client;
-	config.name = "sva_test";
-	config.id = atomic_inc_return(&next_id);
+	if (config)
+		device = *config;
+	device.name = "sva_test";
+	device.id = atomic_inc_return(&next_id);
 
-	dev = mock_smmu_client_create(&config);
+	dev = mock_smmu_device_create(&device);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, sva_test_device_gone, dev));
 	KUNIT_ASSERT_NOT_NULL_MSG(test, dev_get_drvdata(dev), "no driver");
@@ -99,12 +99,28 @@ void sva_test_mm_exit(struct kunit *test, struct sva_test_mm *space)
 	mmdrop(mm);
 }
 
+int sva_test_dma(struct device *dev, int pasid, unsigned long addr, void *buf, size_t len,
+		 bool write)
+{
+	struct mock_smmu_port *port = mock_smmu_port_get(dev);
+	int ret;
+
+	if (IS_ERR(port))
+		return PTR_ERR(port);
+	if (write)
+		ret = mock_smmu_write(port, pasid, addr, buf, len, NULL);
+	else
+		ret = mock_smmu_read(port, pasid, addr, buf, len, NULL);
+	mock_smmu_port_put(port);
+	return ret;
+}
+
 int sva_test_read(struct device *dev, int pasid, unsigned long addr, u64 *value)
 {
-	return mock_smmu_dma_read(dev, pasid, addr, value, sizeof(*value));
+	return sva_test_dma(dev, pasid, addr, value, sizeof(*value), false);
 }
 
 int sva_test_write(struct device *dev, int pasid, unsigned long addr, u64 value)
 {
-	return mock_smmu_dma_write(dev, pasid, addr, &value, sizeof(value));
+	return sva_test_dma(dev, pasid, addr, &value, sizeof(value), true);
 }

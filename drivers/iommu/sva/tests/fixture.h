@@ -26,7 +26,7 @@ struct sva_test_mm {
 	size_t len;
 };
 
-struct device *sva_test_device(struct kunit *test, const struct mock_smmu_client *client);
+struct device *sva_test_device(struct kunit *test, const struct mock_smmu_device *config);
 struct device *sva_test_plain_device(struct kunit *test);
 
 struct sva_test_mm *sva_test_mm(struct kunit *test);
@@ -38,6 +38,8 @@ int sva_test_watch_exit(struct device *dev,
 void sva_test_in_tree_bond(struct kunit *test, struct device *dev, struct sva_test_mm *space,
 			   int our_pasid);
 
+int sva_test_dma(struct device *dev, int pasid, unsigned long addr, void *buf, size_t len,
+		 bool write);
 int sva_test_read(struct device *dev, int pasid, unsigned long addr, u64 *value);
 int sva_test_write(struct device *dev, int pasid, unsigned long addr, u64 value);
 

@@ -7,12 +7,15 @@
 static void two_members(struct kunit *test, unsigned int pasid_bits, struct device **a,
 			struct device **b)
 {
-	struct mock_smmu_client client = { .pasid_bits = 10 };
+	static atomic_t groups = ATOMIC_INIT(1000);
+	struct mock_smmu_device config = {
+		.pasid_bits = 10,
+		.group = atomic_inc_return(&groups),
+	};
 
-	*a = sva_test_device(test, &client);
-	client.group_of = *a;
-	client.pasid_bits = pasid_bits;
-	*b = sva_test_device(test, &client);
+	*a = sva_test_device(test, &config);
+	config.pasid_bits = pasid_bits;
+	*b = sva_test_device(test, &config);
 	KUNIT_ASSERT_PTR_EQ(test, (*a)->iommu_group, (*b)->iommu_group);
 }
 

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit suites of the whole: driver half on hardware half, real IOMMU core, real address spaces.
+//!
+//! Each test has an instance of its own. A failed assertion would end the test's thread and leave
+//! the instance behind, so tests here return errors instead: [`check`].
+
+mod commands;
+mod devices;
+mod faults;
+mod sva;
+
+use crate::{
+    driver,
+    hw,
+    instance::{
+        default_config,
+        DeviceSpec,
+        Instance,
+        MockDevice, //
+    }, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+use kernel_ext::test_support::{
+    InTreeBond,
+    Protection,
+    TestMm, //
+};
+
+/// Fails the test with a message, but lets destructors run.
+macro_rules! check {
+    ($condition:expr) => {
+        if !$condition {
+            pr_err!("{}:{}: {}\n", file!(), line!(), stringify!($condition));
+            return Err(EINVAL);
+        }
+    };
+}
+use check;
+
+/// A device alone in its group, with two-level context descriptors.
+const WIDE: DeviceSpec = DeviceSpec {
+    id: 0,
+    sid: 0x1234,
+    pasid_bits: 16,
+    ats: true,
+    group: None,
+};
+
+/// A device alone in its group, with a linear table of context descriptors.
+const NARROW: DeviceSpec = DeviceSpec {
+    id: 1,
+    sid: 0x7,
+    pasid_bits: 8,
+    ats: true,
+    group: None,
+};
+
+/// A device with PASIDs but without ATS.
+const NO_ATS: DeviceSpec = DeviceSpec {
+    id: 2,
+    sid: 0x1235,
+    pasid_bits: 8,
+    ats: false,
+    group: None,
+};
+
+const NAME: &CStr = c"mock_smmu_kunit";
+
+fn instance_with(config: hw::Config, specs: &[DeviceSpec]) -> Result<Instance> {
+    let mut instance = Instance::new(NAME, config)?;
+    for spec in specs {
+        instance.add_device(c"mock_smmu_kunit_device", spec)?;
+    }
+    Ok(instance)
+}
+
+fn instance(specs: &[DeviceSpec]) -> Result<Instance> {
+    instance_with(default_config(), specs)
+}
+
+fn device(instance: &Instance, index: usize) -> Result<&MockDevice> {
+    instance.devices().get(index).ok_or(ENODEV)
+}
+
+/// A byte pattern that differs from page to page.
+fn pattern(seed: u8) -> [u8; 64] {
+    core::array::from_fn(|i| (i as u8).wrapping_mul(7).wrapping_add(seed))
+}
+
+/// Whether the ATC of `sid` holds a translation of `va` for `ssid`.
+fn in_atc(hw: &hw::Smmu, sid: u32, ssid: u32, va: usize) -> bool {
+    let mut index = 0;
+    while let Some(entry) = hw.atc_entry(sid, index) {
+        index += 1;
+        if entry.is_some_and(|e| e.tag == ssid && e.va >> e.shift == va as u64 >> e.shift) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether the TLB holds a translation of `va` for `asid`.
+fn in_tlb(hw: &hw::Smmu, asid: u16, va: usize) -> bool {
+    let mut index = 0;
+    while let Some(entry) = hw.tlb_entry(index) {
+        index += 1;
+        if entry.is_some_and(|e| {
+            e.tag == u32::from(asid) && e.va >> e.shift == va as u64 >> e.shift
+        }) {
+            return true;
+        }
+    }
+    false
+}

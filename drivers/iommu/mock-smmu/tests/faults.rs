@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page requests and events off the usual path.
+
+#[kernel::prelude::kunit_tests(smmu_faults)]
+mod tests {
+    use super::super::*;
+    use crate::{
+        fmt::event::EventId,
+        hw::{
+            Attrs,
+            DmaErrorKind, //
+        }, //
+    };
+    use kernel::{
+        sync::atomic::Relaxed,
+        time::{
+            delay::fsleep,
+            Delta, //
+        }, //
+    };
+    use kernel_ext::iommu_device::Driver as _;
+
+    fn kind<T>(result: Result<T, hw::DmaError>) -> Option<DmaErrorKind> {
+        result.err().map(|error| error.kind)
+    }
+
+    #[test]
+    fn no_handler_is_answered_invalid() -> Result {
+        let (mm, instance) = (TestMm::new()?, instance(&[WIDE])?);
+        let device = device(&instance, 0)?;
+        let addr = mm.map(1, Protection::ReadWrite)?;
+        let (smmu, client) = (instance.smmu(), device.client());
+        // Attached past the core, which knows no handler for the PASID.
+        let domain = smmu.alloc_sva(&client, mm.mm())?;
+        smmu.attach_sva(&domain, &client, 9)?;
+        let read = device
+            .port()
+            .read(Some(9), addr as u64, &mut [0; 8], Attrs::default());
+        smmu.block_pasid(&client, 9);
+        check!(kind(read) == Some(DmaErrorKind::Refused));
+        let stats = device.port().stats();
+        check!(stats.groups == 1 && stats.responses_invalid == 1);
+        check!(smmu.priq().stats().responses.load(Relaxed) == 1);
+        Ok(())
+    }
+
+    #[test]
+    fn prefetch_is_one_group() -> Result {
+        let (mm, instance) = (TestMm::new()?, instance(&[WIDE])?);
+        let device = device(&instance, 0)?;
+        let pages = 64;
+        let addr = mm.map(pages, Protection::ReadWrite)?;
+        let bond = InTreeBond::new(device.endpoint(), mm.mm())?;
+        let port = device.port();
+        port.prefetch(
+            Some(bond.pasid()),
+            addr as u64,
+            pages * PAGE_SIZE,
+            true,
+            Attrs::default(),
+        )?;
+        let stats = port.stats();
+        check!(stats.groups == 1 && stats.page_requests == 64);
+        for page in 0..pages {
+            let at = (addr + page * PAGE_SIZE) as u64;
+            port.write(Some(bond.pasid()), at, &[1; 8], Attrs::default())?;
+        }
+        check!(port.stats().groups == 1);
+        Ok(())
+    }
+
+    #[test]
+    fn pri_overflow_recovers() -> Result {
+        let config = hw::Config {
+            priq_bits: 3,
+            ..default_config()
+        };
+        let (mm, instance) = (TestMm::new()?, instance_with(config, &[WIDE])?);
+        let device = device(&instance, 0)?;
+        let pages = 256;
+        let addr = mm.map(pages, Protection::ReadWrite)?;
+        let bond = InTreeBond::new(device.endpoint(), mm.mm())?;
+        let port = device.port();
+        // More requests at once than the queue has room for. Success or not, it must come back.
+        let _ = port.prefetch(
+            Some(bond.pasid()),
+            addr as u64,
+            pages * PAGE_SIZE,
+            true,
+            Attrs::default(),
+        );
+        check!(instance.hw().stats().page_requests_lost > 0);
+        for page in 0..pages {
+            let at = (addr + page * PAGE_SIZE) as u64;
+            port.write(Some(bond.pasid()), at, &[page as u8; 8], Attrs::default())?;
+        }
+        for page in [0, 100, 255] {
+            let mut seen = [0; 8];
+            mm.read(addr + page * PAGE_SIZE, &mut seen)?;
+            check!(seen == [page as u8; 8]);
+        }
+        check!(instance.smmu().priq().stats().overflows.load(Relaxed) > 0);
+        check!(!instance.smmu().priq().queue().overflowed());
+        Ok(())
+    }
+
+    #[test]
+    fn stop_marker_gets_no_response() -> Result {
+        let (mm, instance) = (TestMm::new()?, instance(&[WIDE])?);
+        let device = device(&instance, 0)?;
+        let bond = InTreeBond::new(device.endpoint(), mm.mm())?;
+        device.port().stop_marker(bond.pasid());
+        let priq = instance.smmu().priq();
+        priq.drain();
+        check!(priq.stats().stop_markers.load(Relaxed) == 1);
+        check!(priq.stats().responses.load(Relaxed) == 0);
+        Ok(())
+    }
+
+    #[test]
+    fn drain_of_an_idle_queue_returns() -> Result {
+        let instance = instance(&[])?;
+        for _ in 0..3 {
+            instance.smmu().priq().drain();
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn detach_has_everything_reported() -> Result {
+        let (mm, instance) = (TestMm::new()?, instance(&[WIDE])?);
+        let device = device(&instance, 0)?;
+        let addr = mm.map(32, Protection::ReadWrite)?;
+        for page in 0..32 {
+            let bond = InTreeBond::new(device.endpoint(), mm.mm())?;
+            let at = (addr + page * PAGE_SIZE) as u64;
+            device
+                .port()
+                .write(Some(bond.pasid()), at, &[1], Attrs::default())?;
+            drop(bond);
+            let priq = instance.smmu().priq().queue();
+            check!(priq.layout().is_empty(priq.prod(), priq.cons()));
+        }
+        Ok(())
+    }
+
+    /// The event thread works on its own; waits for it a little.
+    fn events(instance: &Instance, id: EventId) -> u64 {
+        for _ in 0..100 {
+            let count = instance.smmu().evtq().count(id as u8);
+            if count != 0 {
+                return count;
+            }
+            fsleep(Delta::from_millis(10));
+        }
+        0
+    }
+
+    #[test]
+    fn f_translation_without_ats() -> Result {
+        let (mm, instance) = (TestMm::new()?, instance(&[NO_ATS])?);
+        let device = device(&instance, 0)?;
+        let addr = mm.map(2, Protection::ReadWrite)?;
+        mm.write(addr, &pattern(1))?;
+        let bond = InTreeBond::new(device.endpoint(), mm.mm())?;
+        let mut seen = [0; 64];
+        device
+            .port()
+            .read(Some(bond.pasid()), addr as u64, &mut seen, Attrs::default())?;
+        check!(seen == pattern(1));
+        // It cannot ask for the page, so there is an event and no data.
+        let absent = (addr + PAGE_SIZE) as u64;
+        let read = device
+            .port()
+            .read(Some(bond.pasid()), absent, &mut seen, Attrs::default());
+        check!(kind(read) == Some(DmaErrorKind::Aborted));
+        check!(events(&instance, EventId::Translation) == 1);
+        Ok(())
+    }
+
+    #[test]
+    fn c_bad_cd_without_bond() -> Result {
+        let instance = instance(&[NO_ATS])?;
+        let read =
+            device(&instance, 0)?
+                .port()
+                .read(Some(3), 0x1000, &mut [0; 8], Attrs::default());
+        check!(kind(read) == Some(DmaErrorKind::Aborted));
+        check!(events(&instance, EventId::BadCd) == 1);
+        Ok(())
+    }
+
+    #[test]
+    fn event_overflow_is_acknowledged() -> Result {
+        let config = hw::Config {
+            evtq_bits: 1,
+            ..default_config()
+        };
+        let instance = instance_with(config, &[NO_ATS])?;
+        let port = device(&instance, 0)?.port();
+        for _ in 0..500 {
+            let _ = port.read(Some(3), 0x1000, &mut [0; 8], Attrs::default());
+        }
+        fsleep(Delta::from_millis(50));
+        check!(!instance.smmu().evtq().queue().overflowed());
+        let _ = port.read(Some(3), 0x1000, &mut [0; 8], Attrs::default());
+        check!(events(&instance, EventId::BadCd) > 0);
+        Ok(())
+    }
+}

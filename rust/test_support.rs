@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What KUnit tests of IOMMU drivers need: an address space to share, and the kernel's own SVA.
+
+use crate::{
+    bindings,
+    iommu_device::{
+        ClientDevice,
+        Driver, //
+    }, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use kernel::{
+    error::from_err_ptr,
+    mm::MmWithUser,
+    page::PAGE_SIZE,
+    prelude::*,
+    types::NotThreadSafe,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    },
+};
+
+/// How memory of a [`TestMm`] may be accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// Reads only.
+    Read,
+    /// Reads and writes.
+    ReadWrite,
+}
+
+/// An address space that the current kernel thread uses, as a process would.
+///
+/// Dropping it is the exit of that process: all its pages go, unless somebody else holds a user of
+/// the address space.
+///
+/// # Invariants
+///
+/// `mm` is the current thread's, by `kthread_use_mm()`, and this object owns one user of it.
+pub struct TestMm {
+    mm: NonNull<bindings::mm_struct>,
+    _not_send: NotThreadSafe,
+}
+
+impl TestMm {
+    /// Makes an empty address space for the current thread. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if the current task has an address space; `EINVAL` if it is no kernel thread;
+    /// `ENOMEM`.
+    pub fn new() -> Result<Self> {
+        // SAFETY: May be called by any task.
+        let mm = from_err_ptr(unsafe { bindings::sva_test_mm_enter() })?;
+        Ok(Self {
+            // INVARIANT: The helper made the address space, with one user, and uses it.
+            mm: NonNull::new(mm).ok_or(ENOMEM)?,
+            _not_send: NotThreadSafe,
+        })
+    }
+
+    /// The address space.
+    pub fn mm(&self) -> &MmWithUser {
+        // SAFETY: By the type invariant there is a user as long as `self` lives.
+        unsafe { MmWithUser::from_raw(self.mm.as_ptr()) }
+    }
+
+    /// Maps `pages` pages of anonymous memory, none of them present. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn map(&self, pages: usize, protection: Protection) -> Result<usize> {
+        // SAFETY: By the type invariant the current address space is this one; where an anonymous
+        // mapping goes is the kernel's choice, so it replaces nothing.
+        let addr = unsafe {
+            bindings::sva_test_mmap(pages * PAGE_SIZE, protection == Protection::ReadWrite)
+        };
+        // An error is one of the last addresses.
+        if addr > usize::MAX - bindings::MAX_ERRNO as usize {
+            return Err(ENOMEM);
+        }
+        Ok(addr)
+    }
+
+    /// Unmaps `pages` pages at `addr`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the address is not one of a page; `ENOMEM`.
+    pub fn unmap(&self, addr: usize, pages: usize) -> Result {
+        // SAFETY: By the type invariant the current address space is this one, and no reference to
+        // its memory exists outside user access functions.
+        kernel::error::to_result(unsafe { bindings::vm_munmap(addr, pages * PAGE_SIZE) })
+    }
+
+    /// Writes `data` at `addr`, as the process would. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`.
+    pub fn write(&self, addr: usize, data: &[u8]) -> Result {
+        UserSlice::new(UserPtr::from_addr(addr), data.len())
+            .writer()
+            .write_slice(data)
+    }
+
+    /// Reads `data.len()` bytes at `addr`, as the process would. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`.
+    pub fn read(&self, addr: usize, data: &mut [u8]) -> Result {
+        UserSlice::new(UserPtr::from_addr(addr), data.len())
+            .reader()
+            .read_slice(data)
+    }
+}
+
+impl Drop for TestMm {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants this thread uses the address space, and owns a user.
+        unsafe { bindings::sva_test_mm_leave(self.mm.as_ptr()) };
+    }
+}
+
+/// A bond made by the kernel's own `iommu_sva_bind_device()`; unbound when dropped, which sleeps.
+///
+/// # Invariants
+///
+/// `handle` is a live handle from `iommu_sva_bind_device()`, of which this object owns a count.
+pub struct InTreeBond<'a> {
+    handle: NonNull<bindings::iommu_sva>,
+    pasid: u32,
+    _device: PhantomData<&'a ()>,
+}
+
+impl<'a> InTreeBond<'a> {
+    /// Binds `mm` to `device`, which must stay behind its IOMMU meanwhile. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EOVERFLOW` if the address space's PASID is too large for the device; `ENOSPC` without a
+    /// free one; what the IOMMU driver says.
+    pub fn new<T: Driver>(device: &'a ClientDevice<T>, mm: &MmWithUser) -> Result<Self> {
+        let dev = crate::device_raw(device.device());
+        // SAFETY: The device is behind an IOMMU as long as it is borrowed, and `mm` has users.
+        let handle = from_err_ptr(unsafe { bindings::iommu_sva_bind_device(dev, mm.as_raw()) })?;
+        Ok(Self {
+            // SAFETY: The handle is live.
+            pasid: unsafe { bindings::iommu_sva_get_pasid(handle) },
+            // INVARIANT: Just bound.
+            handle: NonNull::new(handle).ok_or(EINVAL)?,
+            _device: PhantomData,
+        })
+    }
+
+    /// The PASID.
+    pub fn pasid(&self) -> u32 {
+        self.pasid
+    }
+}
+
+impl Drop for InTreeBond<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::iommu_sva_unbind_device(self.handle.as_ptr()) };
+    }
+}
