@@ -83,6 +83,7 @@ impl Instances {
             id,
             sid,
             pasid_bits,
+            ats: true,
             group,
         };
 
