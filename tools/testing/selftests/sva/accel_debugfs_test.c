@@ -29,11 +29,11 @@ TEST(bonds_has_its_columns)
 	char line[512], *name, *rest;
 
 	first_line(SVA_BONDS, line, sizeof(line));
-	name = strtok_r(line, " \n", &rest);
+	name = strtok_r(line, "\n ", &rest);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		ASSERT_NE(NULL, name);
 		EXPECT_STREQ(names[i], name);
-		name = strtok_r(NULL, " \n", &rest);
+		name = strtok_r(NULL, "\n ", &rest);
 	}
 }
 
