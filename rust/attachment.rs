@@ -125,7 +125,7 @@ impl<T: FaultHandler> Attachment<T> {
         Self::with(endpoint, pasid, domain, handler, |this, endpoint| {
             // SAFETY: As in `new`.
             to_result(unsafe {
-                bindings::iommu_replace_device_pasid(
+                replace_device_pasid(
                     this.domain.as_raw(),
                     endpoint.as_raw(),
                     this.pasid.get(),
@@ -215,6 +215,22 @@ impl<T: FaultHandler> Attachment<T> {
             &*kernel::container_of!(Opaque::cast_from(handle), Self, handle)
         }
     }
+}
+
+/// The core's function, called from this crate alone, since its symbol namespace must be imported.
+///
+/// # Safety
+///
+/// As for the core's function: valid pointers, and a handle that stays valid until it is detached.
+#[inline(never)]
+unsafe fn replace_device_pasid(
+    domain: *mut bindings::iommu_domain,
+    dev: *mut bindings::device,
+    pasid: u32,
+    handle: *mut bindings::iommu_attach_handle,
+) -> c_int {
+    // SAFETY: By this function's contract.
+    unsafe { bindings::iommu_replace_device_pasid(domain, dev, pasid, handle) }
 }
 
 #[pinned_drop]
