@@ -46,9 +46,8 @@ struct Domain<D> {
 
 /// The callbacks for driver `T`.
 ///
-/// Each of them is called by the IOMMU core only, for a device that an [`IommuDevice<T>`] probed
-/// (or is asked to probe), and for a domain made here. That is the safety requirement of all of
-/// them.
+/// Their safety requirement: the IOMMU core calls them, for a device that an [`IommuDevice<T>`]
+/// probed (or is asked to probe), and for a domain made here, with arguments valid for the call.
 pub(crate) struct Ops<T>(PhantomData<T>);
 
 type DeviceGroup = *mut bindings::iommu_group;
@@ -112,6 +111,9 @@ impl<T: Driver> Ops<T> {
         unsafe { <Arc<Client<T>> as ForeignOwnable>::borrow((*(*dev).iommu).priv_) }
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn probe_device(dev: *mut bindings::device) -> *mut bindings::iommu_device {
         // SAFETY: The core offers only devices that have a specification, and does not change or
         // free it during the call.
@@ -154,6 +156,9 @@ impl<T: Driver> Ops<T> {
         }
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn device_group(dev: *mut bindings::device) -> DeviceGroup {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
@@ -178,6 +183,9 @@ impl<T: Driver> Ops<T> {
         }
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn probe_finalize(dev: *mut bindings::device) {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
@@ -192,6 +200,9 @@ impl<T: Driver> Ops<T> {
         client.driver().probe_finalize(client);
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn release_device(dev: *mut bindings::device) {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
@@ -202,11 +213,17 @@ impl<T: Driver> Ops<T> {
         drop(unsafe { <Arc<Client<T>> as ForeignOwnable>::from_foreign((*(*dev).iommu).priv_) });
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn def_domain_type(_dev: *mut bindings::device) -> c_int {
         // CAST: A small constant.
         bindings::IOMMU_DOMAIN_IDENTITY as c_int
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn attach_identity(
         _domain: *mut bindings::iommu_domain,
         dev: *mut bindings::device,
@@ -217,6 +234,9 @@ impl<T: Driver> Ops<T> {
         from_result(|| client.driver().attach_identity(&client).map(|()| 0))
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn attach_blocked(
         _domain: *mut bindings::iommu_domain,
         dev: *mut bindings::device,
@@ -227,6 +247,9 @@ impl<T: Driver> Ops<T> {
         from_result(|| client.driver().attach_blocked(&client).map(|()| 0))
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn block_pasid(
         _domain: *mut bindings::iommu_domain,
         dev: *mut bindings::device,
@@ -239,6 +262,9 @@ impl<T: Driver> Ops<T> {
         0
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn alloc_sva(
         dev: *mut bindings::device,
         mm: *mut bindings::mm_struct,
@@ -270,6 +296,9 @@ impl<T: Driver> Ops<T> {
         }
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn attach_sva(
         domain: *mut bindings::iommu_domain,
         dev: *mut bindings::device,
@@ -284,11 +313,17 @@ impl<T: Driver> Ops<T> {
         from_result(|| client.driver().attach_sva(data, &client, pasid).map(|()| 0))
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn free_sva(domain: *mut bindings::iommu_domain) {
         // SAFETY: `alloc_sva` made this domain from a box, and the core frees it once.
         drop(unsafe { KBox::from_raw(domain.cast::<Domain<T::SvaDomain>>()) });
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn page_response(
         dev: *mut bindings::device,
         fault: *mut bindings::iopf_fault,

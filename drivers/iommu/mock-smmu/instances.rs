@@ -83,7 +83,7 @@ impl Instances {
             id,
             sid,
             pasid_bits,
-            ats: true,
+            ats: pasid_bits != 0,
             group,
         };
 

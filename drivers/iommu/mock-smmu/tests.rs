@@ -5,9 +5,11 @@
 //! Each test has an instance of its own. A failed assertion would end the test's thread and leave
 //! the instance behind, so tests here return errors instead: [`check`].
 
+mod abstractions;
 mod commands;
 mod devices;
 mod faults;
+mod stress;
 mod sva;
 
 use crate::{
@@ -108,9 +110,9 @@ fn in_tlb(hw: &hw::Smmu, asid: u16, va: usize) -> bool {
     let mut index = 0;
     while let Some(entry) = hw.tlb_entry(index) {
         index += 1;
-        if entry.is_some_and(|e| {
-            e.tag == u32::from(asid) && e.va >> e.shift == va as u64 >> e.shift
-        }) {
+        if entry
+            .is_some_and(|e| e.tag == u32::from(asid) && e.va >> e.shift == va as u64 >> e.shift)
+        {
             return true;
         }
     }
