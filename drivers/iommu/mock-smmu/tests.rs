@@ -17,7 +17,8 @@ use crate::{
         default_config,
         DeviceSpec,
         Instance,
-        MockDevice, //
+        MockDevice,
+        NO_RESV, //
     }, //
 };
 use kernel::{
@@ -48,6 +49,7 @@ const WIDE: DeviceSpec = DeviceSpec {
     pasid_bits: 16,
     ats: true,
     group: None,
+    resv: NO_RESV,
 };
 
 /// A device alone in its group, with a linear table of context descriptors.
@@ -57,6 +59,7 @@ const NARROW: DeviceSpec = DeviceSpec {
     pasid_bits: 8,
     ats: true,
     group: None,
+    resv: NO_RESV,
 };
 
 /// A device with PASIDs but without ATS.
@@ -66,6 +69,7 @@ const NO_ATS: DeviceSpec = DeviceSpec {
     pasid_bits: 8,
     ats: false,
     group: None,
+    resv: NO_RESV,
 };
 
 const NAME: &CStr = c"mock_smmu_kunit";
@@ -108,9 +112,9 @@ fn in_tlb(hw: &hw::Smmu, asid: u16, va: usize) -> bool {
     let mut index = 0;
     while let Some(entry) = hw.tlb_entry(index) {
         index += 1;
-        if entry.is_some_and(|e| {
-            e.tag == u32::from(asid) && e.va >> e.shift == va as u64 >> e.shift
-        }) {
+        if entry
+            .is_some_and(|e| e.tag == u32::from(asid) && e.va >> e.shift == va as u64 >> e.shift)
+        {
             return true;
         }
     }
