@@ -191,10 +191,14 @@ struct mm_struct *rust_helper_sva_test_mm_enter(void)
 }
 
 /* Anonymous memory of the current address space; an address or an errno. */
-unsigned long rust_helper_sva_test_mmap(size_t len, bool writable)
+unsigned long rust_helper_sva_test_mmap(unsigned long addr, size_t len, bool writable)
 {
-	return vm_mmap(NULL, 0, len, writable ? PROT_READ | PROT_WRITE : PROT_READ,
-		       MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	unsigned long flags = MAP_PRIVATE | MAP_ANONYMOUS;
+
+	if (addr)
+		flags |= MAP_FIXED_NOREPLACE;
+	return vm_mmap(NULL, addr, len, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+		       flags, 0);
 }
 
 void rust_helper_sva_test_mm_leave(struct mm_struct *mm)

@@ -169,6 +169,14 @@ impl<T: Driver> Client<T> {
     }
 }
 
+/// An empty list of sysfs attributes, by whose address instances registered here are known.
+struct Attributes([*const bindings::attribute_group; 1]);
+
+// SAFETY: It is never written to.
+unsafe impl Sync for Attributes {}
+
+static ATTRIBUTES: Attributes = Attributes([core::ptr::null()]);
+
 /// The part of an [`IommuDevice`] that does not depend on the driver's type.
 ///
 /// # Invariants
@@ -265,7 +273,7 @@ impl<T: Driver> IommuDevice<T> {
             bindings::iommu_device_sysfs_add(
                 iommu,
                 hwdev,
-                core::ptr::null_mut(),
+                ATTRIBUTES.0.as_ptr().cast_mut().cast(),
                 c"%s".as_char_ptr(),
                 name.as_char_ptr(),
             )
@@ -394,12 +402,12 @@ pub fn client_of<T: Driver>(dev: &Device<Bound>) -> Option<Arc<Client<T>>> {
         }
         (*param).iommu_dev
     };
-    // SAFETY: As above; a registered instance's ops are set.
-    if unsafe { (*(*iommu).ops).owner } != T::OwnerModule::THIS_MODULE.as_ptr() {
+    // SAFETY: As above; a registered instance has its sysfs entry.
+    let attributes = unsafe { (*(*iommu).dev).groups };
+    if !core::ptr::eq(attributes.cast(), ATTRIBUTES.0.as_ptr()) {
         return None;
     }
-    // SAFETY: The instance belongs to the module that `T` is of, and what such a module registers
-    // begins with a `Header`, since it registers through `IommuDevice` only.
+    // SAFETY: Only `IommuDevice::new()` uses that list, and what it registers begins with a header.
     let header = unsafe { &*iommu.cast::<Header>() };
     if header.driver != TypeId::of::<T>() {
         return None;

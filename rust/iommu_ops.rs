@@ -47,9 +47,8 @@ struct Domain<D> {
 
 /// The callbacks for driver `T`.
 ///
-/// Each of them is called by the IOMMU core only, for a device that an [`IommuDevice<T>`] probed
-/// (or is asked to probe), and for a domain made here. That is the safety requirement of all of
-/// them.
+/// Their safety requirement: the IOMMU core calls them, for a device that an [`IommuDevice<T>`]
+/// probed (or is asked to probe), and for a domain made here, with arguments valid for the call.
 pub(crate) struct Ops<T>(PhantomData<T>);
 
 type DeviceGroup = *mut bindings::iommu_group;
@@ -114,6 +113,9 @@ impl<T: Driver> Ops<T> {
         unsafe { <Arc<Client<T>> as ForeignOwnable>::borrow((*(*dev).iommu).priv_) }
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn probe_device(dev: *mut bindings::device) -> *mut bindings::iommu_device {
         // SAFETY: The core offers only devices that have a specification, and does not change or
         // free it during the call.
@@ -156,6 +158,9 @@ impl<T: Driver> Ops<T> {
         }
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn device_group(dev: *mut bindings::device) -> DeviceGroup {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
@@ -180,6 +185,9 @@ impl<T: Driver> Ops<T> {
         }
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn probe_finalize(dev: *mut bindings::device) {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
@@ -194,6 +202,9 @@ impl<T: Driver> Ops<T> {
         client.driver().probe_finalize(client);
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn release_device(dev: *mut bindings::device) {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
@@ -204,6 +215,9 @@ impl<T: Driver> Ops<T> {
         drop(unsafe { <Arc<Client<T>> as ForeignOwnable>::from_foreign((*(*dev).iommu).priv_) });
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn get_resv_regions(
         dev: *mut bindings::device,
         list: *mut bindings::list_head,
@@ -219,11 +233,17 @@ impl<T: Driver> Ops<T> {
         }
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn def_domain_type(_dev: *mut bindings::device) -> c_int {
         // CAST: A small constant.
         bindings::IOMMU_DOMAIN_IDENTITY as c_int
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn attach_identity(
         _domain: *mut bindings::iommu_domain,
         dev: *mut bindings::device,
@@ -234,6 +254,9 @@ impl<T: Driver> Ops<T> {
         from_result(|| client.driver().attach_identity(&client).map(|()| 0))
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn attach_blocked(
         _domain: *mut bindings::iommu_domain,
         dev: *mut bindings::device,
@@ -244,6 +267,9 @@ impl<T: Driver> Ops<T> {
         from_result(|| client.driver().attach_blocked(&client).map(|()| 0))
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn block_pasid(
         _domain: *mut bindings::iommu_domain,
         dev: *mut bindings::device,
@@ -256,6 +282,9 @@ impl<T: Driver> Ops<T> {
         0
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn alloc_sva(
         dev: *mut bindings::device,
         mm: *mut bindings::mm_struct,
@@ -287,6 +316,9 @@ impl<T: Driver> Ops<T> {
         }
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn attach_sva(
         domain: *mut bindings::iommu_domain,
         dev: *mut bindings::device,
@@ -301,11 +333,17 @@ impl<T: Driver> Ops<T> {
         from_result(|| client.driver().attach_sva(data, &client, pasid).map(|()| 0))
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn free_sva(domain: *mut bindings::iommu_domain) {
         // SAFETY: `alloc_sva` made this domain from a box, and the core frees it once.
         drop(unsafe { KBox::from_raw(domain.cast::<Domain<T::SvaDomain>>()) });
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops`].
     unsafe extern "C" fn page_response(
         dev: *mut bindings::device,
         fault: *mut bindings::iopf_fault,

@@ -10,7 +10,11 @@ use core::ptr::{
     addr_of_mut,
     NonNull, //
 };
-use kernel::{device::Device, error::to_result, prelude::*};
+use kernel::{
+    device::Device,
+    error::to_result,
+    prelude::*, //
+};
 
 /// A property of a device's software node.
 #[derive(Clone, Copy)]

@@ -79,13 +79,27 @@ impl TestMm {
         // SAFETY: By the type invariant the current address space is this one; where an anonymous
         // mapping goes is the kernel's choice, so it replaces nothing.
         let addr = unsafe {
-            bindings::sva_test_mmap(pages * PAGE_SIZE, protection == Protection::ReadWrite)
+            bindings::sva_test_mmap(0, pages * PAGE_SIZE, protection == Protection::ReadWrite)
         };
         // An error is one of the last addresses.
         if addr > usize::MAX - bindings::MAX_ERRNO as usize {
             return Err(ENOMEM);
         }
         Ok(addr)
+    }
+
+    /// Maps `pages` pages of anonymous memory at `addr`, readable and writable. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST` if something is mapped there; `ENOMEM`.
+    pub fn map_at(&self, addr: usize, pages: usize) -> Result {
+        // SAFETY: As for `map`; nothing is replaced here either.
+        let mapped = unsafe { bindings::sva_test_mmap(addr, pages * PAGE_SIZE, true) };
+        if mapped == addr {
+            return Ok(());
+        }
+        Err(EEXIST)
     }
 
     /// Unmaps `pages` pages at `addr`. May sleep.

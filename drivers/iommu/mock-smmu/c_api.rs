@@ -285,3 +285,71 @@ pub(crate) unsafe extern "C" fn mock_smmu_start(port: *mut Port) {
     // SAFETY: By the function's requirement.
     unsafe { dma(port) }.start();
 }
+
+#[kunit_tests(smmu_c_api)]
+mod tests {
+    use super::*;
+    use crate::instance::{
+        default_config,
+        Instance, //
+    };
+    use kernel_ext::phys::PhysPages;
+
+    const NONE: u32 = bindings::MOCK_SMMU_NO_SSID;
+
+    fn raw(dev: &Device) -> *mut bindings::device {
+        core::ptr::from_ref(dev).cast_mut().cast()
+    }
+
+    #[test]
+    fn port_accesses() -> Result {
+        let mut instance = Instance::new(c"mock_smmu_kunit_c", default_config())?;
+        let spec = DeviceSpec {
+            id: 0,
+            sid: 5,
+            pasid_bits: 0,
+            ats: false,
+            group: None,
+            resv: NO_RESV,
+        };
+        instance.add_device(c"mock_smmu_kunit_c_device", &spec)?;
+        let dev = raw(instance.devices().first().ok_or(ENODEV)?.device());
+        let memory = PhysPages::alloc(4096)?;
+        let (addr, mut old, mut fault) = (memory.phys(), 0, 0);
+        let (data, mut seen) = (7u64.to_ne_bytes(), [0; 8]);
+
+        // SAFETY: The device stays behind its SMMU until the end of the test, which is what being
+        // bound stands for here. All other arguments are valid.
+        let results = unsafe {
+            let port = mock_smmu_port_get(dev);
+            let written = mock_smmu_write(port, NONE, addr, data.as_ptr().cast(), 8, &mut fault);
+            let added = mock_smmu_fetch_add(port, NONE, addr, 3, &mut old);
+            let read = mock_smmu_read(port, NONE, addr, seen.as_mut_ptr().cast(), 8, &mut fault);
+            let misaligned = mock_smmu_fetch_add(port, NONE, addr + 1, 3, &mut old);
+            mock_smmu_stop(port);
+            let stopped = mock_smmu_read(port, NONE, addr, seen.as_mut_ptr().cast(), 8, &mut fault);
+            mock_smmu_start(port);
+            let prefetched = mock_smmu_prefetch(port, NONE, addr, 8, false);
+            mock_smmu_port_put(port);
+            [written, added, read, misaligned, stopped, prefetched]
+        };
+        drop(instance);
+        let (einval, eshutdown) = (EINVAL.to_errno(), ESHUTDOWN.to_errno());
+        assert_eq!(results, [0, 0, 0, einval, eshutdown, 0]);
+        assert_eq!((old, u64::from_ne_bytes(seen)), (7, 10));
+        assert_eq!(fault, addr);
+        Ok(())
+    }
+
+    #[test]
+    fn no_mock_smmu() -> Result {
+        let instance = Instance::new(c"mock_smmu_kunit_c", default_config())?;
+        // The SMMU itself is behind none.
+        let dev = raw(instance.device());
+        // SAFETY: The device is live until the end of the test and behind no IOMMU.
+        let error = unsafe { kernel::bindings::PTR_ERR(mock_smmu_port_get(dev).cast()) };
+        drop(instance);
+        assert_eq!(error, ENODEV.to_errno() as isize);
+        Ok(())
+    }
+}

@@ -362,6 +362,11 @@ impl Instance {
         &self.devices
     }
 
+    /// The platform device that represents the SMMU.
+    pub fn device(&self) -> &Device {
+        self.iommu.device()
+    }
+
     /// The driver half.
     pub fn smmu(&self) -> &Arc<driver::Smmu> {
         self.running.smmu()

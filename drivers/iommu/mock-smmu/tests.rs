@@ -5,9 +5,11 @@
 //! Each test has an instance of its own. A failed assertion would end the test's thread and leave
 //! the instance behind, so tests here return errors instead: [`check`].
 
+mod abstractions;
 mod commands;
 mod devices;
 mod faults;
+mod stress;
 mod sva;
 
 use crate::{

@@ -243,11 +243,9 @@ impl Batch<'_> {
         self.refused = true;
         // After a failed ATC_INV the hardware stands at the SYNC, which may just be tried again.
         if cons.err() != CommandError::AtcInv as u8 {
-            pr_err!(
-                "command {:#018x?} refused, reason {}\n",
-                self.queue.peek(cons.rd()).words(),
-                cons.err()
-            );
+            let [low, high] = self.queue.peek(cons.rd()).words();
+            let reason = cons.err();
+            pr_err!("command {low:#018x} {high:#018x} refused, reason {reason}\n");
             let offset = self.queue.layout.offset(cons.rd());
             super::write_entry(&self.queue.memory, offset, &Command::sync().words());
         }

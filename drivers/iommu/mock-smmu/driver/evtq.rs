@@ -115,14 +115,12 @@ impl EventQueue {
             return;
         }
         // CAST: One of a few values.
-        let kind = event.id();
+        let (kind, [_, flags, address, _]) = (event.id(), event.words());
         match smmu.client(event.sid()) {
             Some(client) => dev_info!(
                 client.device(),
-                "event {kind:#04x}, ssid {:#x}, address {:#x}, {}\n",
-                event.ssid(),
-                event.address(),
-                if event.rnw() { "read" } else { "write" }
+                "event {kind:#04x}, ssid {:#x}, flags {flags:#x}, address {address:#x}\n",
+                event.ssid()
             ),
             None => pr_info!("event {kind:#04x} of unknown stream {:#x}\n", event.sid()),
         }

@@ -80,10 +80,7 @@ mod tests {
 
         fn cached(&self, page: usize) -> (bool, bool) {
             let (hw, va) = (self.instance.hw(), self.page(page));
-            (
-                in_tlb(hw, self.asid(), va),
-                in_atc(hw, WIDE.sid, SSID, va),
-            )
+            (in_tlb(hw, self.asid(), va), in_atc(hw, WIDE.sid, SSID, va))
         }
     }
 
@@ -181,7 +178,12 @@ mod tests {
     fn pri_resp_without_a_group() -> Result {
         let rig = Rig::new()?;
         let before = rig.instance.hw().stats().pri_resp_stray;
-        rig.run(Command::pri_resp(WIDE.sid, Some(SSID), 3, Response::Success))?;
+        rig.run(Command::pri_resp(
+            WIDE.sid,
+            Some(SSID),
+            3,
+            Response::Success,
+        ))?;
         check!(rig.instance.hw().stats().pri_resp_stray == before + 1);
         Ok(())
     }

@@ -27,12 +27,7 @@ mod tests {
         Ok(seen)
     }
 
-    fn write(
-        device: &MockDevice,
-        ssid: u32,
-        addr: usize,
-        data: &[u8],
-    ) -> Result<(), hw::DmaError> {
+    fn write(device: &MockDevice, ssid: u32, addr: usize, data: &[u8]) -> Result<(), hw::DmaError> {
         device
             .port()
             .write(Some(ssid), addr as u64, data, Attrs::default())
@@ -54,9 +49,10 @@ mod tests {
             let mut seen = [0; 64];
             mm.read(fresh, &mut seen)?;
             check!(seen == pattern(10));
-            let old = device
-                .port()
-                .fetch_add64(Some(bond.pasid()), fresh as u64, 1, Attrs::default())?;
+            let old =
+                device
+                    .port()
+                    .fetch_add64(Some(bond.pasid()), fresh as u64, 1, Attrs::default())?;
             check!(old.to_ne_bytes() == pattern(10)[..8]);
         }
         Ok(())
