@@ -17,7 +17,11 @@ use kernel::{
     mm::MmWithUser,
     new_spinlock,
     prelude::*,
-    sync::{aref::ARef, Arc, SpinLock},
+    sync::{
+        aref::ARef,
+        atomic::{Acquire, AtomicFlag, Release},
+        Arc, SpinLock,
+    },
     types::Opaque,
 };
 
@@ -41,7 +45,7 @@ pub trait FaultHandler: Send + Sync + Sized + 'static {
 /// # Invariants
 ///
 /// From the end of initialisation until drop, `domain` is attached to (`endpoint`'s group,
-/// `pasid`) with `handle`. Nobody but the core uses `handle`.
+/// `pasid`) with `handle`, unless `replaced` is set. Nobody but the core uses `handle`.
 #[pin_data(PinnedDrop)]
 pub struct Attachment<T: FaultHandler> {
     #[pin]
@@ -53,6 +57,8 @@ pub struct Attachment<T: FaultHandler> {
     pasid: Arc<Pasid>,
     domain: Arc<SvaDomain<T>>,
     handler: T,
+    /// Another attachment has taken over.
+    replaced: AtomicFlag,
 }
 
 // SAFETY: The handle is only used by the core, which does so under locks; the rest is `Send`.
@@ -81,6 +87,64 @@ impl<T: FaultHandler> Attachment<T> {
         _alive: &MmWithUser,
         handler: T,
     ) -> impl PinInit<Self, Error> {
+        Self::with(endpoint, pasid, domain, handler, |this, endpoint| {
+            // SAFETY: `with` gives a pinned attachment, whose handle stays valid until it is
+            // detached in drop, and calls this as the last fallible step.
+            to_result(unsafe {
+                bindings::iommu_attach_device_pasid(
+                    this.domain.as_raw(),
+                    endpoint.as_raw(),
+                    this.pasid.get(),
+                    this.handle.get(),
+                )
+            })
+        })
+    }
+
+    /// Takes over from `old` with a new domain for the same address space, for all members of the
+    /// group: also one that has come since, as `endpoint` may have. Translations do not fail
+    /// meanwhile.
+    ///
+    /// `old` must live on until the result has been dropped: page requests that were reported
+    /// before may still be served there.
+    ///
+    /// Context and `_alive` as for [`Self::new`].
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY`: the group is being reset. `ENOMEM`, or what the IOMMU driver says.
+    pub fn replace<'a>(
+        old: &'a Self,
+        endpoint: Arc<Endpoint>,
+        domain: Arc<SvaDomain<T>>,
+        _alive: &'a MmWithUser,
+        handler: T,
+    ) -> impl PinInit<Self, Error> + 'a {
+        let pasid = old.pasid.clone();
+
+        Self::with(endpoint, pasid, domain, handler, |this, endpoint| {
+            // SAFETY: As in `new`.
+            to_result(unsafe {
+                replace_device_pasid(
+                    this.domain.as_raw(),
+                    endpoint.as_raw(),
+                    this.pasid.get(),
+                    this.handle.get(),
+                )
+            })?;
+            old.replaced.store(true, Release);
+            Ok(())
+        })
+    }
+
+    /// An attachment that `attach` attaches.
+    fn with<'a>(
+        endpoint: Arc<Endpoint>,
+        pasid: Arc<Pasid>,
+        domain: Arc<SvaDomain<T>>,
+        handler: T,
+        attach: impl FnOnce(&Self, &Endpoint) -> Result + 'a,
+    ) -> impl PinInit<Self, Error> + 'a {
         // Page requests may arrive before the attach returns, so it comes last.
         try_pin_init!(&this in Self {
             handle <- Opaque::zeroed(),
@@ -89,21 +153,13 @@ impl<T: FaultHandler> Attachment<T> {
             pasid,
             domain,
             handler,
+            replaced: AtomicFlag::new(false),
             _: {
-                // SAFETY: `this` is pinned, and all its fields have been initialised above. The
-                // handle stays valid until it is detached in drop, since this is the last
-                // fallible step.
-                to_result(unsafe {
-                    let this = this.as_ref();
-                    let endpoint = this.endpoint.lock().clone();
+                // SAFETY: `this` is pinned, and all its fields have been initialised above.
+                let this = unsafe { this.as_ref() };
+                let endpoint = this.endpoint.lock().clone();
 
-                    bindings::iommu_attach_device_pasid(
-                        this.domain.as_raw(),
-                        endpoint.as_raw(),
-                        this.pasid.get(),
-                        this.handle.get(),
-                    )
-                })?;
+                attach(this, &endpoint)?;
             },
         })
     }
@@ -161,18 +217,36 @@ impl<T: FaultHandler> Attachment<T> {
     }
 }
 
+/// The core's function, called from this crate alone, since its symbol namespace must be imported.
+///
+/// # Safety
+///
+/// As for the core's function: valid pointers, and a handle that stays valid until it is detached.
+#[inline(never)]
+unsafe fn replace_device_pasid(
+    domain: *mut bindings::iommu_domain,
+    dev: *mut bindings::device,
+    pasid: u32,
+    handle: *mut bindings::iommu_attach_handle,
+) -> c_int {
+    // SAFETY: By this function's contract.
+    unsafe { bindings::iommu_replace_device_pasid(domain, dev, pasid, handle) }
+}
+
 #[pinned_drop]
 impl<T: FaultHandler> PinnedDrop for Attachment<T> {
     fn drop(self: Pin<&mut Self>) {
         let endpoint = self.endpoint.lock().clone();
 
-        // SAFETY: By the type invariants this is attached.
-        unsafe {
-            bindings::iommu_detach_device_pasid(
-                self.domain.as_raw(),
-                endpoint.as_raw(),
-                self.pasid.get(),
-            );
+        if !self.replaced.load(Acquire) {
+            // SAFETY: By the type invariants this is attached.
+            unsafe {
+                bindings::iommu_detach_device_pasid(
+                    self.domain.as_raw(),
+                    endpoint.as_raw(),
+                    self.pasid.get(),
+                );
+            }
         }
         // The IOMMU driver reports no more requests for this PASID; those that it did report
         // still use `self`. All members share their IOMMU's queue.

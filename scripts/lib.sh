@@ -146,8 +146,10 @@ source_part() {
 }
 
 kernel_part() {
+	local text
+	text=$(fragments) || return
 	echo "$cache/kernel-$flavour-$(hash_of "$(tool_versions)" "$TOOLCHAIN" \
-		"$(without_comments "$scripts/make-source" "$scripts/make-kernel")" "$(fragments)")"
+		"$(without_comments "$scripts/make-source" "$scripts/make-kernel")" "$text")"
 }
 
 # The configuration fragments of the flavour in use.

@@ -12,6 +12,10 @@
 #include <linux/mock_smmu.h>
 #include <linux/sva.h>
 
+/* Exported for modules, but declared in a header that only the IOMMU core has. */
+int iommu_replace_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid,
+			       struct iommu_attach_handle *handle);
+
 static const u32 RUST_CONST_HELPER_FAULT_FLAG_REMOTE = FAULT_FLAG_REMOTE;
 static const u32 RUST_CONST_HELPER_FAULT_FLAG_USER = FAULT_FLAG_USER;
 static const u32 RUST_CONST_HELPER_FAULT_FLAG_WRITE = FAULT_FLAG_WRITE;

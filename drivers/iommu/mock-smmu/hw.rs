@@ -4,6 +4,14 @@
 //!
 //! It learns everything from the register file and from memory, and tells everything through
 //! queues, registers and interrupt lines. It knows nothing of the driver that programs it.
+//!
+//! - `engine`: the state, its lock, the reaction to registers
+//! - `command`, `queue`: the command queue, and the two that the hardware writes
+//! - `config`: stream table entries and context descriptors, their checks and their cache
+//! - `walk`, `tlb`: translation tables, and the cache of translations
+//! - `translate`: a transaction's way through these, and what a failure leads to
+//! - `dma`, `access`: the ports of devices, and their accesses page by page
+//! - `pri`: page requests and their responses
 
 mod access;
 mod command;

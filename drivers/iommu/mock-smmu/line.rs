@@ -95,6 +95,13 @@ impl Line {
 #[kunit_tests(smmu_line)]
 mod tests {
     use super::*;
+    use kernel::{
+        time::{
+            delay::fsleep,
+            Delta, //
+        },
+        workqueue, //
+    };
 
     #[test]
     fn edges_are_remembered_as_one() -> Result {
@@ -115,6 +122,24 @@ mod tests {
         line.close();
         assert!(!line.wait());
         assert!(!line.wait());
+        Ok(())
+    }
+
+    #[test]
+    fn a_waiter_is_woken() -> Result {
+        let line = Line::new()?;
+        for close in [false, true] {
+            let other = line.clone();
+            workqueue::system_long().try_spawn(GFP_KERNEL, move || {
+                fsleep(Delta::from_millis(2));
+                if close {
+                    other.close();
+                } else {
+                    other.raise();
+                }
+            })?;
+            assert_eq!(line.wait(), !close);
+        }
         Ok(())
     }
 }

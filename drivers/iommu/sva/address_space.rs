@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     /// No bond is left, and none will be made.
     retired: bool,
     attachments: KVec<GroupAttachment>,
+    /// Attachments that others have taken over from, kept for page requests in flight.
+    replaced: KVec<GroupAttachment>,
     bonds: KVec<BondEntry>,
     pub(crate) exit_watch: Option<ExitWatch>,
     /// What the process must not use as long as there are bonds.
@@ -110,6 +112,7 @@ impl AddressSpace {
                 Inner {
                     retired: false,
                     attachments: KVec::new(),
+                    replaced: KVec::new(),
                     bonds: KVec::new(),
                     exit_watch: None,
                     carved: KVec::new(),
@@ -236,15 +239,59 @@ impl Inner {
         )?))
     }
 
+    /// Attaches the group of `device` anew, so that a member which came after the attach gets it
+    /// too (S16). The others' translations do not fail meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` if the device cannot send the group's PASID. `ENOENT` if the group is not
+    /// attached. `ENOMEM`, and what the IOMMU driver says.
+    pub(crate) fn reattach(&mut self, device: &SvaDevice, mm: &MmWithUser) -> Result {
+        let group = device.endpoint.group();
+        let at = self
+            .attachments
+            .iter()
+            .position(|there| core::ptr::eq(there.group(), group))
+            .ok_or(ENOENT)?;
+        let old = &self.attachments[at];
+
+        if old.pasid().get() > device.max_pasid {
+            return Err(ENOSPC);
+        }
+        self.replaced.reserve(1, GFP_KERNEL)?;
+
+        // The core would re-attach nothing for the domain that it has.
+        let domain = Arc::new(SvaDomain::alloc(&device.endpoint, mm)?, GFP_KERNEL)?;
+        let service = FaultService {
+            stats: old.handler().stats.clone(),
+        };
+        let endpoint = device.endpoint.clone();
+        let new = KBox::try_pin_init(
+            Attachment::replace(old, endpoint, domain, mm, service),
+            GFP_KERNEL,
+        )?;
+        let old = core::mem::replace(&mut self.attachments[at], new);
+        let room = self.replaced.push_within_capacity(old).is_ok();
+
+        debug_assert!(room);
+        Ok(())
+    }
+
     /// Records a bond and what was made for it. There is room: see [`Self::reserve`].
-    pub(crate) fn commit(&mut self, bond: Arc<Bond>, attached: Attached, carved: KVec<Carved>) {
+    pub(crate) fn commit(
+        &mut self,
+        bond: Arc<Bond>,
+        refs: usize,
+        attached: Attached,
+        carved: KVec<Carved>,
+    ) {
         let room = match attached {
             Attached::New(attachment) => self.attachments.push_within_capacity(attachment).is_ok(),
             Attached::Shared { .. } => true,
         };
         let entry = BondEntry {
             bond,
-            refs: 1,
+            refs,
             handler: None,
         };
         let room = self.bonds.push_within_capacity(entry).is_ok() && room;
@@ -290,9 +337,15 @@ impl Inner {
 
                     debug_assert!(moved.is_ok());
                 }
-                None => drop(self.attachments.remove(at)),
+                None => {
+                    drop(self.attachments.remove(at));
+                    self.replaced
+                        .retain(|there| !core::ptr::eq(there.group(), group));
+                }
             }
         }
+        // If the group stays attached, nothing has waited for this device's page requests yet.
+        bond.device.endpoint.flush_page_requests();
         true
     }
 

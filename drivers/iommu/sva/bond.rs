@@ -39,6 +39,7 @@ pub(crate) struct Bond {
     pub(crate) device: Arc<SvaDevice>,
     pub(crate) space: Arc<AddressSpace>,
     pub(crate) pasid: u32,
+    pub(crate) scope: Scope,
     pub(crate) flags: Features,
     pub(crate) owner: Arc<dyn Owner>,
     pub(crate) stats: Arc<FaultStats>,
@@ -63,6 +64,15 @@ pub(crate) struct Request<F> {
     pub(crate) identity: usize,
     /// Called only if there is no bond yet.
     pub(crate) owner: F,
+}
+
+/// What a bond that is being made is to be like.
+struct Terms {
+    scope: Scope,
+    flags: Features,
+    owner: Arc<dyn Owner>,
+    refs: usize,
+    pid: i32,
 }
 
 impl Bond {
@@ -137,6 +147,27 @@ impl Bond {
         }
         let owner = (request.owner)()?;
 
+        let terms = Terms {
+            scope: request.scope,
+            flags: request.flags,
+            owner,
+            refs: 1,
+            pid: current!().tgid(),
+        };
+
+        Self::make(opened, space, inner, mm, terms)
+    }
+
+    fn make(
+        opened: &Opened<'_>,
+        space: &Arc<AddressSpace>,
+        inner: &mut Inner,
+        mm: &MmWithUser,
+        terms: Terms,
+    ) -> Result<Arc<Self>> {
+        let device = opened.device();
+        let owner = &terms.owner;
+
         inner.reserve()?;
         if inner.exit_watch.is_none() && owner.wants_exit(device) {
             inner.exit_watch = Some(ExitWatch::new(&device.core, space, mm)?);
@@ -148,18 +179,59 @@ impl Bond {
                 device: device.clone(),
                 space: space.clone(),
                 pasid: attached.pasid(),
-                flags: request.flags,
-                owner,
+                scope: terms.scope,
+                flags: terms.flags,
+                owner: terms.owner,
                 stats: attached.stats().clone(),
-                pid: current!().tgid(),
+                pid: terms.pid,
             },
             GFP_KERNEL,
         )?;
 
         opened.add_bond(bond.clone())?;
-        inner.commit(bond.clone(), attached, carved);
+        inner.commit(bond.clone(), terms.refs, attached, carved);
         device.core.totals.binds.add(1);
         Ok(bond)
+    }
+
+    /// Gives `device`, which came into the group of this bond's device later, the same bond (S16).
+    ///
+    /// Nothing happens if it has one, or if this one or its process has ended meanwhile. May
+    /// sleep; takes `mmap_lock` and the group's mutex.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::bind`].
+    pub(crate) fn extend_to(&self, device: &Arc<SvaDevice>) -> Result {
+        if !self.flags.is_subset_of(device.features) {
+            return Err(EINVAL);
+        }
+        let Some(mm) = self.space.mm().mmget_not_zero() else {
+            return Ok(());
+        };
+        let mm = MmWithUser::into_mmput_async(mm);
+        let opened = device.keep_open()?;
+        let Some(mut inner) = self.space.lock() else {
+            return Ok(());
+        };
+        let Some(refs) = inner.entry(self).map(|entry| entry.refs) else {
+            return Ok(());
+        };
+
+        if inner.entry_of(device).is_some() {
+            return Ok(());
+        }
+        let terms = Terms {
+            scope: self.scope,
+            flags: self.flags,
+            owner: self.owner.clone(),
+            refs,
+            pid: self.pid,
+        };
+
+        inner.reattach(device, &mm)?;
+        Self::make(&opened, &self.space, &mut inner, &mm, terms)?;
+        Ok(())
     }
 
     /// Takes back one bind; the last ends the bond.

@@ -7,6 +7,7 @@ use crate::{
     c_api::ExitHandler,
     core::Core,
     features::{Feature, Features},
+    group,
 };
 use kernel::{
     device::{Bound, Device},
@@ -99,6 +100,7 @@ impl SvaDevice {
 
         core.add_device(device.clone())?;
         devres::add(dev, device.clone()).inspect_err(|_| core.remove_device(&device))?;
+        group::join(&device);
         Ok(device)
     }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Binding all members of an IOMMU group, or none (S12, S14, S15, S19).
+//! Binding all members of an IOMMU group, or none (S12, S14, S15, S16, S19).
 
 use crate::{
-    bond::{Bond, Owner, Request},
+    bond::{Bond, Owner, Request, Scope},
     device::SvaDevice,
 };
 use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
@@ -65,6 +65,36 @@ where
         );
     }
     Ok(pasid)
+}
+
+/// Gives a device that has just been initialised the bonds of its group (S16).
+///
+/// A bond that it cannot have is left out, with a warning: the device works without it, as those
+/// members do that are not initialised.
+pub(crate) fn join(device: &Arc<SvaDevice>) {
+    let joined = || -> Result {
+        for other in device.core.devices()? {
+            if Arc::ptr_eq(&other, device)
+                || !::core::ptr::eq(other.endpoint.group(), device.endpoint.group())
+            {
+                continue;
+            }
+            for bond in other.bonds()? {
+                if bond.scope == Scope::Group {
+                    bond.extend_to(device)?;
+                }
+            }
+        }
+        Ok(())
+    };
+
+    if let Err(e) = joined() {
+        dev_warn!(
+            device.endpoint.dev(),
+            "cannot join the bonds of its group: {}\n",
+            e.to_errno()
+        );
+    }
 }
 
 /// Undoes one [`bind`]: goes on past errors, logs each, and returns the first.

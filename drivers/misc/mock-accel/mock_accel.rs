@@ -23,9 +23,11 @@ use crate::{
 };
 use kernel::{
     device::Core,
+    new_mutex,
     platform,
     prelude::*,
-    str::CString, //
+    str::CString,
+    sync::Mutex, //
 };
 use kernel_ext::misc_device::Registration;
 use pin_init::pin_init_scope;
@@ -52,20 +54,39 @@ kernel::module_platform_driver! {
 /// The platform driver.
 struct MockAccel;
 
+/// What a device has while it is bound to the driver: a misc device, which owns the rest.
+///
+/// The kernel drops a driver's data only after it has checked that no PASID is attached to the
+/// device any more. So this is emptied before, when the driver is told to leave.
+#[pin_data]
+struct Probed {
+    #[pin]
+    misc: Mutex<Option<Pin<KBox<Registration<OpenFile>>>>>,
+}
+
 impl platform::Driver for MockAccel {
     type IdInfo = ();
-    type Data<'bound> = Registration<OpenFile>;
+    type Data<'bound> = Probed;
 
     fn probe<'bound>(
         pdev: &'bound platform::Device<Core<'_>>,
         _id_info: Option<&'bound ()>,
-    ) -> impl PinInit<Registration<OpenFile>, Error> + 'bound {
+    ) -> impl PinInit<Probed, Error> + 'bound {
         pin_init_scope(move || {
             let name = file_name(pdev.as_ref().name().to_str()?)?;
             let accel = BoundAccel::new(pdev.as_ref())?;
+            let misc = KBox::pin_init(Registration::new(name, accel), GFP_KERNEL)?;
 
-            Ok(Registration::new(name, accel))
+            Ok(try_pin_init!(Probed {
+                misc <- new_mutex!(Some(misc), "mock_accel_misc"),
+            }? Error))
         })
+    }
+
+    fn unbind<'bound>(_pdev: &'bound platform::Device<Core<'_>>, this: Pin<&Probed>) {
+        let misc = this.misc.lock().take();
+
+        drop(misc);
     }
 }
 

@@ -145,7 +145,7 @@ impl Port {
         } else if patience.retries > self.config.max_retries {
             return Err(DmaErrorKind::RetriesExhausted);
         }
-        patience.retries += 1;
+        patience.retries = patience.retries.saturating_add(1);
 
         let mut left = msecs_to_jiffies(self.config.timeout_ms);
         let len = if patience.alone { 1 } else { len as u64 };

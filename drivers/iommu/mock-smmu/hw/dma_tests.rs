@@ -257,7 +257,7 @@ mod tests {
     fn a_sync_retires_translations() -> Result {
         let mut one = OneSpace::new()?;
         let port = one.port(NO_PRI)?;
-        for _ in 0..100 {
+        for _ in 0..20 {
             one.map(0, USER_RW)?;
             let worker = port.clone();
             let job = Job::start(move || loop {

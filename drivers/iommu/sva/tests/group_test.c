@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Groups of several devices: S12, S14, S15, S19. */
+/* Groups of several devices: S12, S14, S15, S16, S19. */
+
+#include <linux/sched/mm.h>
 
 #include "fixture.h"
+
+static unsigned int next_group(void)
+{
+	static atomic_t groups = ATOMIC_INIT(1000);
+
+	return atomic_inc_return(&groups);
+}
 
 /* Two devices in one group. */
 static void two_members(struct kunit *test, unsigned int pasid_bits, struct device **a,
 			struct device **b)
 {
-	static atomic_t groups = ATOMIC_INIT(1000);
-	struct mock_smmu_device config = {
-		.pasid_bits = 10,
-		.group = atomic_inc_return(&groups),
-	};
+	struct mock_smmu_device config = { .pasid_bits = 10, .group = next_group() };
 
 	*a = sva_test_device(test, &config);
 	config.pasid_bits = pasid_bits;
@@ -155,6 +160,63 @@ static void first_member_leaves_the_other_works_on(struct kunit *test)
 	KUNIT_EXPECT_NE(test, 0, sva_test_read(b, pasid, space->addr, &value));
 }
 
+static void s16_hot_plugged_device_joins(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct mock_smmu_device config = { .pasid_bits = 10, .group = next_group() };
+	struct device *a, *b;
+	int pasid;
+	u64 value;
+
+	a = sva_test_device(test, &config);
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+						      SVA_TEST_FLAGS, NULL));
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+						      SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(a, pasid, space->addr, 0x16));
+
+	/* Its driver initialises it for SVA as it probes. */
+	b = sva_test_device(test, &config);
+	KUNIT_ASSERT_PTR_EQ(test, a->iommu_group, b->iommu_group);
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(b, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0x16, value);
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(b, pasid, space->addr + PAGE_SIZE, 0x61));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(a, pasid, space->addr + PAGE_SIZE, &value));
+	KUNIT_EXPECT_EQ(test, 0x61, value);
+
+	/* It was bound as often as the others. */
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, pasid));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(b, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, pasid));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(a, pasid, space->addr, &value));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(b, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(b, pasid));
+}
+
+static void s16_too_narrow_a_device_is_left_out(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct mock_smmu_device config = { .pasid_bits = 10, .group = next_group() };
+	struct mm_struct *other = mm_alloc();
+	struct device *a, *b;
+	int first, pasid;
+	u64 value;
+
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	a = sva_test_device(test, &config);
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, other, &first,
+						      SVA_TEST_FLAGS, NULL));
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+						      SVA_TEST_FLAGS, NULL));
+	config.pasid_bits = 1;
+	b = sva_test_device(test, &config);
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(b, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(a, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, pasid));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, first));
+	mmput(other);
+}
+
 static struct kunit_case sva_group_cases[] = {
 	KUNIT_CASE(s12_bind_group_binds_all),
 	KUNIT_CASE(s12_bind_group_einval),
@@ -162,6 +224,8 @@ static struct kunit_case sva_group_cases[] = {
 	KUNIT_CASE(s12_the_pasid_fits_the_narrowest_member),
 	KUNIT_CASE(s14_bind_device_refuses_a_group_of_two),
 	KUNIT_CASE(s15_members_without_sva_are_skipped),
+	KUNIT_CASE(s16_hot_plugged_device_joins),
+	KUNIT_CASE(s16_too_narrow_a_device_is_left_out),
 	KUNIT_CASE(s19_unbind_group_goes_on_past_errors),
 	KUNIT_CASE(first_member_leaves_the_other_works_on),
 	{}

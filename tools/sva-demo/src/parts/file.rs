@@ -16,6 +16,8 @@ use std::{
 };
 
 const SIZE: usize = 4 << 20;
+/// The device fills every second piece.
+const PIECE: usize = 16 * PAGE;
 const PATTERN: u64 = 0x5afe_c0de_5afe_c0de;
 
 pub fn run(accel: &Accel) -> Result<String> {
@@ -36,19 +38,19 @@ pub fn run(accel: &Accel) -> Result<String> {
     ))
 }
 
-/// Has the device fill every second page.
+/// Has the device write to the mapping, and looks at all of it.
 fn write_to_mapping(accel: &Accel, file: &File, content: &[u8]) -> Result<()> {
     let mapping = Mapping::of_file(file, SIZE)?;
 
-    for offset in (0..SIZE).step_by(2 * PAGE) {
+    for offset in (0..SIZE).step_by(2 * PIECE) {
         accel.result(Operation::Fill {
             dst: mapping.addr() + offset as u64,
-            length: PAGE,
+            length: PIECE,
             pattern: PATTERN,
         })?;
     }
     for (i, (word, bytes)) in mapping.words().iter().zip(content.chunks(8)).enumerate() {
-        let filled = i * 8 / PAGE % 2 == 0;
+        let filled = i * 8 / PIECE % 2 == 0;
         let right = if filled {
             PATTERN
         } else {

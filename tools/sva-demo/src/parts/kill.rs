@@ -20,7 +20,7 @@ use std::{
 
 const OTHERS: usize = 2;
 const SIZE: usize = 1 << 20;
-const ROUNDS: u64 = 16;
+const ROUNDS: u64 = 4;
 
 pub fn run(table: &mut Table) -> Result<String> {
     let before = pasids()?;

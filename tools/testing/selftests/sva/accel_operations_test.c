@@ -3,7 +3,7 @@
 
 #include "accel.h"
 
-#define SIZE (1 << 20)
+#define SIZE 0x100000
 
 FIXTURE(operation) {
 	int fd;

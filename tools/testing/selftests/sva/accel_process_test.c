@@ -11,9 +11,19 @@
 FIXTURE(process) {
 	int fd;
 	unsigned int pasid;
-	/* Shared with children. */
-	volatile uint64_t *mailbox;
+	/* Shared with children; see post() and seen(). */
+	uint64_t *mailbox;
 };
+
+static void post(uint64_t *mailbox, uint64_t value)
+{
+	__atomic_store_n(mailbox, value, __ATOMIC_RELEASE);
+}
+
+static uint64_t seen(const uint64_t *mailbox)
+{
+	return __atomic_load_n(mailbox, __ATOMIC_ACQUIRE);
+}
 
 FIXTURE_SETUP(process)
 {
@@ -83,15 +93,15 @@ TEST_F(process, exec_ends_the_bond)
 		int fd = open("/dev/mock_accel0", O_RDWR);
 		char number[16], pasid[16];
 
-		self->mailbox[0] = accel_pasid(fd);
+		post(&self->mailbox[0], accel_pasid(fd));
 		snprintf(number, sizeof(number), "%d", fd);
 		snprintf(pasid, sizeof(pasid), "%u", accel_pasid(fd));
 		execl("/proc/self/exe", "accel_process_test", "--foreign", number, pasid, NULL);
 		_exit(99);
 	}
 	EXPECT_EQ(0, child_status(child));
-	EXPECT_NE(0, self->mailbox[0]);
-	EXPECT_TRUE(bond_vanishes(DEVICE, self->mailbox[0]));
+	EXPECT_NE(0, seen(&self->mailbox[0]));
+	EXPECT_TRUE(bond_vanishes(DEVICE, seen(&self->mailbox[0])));
 }
 
 TEST_F(process, child_has_a_pasid_of_its_own)
@@ -123,17 +133,17 @@ TEST_F(process, fork_keeps_what_was_there)
 	ASSERT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(self->fd, memory, 1, length));
 	child = fork();
 	if (!child) {
-		self->mailbox[0] = 1;
-		while (self->mailbox[0] != 2)
+		post(&self->mailbox[0], 1);
+		while (seen(&self->mailbox[0]) != 2)
 			;
 		_exit(!all_words(memory, 1, length));
 	}
-	while (self->mailbox[0] != 1)
+	while (seen(&self->mailbox[0]) != 1)
 		;
 	/* The device's translations were writable before the fork. */
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(self->fd, memory, 2, length));
 	EXPECT_TRUE(all_words(memory, 2, length));
-	self->mailbox[0] = 2;
+	post(&self->mailbox[0], 2);
 	EXPECT_EQ(0, child_status(child));
 }
 
@@ -142,7 +152,7 @@ TEST_F(process, child_keeps_the_file_open)
 	pid_t child = fork();
 
 	if (!child) {
-		while (!self->mailbox[0])
+		while (!seen(&self->mailbox[0]))
 			;
 		_exit(0);
 	}
@@ -150,7 +160,7 @@ TEST_F(process, child_keeps_the_file_open)
 	self->fd = -1;
 	/* As with any file: the last descriptor counts, and it is the child's. */
 	EXPECT_EQ(1, bond_refs(DEVICE, self->pasid));
-	self->mailbox[0] = 1;
+	post(&self->mailbox[0], 1);
 	EXPECT_EQ(0, child_status(child));
 	EXPECT_EQ(0, bond_refs(DEVICE, self->pasid));
 }
@@ -163,33 +173,33 @@ TEST_F(process, opener_dies_before_the_file)
 	if (!opener) {
 		int fd = accel_open(0);
 
-		self->mailbox[0] = accel_pasid(fd);
+		post(&self->mailbox[0], accel_pasid(fd));
 		if (!fork()) {
 			uint64_t word = 0;
 			struct job job = fill_job(&word, 1, 8);
 
-			while (!self->mailbox[1])
+			while (!seen(&self->mailbox[1]))
 				;
-			self->mailbox[2] = accel_submit(fd, &job);
-			self->mailbox[3] = accel_pasid(fd);
-			self->mailbox[4] = 1;
+			post(&self->mailbox[2], accel_submit(fd, &job));
+			post(&self->mailbox[3], accel_pasid(fd));
+			post(&self->mailbox[4], 1);
 			_exit(0);
 		}
 		_exit(0);
 	}
 	ASSERT_EQ(0, child_status(opener));
-	EXPECT_TRUE(bond_vanishes(DEVICE, self->mailbox[0]));
-	self->mailbox[1] = 1;
-	while (!self->mailbox[4])
+	EXPECT_TRUE(bond_vanishes(DEVICE, seen(&self->mailbox[0])));
+	post(&self->mailbox[1], 1);
+	while (!seen(&self->mailbox[4]))
 		;
-	EXPECT_EQ(-EPERM, (int64_t)self->mailbox[2]);
-	EXPECT_EQ(self->mailbox[0], self->mailbox[3]);
+	EXPECT_EQ(-EPERM, (int64_t)seen(&self->mailbox[2]));
+	EXPECT_EQ(seen(&self->mailbox[0]), seen(&self->mailbox[3]));
 }
 
 enum ending { EXIT, KILL, FAULT, RETURN };
 
 /* Starts a child that has a job in flight, and ends as told. */
-static pid_t child_with_job(volatile uint64_t *mailbox, enum ending ending, bool cold)
+static pid_t child_with_job(uint64_t *mailbox, enum ending ending, bool cold)
 {
 	pid_t child = fork();
 	static struct endless endless;
@@ -210,14 +220,14 @@ static pid_t child_with_job(volatile uint64_t *mailbox, enum ending ending, bool
 	} else {
 		accel_submit_endless(fd, &endless);
 	}
-	mailbox[0] = accel_pasid(fd);
+	post(&mailbox[0], accel_pasid(fd));
 	switch (ending) {
 	case EXIT:
 		_exit(7);
 	case RETURN:
 		exit(7);
 	case FAULT:
-		*(volatile int *)8 = 1;
+		__builtin_trap();
 		break;
 	case KILL:
 		break;
@@ -226,20 +236,20 @@ static pid_t child_with_job(volatile uint64_t *mailbox, enum ending ending, bool
 		pause();
 }
 
-static void ends_with_job(struct __test_metadata *_metadata, volatile uint64_t *mailbox,
+static void ends_with_job(struct __test_metadata *_metadata, uint64_t *mailbox,
 			  enum ending ending, bool cold)
 {
 	pid_t child = child_with_job(mailbox, ending, cold);
 	int status;
 
-	while (!mailbox[0])
+	while (!seen(&mailbox[0]))
 		;
 	if (ending == KILL)
 		ASSERT_EQ(0, kill(child, SIGKILL));
 	status = child_status(child);
 	EXPECT_EQ(ending == EXIT || ending == RETURN ? 7 : -EINTR, status);
-	EXPECT_TRUE(bond_vanishes(DEVICE, mailbox[0]));
-	mailbox[0] = 0;
+	EXPECT_TRUE(bond_vanishes(DEVICE, seen(&mailbox[0])));
+	post(&mailbox[0], 0);
 }
 
 TEST_F(process, exit_with_a_job_in_flight)
@@ -268,15 +278,15 @@ TEST_F(process, pasids_come_back)
 	for (int i = 0; i < 20; i++) {
 		pid_t child = child_with_job(self->mailbox, KILL, i % 2);
 
-		while (!self->mailbox[0])
+		while (!seen(&self->mailbox[0]))
 			;
 		if (!first)
-			first = self->mailbox[0];
-		EXPECT_EQ(first, self->mailbox[0]);
+			first = seen(&self->mailbox[0]);
+		EXPECT_EQ(first, seen(&self->mailbox[0]));
 		ASSERT_EQ(0, kill(child, SIGKILL));
 		child_status(child);
-		ASSERT_TRUE(bond_vanishes(DEVICE, self->mailbox[0]));
-		self->mailbox[0] = 0;
+		ASSERT_TRUE(bond_vanishes(DEVICE, seen(&self->mailbox[0])));
+		post(&self->mailbox[0], 0);
 	}
 }
 
@@ -292,8 +302,8 @@ TEST_F(process, many_at_once)
 		if (!children[i]) {
 			int fd = accel_open(0);
 
-			self->mailbox[1 + i] = accel_pasid(fd);
-			while (!self->mailbox[0])
+			post(&self->mailbox[1 + i], accel_pasid(fd));
+			while (!seen(&self->mailbox[0]))
 				usleep(100);
 			for (int n = 0; n < 50; n++) {
 				struct job job = add_job(word, i + 1);
@@ -305,17 +315,17 @@ TEST_F(process, many_at_once)
 		}
 	}
 	for (int i = 0; i < CHILDREN; i++) {
-		while (!self->mailbox[1 + i])
+		while (!seen(&self->mailbox[1 + i]))
 			usleep(100);
 		for (int j = 0; j < i; j++)
-			EXPECT_NE(self->mailbox[1 + j], self->mailbox[1 + i]);
+			EXPECT_NE(seen(&self->mailbox[1 + j]), seen(&self->mailbox[1 + i]));
 	}
 	EXPECT_EQ(bonds + CHILDREN, read_stat("bonds"));
-	self->mailbox[0] = 1;
+	post(&self->mailbox[0], 1);
 	for (int i = 0; i < CHILDREN; i++)
 		EXPECT_EQ(0, child_status(children[i]));
 	for (int i = 0; i < CHILDREN; i++)
-		EXPECT_TRUE(bond_vanishes(DEVICE, self->mailbox[1 + i]));
+		EXPECT_TRUE(bond_vanishes(DEVICE, seen(&self->mailbox[1 + i])));
 	EXPECT_EQ(0, *word);
 }
 

@@ -4,7 +4,6 @@
 #define SELFTESTS_SVA_DEBUGFS_H
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,16 +61,16 @@ static inline int find_bond(const char *device, unsigned int pasid, struct bond 
 		struct bond bond = {};
 
 		if (!names[0]) {
-			strcpy(names, line);
+			snprintf(names, sizeof(names), "%s", line);
 			continue;
 		}
-		strcpy(header, names);
-		name = strtok_r(header, " \n", &h);
-		value = strtok_r(line, " \n", &v);
+		snprintf(header, sizeof(header), "%s", names);
+		name = strtok_r(header, "\n ", &h);
+		value = strtok_r(line, "\n ", &v);
 		while (name && value) {
 			bond_field(&bond, name, value);
-			name = strtok_r(NULL, " \n", &h);
-			value = strtok_r(NULL, " \n", &v);
+			name = strtok_r(NULL, "\n ", &h);
+			value = strtok_r(NULL, "\n ", &v);
 		}
 		if (bond.pasid != pasid || (device && strcmp(device, bond.device)))
 			continue;
@@ -95,12 +94,12 @@ static inline int bond_refs(const char *device, unsigned int pasid)
 static inline int64_t read_stat(const char *wanted)
 {
 	FILE *file = fopen(SVA_STATS, "re");
-	int64_t value, found = -1;
+	long long value, found = -1;
 	char name[64];
 
 	if (!file)
 		return -1;
-	while (fscanf(file, "%63s %" SCNd64, name, &value) == 2)
+	while (fscanf(file, "%63s %lld", name, &value) == 2)
 		if (!strcmp(name, wanted))
 			found = value;
 	fclose(file);
