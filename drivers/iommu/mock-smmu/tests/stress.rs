@@ -107,7 +107,7 @@ mod tests {
             })?;
             threads.push(thread, GFP_KERNEL)?;
         }
-        for _ in 0..200 {
+        for _ in 0..40 {
             let one = InTreeBond::new(device(&instance, 0)?.endpoint(), mm.mm())?;
             let two = InTreeBond::new(device(&instance, 1)?.endpoint(), mm.mm())?;
             drop(one);
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn instances_come_and_go() -> Result {
-        for _ in 0..20 {
+        for _ in 0..8 {
             drop(instance(&[WIDE, NARROW])?);
         }
         Ok(())
