@@ -11,9 +11,14 @@ use core::ops::Range;
 use kernel::{
     error::{from_err_ptr, to_result},
     mm::{Mm, MmWithUser},
-    new_condvar, new_mutex, pr_warn_once,
+    pr_warn_once,
     prelude::*,
-    sync::{aref::ARef, Arc, CondVar, Mutex},
+    sync::{
+        aref::ARef,
+        atomic::{Atomic, Relaxed},
+        Arc, Completion,
+    },
+    workqueue::{impl_has_work, new_work, Work, WorkItem},
 };
 
 extern "C" {
@@ -56,11 +61,13 @@ unsafe extern "C" fn mmap_prepare(desc: *mut bindings::vm_area_desc) -> c_int {
 ///
 /// # Invariants
 ///
-/// As long as the address space has users, the range is one sealed mapping of ours.
+/// As long as the address space has users, the range is one sealed mapping of ours. `give_back` is
+/// a job for that range that has not been started.
 pub struct Carved {
     mm: ARef<Mm>,
     range: Range<usize>,
     queue: Arc<OwnedQueue>,
+    give_back: Arc<Job>,
 }
 
 impl Carved {
@@ -74,14 +81,16 @@ impl Carved {
     /// - `EADDRINUSE`: something is mapped in the range.
     /// - `EINVAL`: not whole pages, or empty. `ENOMEM`: not in the user's part, or no memory.
     pub fn new(queue: &Arc<OwnedQueue>, mm: &MmWithUser, range: Range<usize>) -> Result<Self> {
-        let wanted = range.clone();
+        // Giving back must not fail, so it is prepared first.
+        let give_back = Job::new(Action::Unmap, range.clone())?;
 
-        in_mm(queue, mm, move || map(&wanted))?;
-        // INVARIANT: Just mapped.
+        Job::new(Action::Map, range.clone())?.run_in(queue, mm)?;
+        // INVARIANT: Just mapped, and the job is new.
         Ok(Self {
             mm: ARef::from(&**mm),
             range,
             queue: queue.clone(),
+            give_back,
         })
     }
 
@@ -97,18 +106,9 @@ impl Drop for Carved {
             return;
         };
         let mm = MmWithUser::into_mmput_async(mm);
-        let range = self.range.clone();
-        let address_space = mm.as_raw().addr();
 
-        let unmapped = in_mm(&self.queue, &mm, move || {
-            unmap(
-                core::ptr::with_exposed_provenance_mut(address_space),
-                &range,
-            )
-        });
-
-        if unmapped.is_err() {
-            pr_warn_once!("sva: no memory to give a reserved range back\n");
+        if self.give_back.run_in(&self.queue, &mm).is_err() {
+            pr_warn_once!("no memory to give a reserved range back\n");
         }
     }
 }
@@ -163,50 +163,77 @@ fn unmap(mm: *mut bindings::mm_struct, range: &Range<usize>) -> Result {
     }
 }
 
-/// A function's result, on its way back from a worker.
-#[pin_data]
-struct Reply {
-    #[pin]
-    result: Mutex<Option<Result>>,
-    #[pin]
-    there: CondVar,
+#[derive(Clone, Copy)]
+enum Action {
+    Map,
+    Unmap,
 }
 
-/// Has a worker call `f` in the address space `mm`, and waits for it.
-fn in_mm<F>(queue: &OwnedQueue, mm: &MmWithUser, f: F) -> Result
-where
-    F: FnOnce() -> Result + Send + 'static,
-{
-    let reply = Arc::pin_init(
-        pin_init!(Reply {
-            result <- new_mutex!(None, "sva_reply"),
-            there <- new_condvar!("sva_reply"),
-        }),
-        GFP_KERNEL,
-    )?;
-    let to = reply.clone();
-    let address = mm.as_raw().expose_provenance();
+/// Something to be done once in the address space of another task.
+#[pin_data]
+struct Job {
+    action: Action,
+    range: Range<usize>,
+    /// The address of the `mm_struct`; 0 before the start.
+    address_space: Atomic<usize>,
+    errno: Atomic<i32>,
+    #[pin]
+    work: Work<Self>,
+    #[pin]
+    done: Completion,
+}
 
-    queue.try_spawn(GFP_KERNEL, move || {
-        let mm = core::ptr::with_exposed_provenance_mut(address);
+impl_has_work! {
+    impl HasWork<Self> for Job { self.work }
+}
 
-        // SAFETY: A worker is a kernel thread without an address space. The caller, which waits
-        // for the reply, has a user of `mm`.
+impl Job {
+    fn new(action: Action, range: Range<usize>) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                action,
+                range,
+                address_space: Atomic::new(0),
+                errno: Atomic::new(0),
+                work <- new_work!("sva_carve"),
+                done <- Completion::new(),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Has a worker do it in `mm`, and waits for that. Only once.
+    fn run_in(self: &Arc<Self>, queue: &OwnedQueue, mm: &MmWithUser) -> Result {
+        self.address_space
+            .store(mm.as_raw().expose_provenance(), Relaxed);
+        if queue.enqueue(self.clone()).is_err() {
+            return Err(EBUSY);
+        }
+        self.done.wait_for_completion();
+        to_result(self.errno.load(Relaxed))
+    }
+}
+
+impl WorkItem for Job {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        // Queueing the work and completing it order these accesses.
+        let mm = core::ptr::with_exposed_provenance_mut(this.address_space.load(Relaxed));
+
+        // SAFETY: A worker is a kernel thread without an address space. Who started the job waits
+        // for it, and has a user of `mm`.
         unsafe { bindings::kthread_use_mm(mm) };
-        let result = f();
+        let result = match this.action {
+            Action::Map => map(&this.range),
+            Action::Unmap => unmap(mm, &this.range),
+        };
         // SAFETY: As just taken.
         unsafe { bindings::kthread_unuse_mm(mm) };
 
-        *to.result.lock() = Some(result);
-        to.there.notify_all();
-    })?;
-
-    let mut result = reply.result.lock();
-
-    loop {
-        if let Some(result) = result.take() {
-            return result;
+        if let Err(error) = result {
+            this.errno.store(error.to_errno(), Relaxed);
         }
-        reply.there.wait(&mut result);
+        this.done.complete_all();
     }
 }

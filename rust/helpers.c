@@ -109,6 +109,19 @@ void rust_helper_sva_dev_iommu_discard(struct device *dev)
 	kfree(param);
 }
 
+/* Adds a region to a list that iommu_get_resv_regions() asked for. May sleep. */
+int rust_helper_sva_add_resv_region(struct list_head *list, phys_addr_t start, size_t len,
+				    int prot, enum iommu_resv_type type)
+{
+	struct iommu_resv_region *region;
+
+	region = iommu_alloc_resv_region(start, len, prot, type, GFP_KERNEL);
+	if (!region)
+		return -ENOMEM;
+	list_add_tail(&region->list, list);
+	return 0;
+}
+
 /* What an SMMU needs to walk a process's page table as this machine's CPUs do. */
 phys_addr_t rust_helper_sva_pgd_phys(struct mm_struct *mm)
 {
@@ -133,10 +146,14 @@ u64 rust_helper_sva_cpu_mair(void)
 	return read_sysreg(mair_el1);
 }
 
-/* Nobody can access, change, unmap or inherit the mapping. */
+/*
+ * Nobody can access, change, unmap or inherit the mapping. It counts as no
+ * locked memory, even if the process locks whatever it maps.
+ */
 void rust_helper_sva_carve_flags(struct vm_area_desc *desc)
 {
-	vma_flags_clear(&desc->vma_flags, VMA_MAYREAD_BIT, VMA_MAYWRITE_BIT, VMA_MAYEXEC_BIT);
+	vma_flags_clear(&desc->vma_flags, VMA_MAYREAD_BIT, VMA_MAYWRITE_BIT, VMA_MAYEXEC_BIT,
+			VMA_LOCKED_BIT, VMA_LOCKONFAULT_BIT);
 	vma_desc_set_flags(desc, VMA_SEALED_BIT, VMA_DONTEXPAND_BIT, VMA_DONTCOPY_BIT,
 			   VMA_DONTDUMP_BIT);
 }

@@ -20,8 +20,10 @@ use crate::{
     platform_device::{
         IommuSpec,
         PlatformDevice,
-        Property, //
-    }, //
+        Property,
+        Value, //
+    },
+    resv_region::ResvList, //
 };
 use core::any::TypeId;
 use kernel::{
@@ -70,6 +72,14 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// The device goes away. Access from it must be blocked, and no fault of it may be in the
     /// making when this returns. Called under the group's mutex.
     fn release_device(&self, client: ArcBorrow<'_, Client<Self>>);
+
+    /// Adds the addresses of a device that are not translated as others to `list`. May be called
+    /// under the group's mutex.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, which is logged only: the core believes that `list` is complete.
+    fn resv_regions(&self, client: &Client<Self>, list: &mut ResvList<'_>) -> Result;
 
     /// Where page requests of the instance's devices go; `None` if it has none.
     fn fault_queue(&self) -> Option<Arc<IopfQueue>>;
@@ -222,7 +232,7 @@ impl<T: Driver> IommuDevice<T> {
             // A property gives it a software node, by which devices find it.
             &[Property {
                 name: c"#iommu-cells",
-                value: 1,
+                value: Value::U32(1),
             }],
             None,
         )?;
@@ -299,7 +309,7 @@ impl<T: Driver> IommuDevice<T> {
         self: &Arc<Self>,
         name: &CStr,
         id: i32,
-        properties: &[Property],
+        properties: &[Property<'_>],
         ids: &[u32],
     ) -> Result<ClientDevice<T>> {
         let spec = IommuSpec {

@@ -12,7 +12,8 @@ use crate::{
         Driver,
         IommuDevice, //
     },
-    iopf_queue::PageResponse, //
+    iopf_queue::PageResponse,
+    resv_region::ResvList, //
 };
 use core::{
     marker::PhantomData,
@@ -78,6 +79,7 @@ impl<T: Driver> Ops<T> {
             release_device: Some(Self::release_device),
             probe_finalize: Some(Self::probe_finalize),
             device_group: Some(Self::device_group),
+            get_resv_regions: Some(Self::get_resv_regions),
             page_response: Some(Self::page_response),
             def_domain_type: Some(Self::def_domain_type),
             owner,
@@ -211,6 +213,24 @@ impl<T: Driver> Ops<T> {
         // SAFETY: `priv` holds what `probe_device` put there, and after this call the core does not
         // use it any more.
         drop(unsafe { <Arc<Client<T>> as ForeignOwnable>::from_foreign((*(*dev).iommu).priv_) });
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    unsafe extern "C" fn get_resv_regions(
+        dev: *mut bindings::device,
+        list: *mut bindings::list_head,
+    ) {
+        // SAFETY: The device is probed.
+        let client = unsafe { Self::client(dev) };
+        // SAFETY: The core passes a list, which is valid during the call.
+        let mut list = unsafe { ResvList::from_raw(list) };
+
+        if let Err(error) = client.driver().resv_regions(&client, &mut list) {
+            // The core cannot be told.
+            dev_err!(client.device(), "reserved regions are missing: {error:?}\n");
+        }
     }
 
     /// # Safety

@@ -26,7 +26,7 @@ pub mod notifier;
 pub mod pasid;
 pub mod phys;
 pub mod platform_device;
-mod resv_region;
+pub mod resv_region;
 #[cfg(CONFIG_KUNIT)]
 pub mod test_support;
 pub mod thread;

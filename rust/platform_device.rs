@@ -16,29 +16,49 @@ use kernel::{
     prelude::*, //
 };
 
-/// An integer property of a device's software node.
+/// A property of a device's software node.
 #[derive(Clone, Copy)]
-pub struct Property {
+pub struct Property<'a> {
     /// Its name, as a device tree would have it.
     pub name: &'static CStr,
-    /// Its value, a 32-bit cell.
-    pub value: u32,
+    /// Its value.
+    pub value: Value<'a>,
 }
 
-impl Property {
+/// The value of a [`Property`].
+#[derive(Clone, Copy)]
+pub enum Value<'a> {
+    /// A 32-bit cell.
+    U32(u32),
+    /// An array of 64-bit integers.
+    U64s(&'a [u64]),
+}
+
+impl Property<'_> {
+    /// What the kernel calls the property; valid as long as the value is.
     fn entry(&self) -> bindings::property_entry {
         let mut entry: bindings::property_entry = pin_init::zeroed();
+
         entry.name = self.name.as_char_ptr();
-        entry.length = size_of::<u32>();
-        entry.is_inline = true;
-        entry.type_ = bindings::dev_prop_type_DEV_PROP_U32;
-        entry.__bindgen_anon_1.value.u32_data = [self.value, 0];
+        match self.value {
+            Value::U32(value) => {
+                entry.length = size_of::<u32>();
+                entry.is_inline = true;
+                entry.type_ = bindings::dev_prop_type_DEV_PROP_U32;
+                entry.__bindgen_anon_1.value.u32_data = [value, 0];
+            }
+            Value::U64s(values) => {
+                entry.length = size_of_val(values);
+                entry.type_ = bindings::dev_prop_type_DEV_PROP_U64;
+                entry.__bindgen_anon_1.pointer = values.as_ptr().cast();
+            }
+        }
         entry
     }
 }
 
 /// The most properties that a device made here can have.
-const MAX_PROPERTIES: usize = 4;
+const MAX_PROPERTIES: usize = 6;
 
 /// Where a device's memory accesses go: an IOMMU, and the IDs it sees the device under.
 pub struct IommuSpec<'a> {
@@ -75,12 +95,12 @@ impl PlatformDevice {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for more than 4 properties; `EEXIST` when there is a device of that name;
+    /// `EINVAL` for more than 6 properties; `EEXIST` when there is a device of that name;
     /// `ENODEV` when the IOMMU's driver refused the device; `ENOMEM`.
     pub fn new(
         name: &CStr,
         id: i32,
-        properties: &[Property],
+        properties: &[Property<'_>],
         spec: Option<IommuSpec<'_>>,
     ) -> Result<Self> {
         // One entry more than properties: an empty one ends the list.

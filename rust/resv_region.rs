@@ -1,10 +1,94 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Addresses that never reach an IOMMU.
+//! Reserved regions: addresses that a device's IOMMU does not translate as it does others.
+//!
+//! An IOMMU driver adds a device's regions to a [`ResvList`]; whoever shares an address space asks
+//! for [`IommuGroup::untranslated`].
+//!
+//! C header: `include/linux/iommu.h`
 
-use crate::{bindings, group::IommuGroup};
+use crate::{
+    bindings,
+    group::IommuGroup, //
+};
 use core::ops::Range;
-use kernel::{error::to_result, page::PAGE_SIZE, prelude::*};
+use kernel::{
+    error::to_result,
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// Why a region is reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResvKind {
+    /// It must never be mapped or given to the device: the bus keeps it for itself.
+    Reserved,
+    /// It must be mapped one to one at all times, since firmware uses it.
+    Direct,
+    /// Where software may map the doorbells of message-signalled interrupts.
+    SoftwareMsi,
+}
+
+/// A range of addresses of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResvRegion {
+    /// Its first address.
+    pub start: u64,
+    /// How many bytes.
+    pub len: u64,
+    /// Why it is reserved.
+    pub kind: ResvKind,
+}
+
+/// The list in which the IOMMU core collects a device's regions.
+///
+/// # Invariants
+///
+/// An initialised list of `iommu_resv_region`s that nobody else uses meanwhile.
+pub struct ResvList<'a>(&'a mut bindings::list_head);
+
+impl ResvList<'_> {
+    /// # Safety
+    ///
+    /// `head` must be the argument of a `get_resv_regions` op, which lasts longer than the result.
+    pub(crate) unsafe fn from_raw<'a>(head: *mut bindings::list_head) -> ResvList<'a> {
+        // INVARIANT: The core passes a list of its own.
+        // SAFETY: By this function's contract.
+        ResvList(unsafe { &mut *head })
+    }
+
+    /// Adds a region. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn add(&mut self, region: &ResvRegion) -> Result {
+        let (prot, kind) = match region.kind {
+            ResvKind::Reserved => (0, bindings::iommu_resv_type_IOMMU_RESV_RESERVED),
+            ResvKind::Direct => (
+                bindings::IOMMU_READ | bindings::IOMMU_WRITE,
+                bindings::iommu_resv_type_IOMMU_RESV_DIRECT,
+            ),
+            ResvKind::SoftwareMsi => (
+                bindings::IOMMU_WRITE | bindings::IOMMU_NOEXEC | bindings::IOMMU_MMIO,
+                bindings::iommu_resv_type_IOMMU_RESV_SW_MSI,
+            ),
+        };
+
+        // SAFETY: By the type invariant the list is valid, and ours for now. Who gets it frees
+        // the region.
+        to_result(unsafe {
+            bindings::sva_add_resv_region(
+                self.0,
+                region.start,
+                region.len as usize,
+                // CAST: Some of the lowest bits.
+                prot as c_int,
+                kind,
+            )
+        })
+    }
+}
 
 impl IommuGroup {
     /// The ranges, in whole pages, that no member's DMA can translate: reserved ones, and those
@@ -20,8 +104,10 @@ impl IommuGroup {
         head.next = list;
         head.prev = list;
         // SAFETY: `self` is a valid group, and the list is empty and initialised.
-        to_result(unsafe { bindings::iommu_get_group_resv_regions(self.as_raw(), list) })?;
+        let complete =
+            to_result(unsafe { bindings::iommu_get_group_resv_regions(self.as_raw(), list) });
 
+        // A list that is not complete is ours to free all the same.
         let mut ranges = KVec::new();
         let mut pushed = Ok(());
         // SAFETY: The list is initialised.
@@ -42,16 +128,43 @@ impl IommuGroup {
                     | bindings::iommu_resv_type_IOMMU_RESV_DIRECT
             ) && pushed.is_ok()
             {
-                let page = PAGE_SIZE as u64;
-                let end = start.saturating_add(length as u64);
-                let range = (start & !(page - 1))..(end.saturating_add(page - 1) & !(page - 1));
-
-                pushed = ranges.push(range, GFP_KERNEL);
+                pushed = ranges.push(whole_pages(start, length as u64), GFP_KERNEL);
             }
             // SAFETY: The regions of a group's list are copies that the caller frees.
             unsafe { bindings::kfree(region.cast()) };
         }
+        complete?;
         pushed?;
         Ok(ranges)
+    }
+}
+
+/// The pages that `len` bytes at `start` touch, short of the last page of all.
+fn whole_pages(start: u64, len: u64) -> Range<u64> {
+    let below = !(PAGE_SIZE as u64 - 1);
+    let end = start.saturating_add(len);
+
+    (start & below)..(end.saturating_add(!below) & below)
+}
+
+#[kunit_tests(kernel_ext_resv_region)]
+mod tests {
+    use super::*;
+
+    const PAGE: u64 = PAGE_SIZE as u64;
+
+    #[test]
+    fn whole_pages_cover() {
+        assert_eq!(whole_pages(PAGE, PAGE), PAGE..2 * PAGE);
+        assert_eq!(whole_pages(PAGE + 1, 1), PAGE..2 * PAGE);
+        assert_eq!(whole_pages(PAGE - 1, 2), 0..2 * PAGE);
+        assert!(whole_pages(PAGE, 0).is_empty());
+    }
+
+    #[test]
+    fn whole_pages_at_the_top() {
+        let last = u64::MAX & !(PAGE - 1);
+
+        assert_eq!(whole_pages(last - PAGE, u64::MAX), (last - PAGE)..last);
     }
 }

@@ -14,18 +14,39 @@
 struct device;
 
 /**
+ * struct mock_smmu_region - addresses that are special for a device
+ * @start: the first address
+ * @len: number of bytes; 0 for no region
+ * @direct: firmware has the device use it, so that it must be mapped one to
+ *	one (IOMMU_RESV_DIRECT); otherwise accesses to it do not reach the SMMU
+ *	on a real bus (IOMMU_RESV_RESERVED)
+ *
+ * The mock only reports regions: it treats accesses to them like all others.
+ */
+struct mock_smmu_region {
+	u64 start;
+	u64 len;
+	bool direct;
+};
+
+/* How many of them a device can have */
+#define MOCK_SMMU_MAX_REGIONS	4
+
+/**
  * struct mock_smmu_device - what a device is to be like
  * @name: of the platform device; a platform driver of this name binds it
  * @id: number of the platform device, after its name
  * @pasid_bits: bits of a PASID; 0 for a device without PASIDs, ATS and PRI
  * @group: devices with the same number share an IOMMU group; 0 is a group of
  *	its own
+ * @regions: reserved regions
  */
 struct mock_smmu_device {
 	const char *name;
 	int id;
 	unsigned int pasid_bits;
 	unsigned int group;
+	struct mock_smmu_region regions[MOCK_SMMU_MAX_REGIONS];
 };
 
 /**
@@ -36,8 +57,8 @@ struct mock_smmu_device {
  * when this returns. Not to be called from a driver's probe or remove.
  *
  * Return: the device, valid until mock_smmu_device_destroy(); or an ERR_PTR:
- * -EEXIST if there is a device of that name and number, -EINVAL, -ENODEV if
- * there is no mock SMMU, -ENOMEM.
+ * -EEXIST if there is a device of that name and number, -EINVAL for too many
+ * PASID bits or a region that wraps, -ENODEV if there is no mock SMMU, -ENOMEM.
  */
 struct device *mock_smmu_device_create(const struct mock_smmu_device *config);
 

@@ -9,6 +9,11 @@ use crate::{
         Dma,
         DmaError, //
     },
+    instance::{
+        DeviceSpec,
+        MAX_RESV,
+        NO_RESV, //
+    },
     instances::INSTANCES,
 };
 use core::slice;
@@ -17,7 +22,15 @@ use kernel::{
     prelude::*,
     types::ForeignOwnable, //
 };
-use kernel_ext::bindings;
+use kernel_ext::{
+    bindings,
+    resv_region::{
+        ResvKind,
+        ResvRegion, //
+    }, //
+};
+
+const _: () = assert!(bindings::MOCK_SMMU_MAX_REGIONS as usize == MAX_RESV);
 
 type Port = bindings::mock_smmu_port;
 
@@ -77,6 +90,22 @@ unsafe fn errno(result: Result<(), DmaError>, fault_addr: *mut u64) -> c_int {
     }
 }
 
+/// What the C interface says of a region; one without a length is none.
+fn resv_region(region: &bindings::mock_smmu_region) -> Result<Option<ResvRegion>> {
+    let &bindings::mock_smmu_region { start, len, direct } = region;
+
+    start.checked_add(len).ok_or(EINVAL)?;
+    Ok((len != 0).then_some(ResvRegion {
+        start,
+        len,
+        kind: if direct {
+            ResvKind::Direct
+        } else {
+            ResvKind::Reserved
+        },
+    }))
+}
+
 /// # Safety
 ///
 /// `config` must be valid, and its name a C string.
@@ -89,13 +118,19 @@ pub(crate) unsafe extern "C" fn mock_smmu_device_create(
     // SAFETY: By the function's requirement.
     let name = unsafe { CStr::from_char_ptr(config.name) };
     let add = || {
-        let bits = u8::try_from(config.pasid_bits).map_err(|_| EINVAL)?;
-        let group = (config.group != 0).then_some(config.group);
+        let mut spec = DeviceSpec {
+            id: config.id,
+            sid: 0,
+            pasid_bits: u8::try_from(config.pasid_bits).map_err(|_| EINVAL)?,
+            ats: config.pasid_bits != 0,
+            group: (config.group != 0).then_some(config.group),
+            resv: NO_RESV,
+        };
 
-        INSTANCES
-            .get()
-            .ok_or(ENODEV)?
-            .add_device(name, config.id, bits, group)
+        for (to, region) in spec.resv.iter_mut().zip(&config.regions) {
+            *to = resv_region(region)?;
+        }
+        INSTANCES.get().ok_or(ENODEV)?.add_device(name, &spec)
     };
 
     match add() {
@@ -256,7 +291,6 @@ mod tests {
     use super::*;
     use crate::instance::{
         default_config,
-        DeviceSpec,
         Instance, //
     };
     use kernel_ext::phys::PhysPages;
@@ -276,6 +310,7 @@ mod tests {
             pasid_bits: 0,
             ats: false,
             group: None,
+            resv: NO_RESV,
         };
         instance.add_device(c"mock_smmu_kunit_c_device", &spec)?;
         let dev = raw(instance.devices().first().ok_or(ENODEV)?.device());

@@ -9,6 +9,7 @@ use crate::{
     debugfs,
     driver::{
         self,
+        master,
         probe::{
             Lines,
             Running, //
@@ -42,7 +43,14 @@ use kernel_ext::{
         IommuDevice, //
     },
     notifier,
-    platform_device::Property, //
+    platform_device::{
+        Property,
+        Value, //
+    },
+    resv_region::{
+        ResvKind,
+        ResvRegion, //
+    }, //
 };
 
 /// What a device behind a mock SMMU is like.
@@ -58,7 +66,15 @@ pub struct DeviceSpec {
     pub ats: bool,
     /// Devices with the same number share an IOMMU group; `None` is a group of its own.
     pub group: Option<u32>,
+    /// Addresses that do not reach the SMMU from it, or that its firmware uses.
+    pub resv: [Option<ResvRegion>; MAX_RESV],
 }
+
+/// How many reserved regions a device can have.
+pub const MAX_RESV: usize = 4;
+
+/// No reserved region.
+pub const NO_RESV: [Option<ResvRegion>; MAX_RESV] = [None; MAX_RESV];
 
 /// Hardware with everything that this machine's CPUs can address.
 pub fn default_config() -> hw::Config {
@@ -76,6 +92,7 @@ pub const DEVICES: [DeviceSpec; 2] = [
         pasid_bits: 16,
         ats: true,
         group: None,
+        resv: NO_RESV,
     },
     DeviceSpec {
         id: 1,
@@ -83,8 +100,19 @@ pub const DEVICES: [DeviceSpec; 2] = [
         pasid_bits: 8,
         ats: true,
         group: None,
+        resv: NO_RESV,
     },
 ];
+
+/// The regions of one kind, as the device's node has them.
+fn regions(resv: &[Option<ResvRegion>], kind: ResvKind) -> Result<KVec<u64>> {
+    let mut values = KVec::new();
+
+    for region in resv.iter().flatten().filter(|region| region.kind == kind) {
+        values.extend_from_slice(&[region.start, region.len], GFP_KERNEL)?;
+    }
+    Ok(values)
+}
 
 /// The name of the platform devices.
 pub const DEVICE_NAME: &CStr = c"mock_accel";
@@ -280,12 +308,17 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// `EEXIST` or `EBUSY` when its name or StreamID is taken; `EINVAL` for a StreamID that the
-    /// SMMU does not have; `ENODEV` if the driver half refused it; `ENOMEM`.
+    /// `EEXIST` or `EBUSY` when its name or StreamID is taken; `ENODEV` if the driver half refused
+    /// it, for example for a StreamID that the SMMU does not have; `ENOMEM`.
     pub fn add_device(&mut self, name: &CStr, spec: &DeviceSpec) -> Result<&MockDevice> {
         let connection = Connection::new(&self.hw, self.smmu(), spec)?;
-        let cell = |name, value| Property { name, value };
-        let mut properties = KVec::with_capacity(3, GFP_KERNEL)?;
+        let cell = |name, value| Property {
+            name,
+            value: Value::U32(value),
+        };
+        let reserved = regions(&spec.resv, ResvKind::Reserved)?;
+        let direct = regions(&spec.resv, ResvKind::Direct)?;
+        let mut properties = KVec::with_capacity(5, GFP_KERNEL)?;
         if spec.pasid_bits != 0 {
             let bits = u32::from(spec.pasid_bits);
             properties.push(cell(c"pasid-num-bits", bits), GFP_KERNEL)?;
@@ -295,6 +328,15 @@ impl Instance {
         }
         if let Some(group) = spec.group {
             properties.push(cell(c"iommu-group-id", group), GFP_KERNEL)?;
+        }
+        for (name, values) in [
+            (master::RESERVED, &reserved),
+            (master::DIRECT, &direct), //
+        ] {
+            if !values.is_empty() {
+                let value = Value::U64s(values);
+                properties.push(Property { name, value }, GFP_KERNEL)?;
+            }
         }
         self.devices.reserve(1, GFP_KERNEL)?;
         let device = self

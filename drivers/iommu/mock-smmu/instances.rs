@@ -63,29 +63,18 @@ impl Instances {
         self.list.lock().clear();
     }
 
-    /// Adds a device to the first instance, under a StreamID that is free. May sleep.
+    /// Adds a device to the first instance, under a StreamID that is free, whatever `spec` says of
+    /// that. May sleep.
     ///
     /// # Errors
     ///
     /// `ENODEV` without an instance, else as [`Instance::add_device`].
-    pub fn add_device(
-        &self,
-        name: &CStr,
-        id: i32,
-        pasid_bits: u8,
-        group: Option<u32>,
-    ) -> Result<ARef<Device>> {
+    pub fn add_device(&self, name: &CStr, spec: &DeviceSpec) -> Result<ARef<Device>> {
         let mut list = self.list.lock();
         let instance = list.first_mut().ok_or(ENODEV)?;
         let used = instance.devices().iter().map(|device| device.port().sid());
         let sid = used.max().map_or(0, |sid| sid + 1).max(FIRST_FREE_SID);
-        let spec = DeviceSpec {
-            id,
-            sid,
-            pasid_bits,
-            ats: pasid_bits != 0,
-            group,
-        };
+        let spec = DeviceSpec { sid, ..*spec };
 
         Ok(ARef::from(instance.add_device(name, &spec)?.device()))
     }

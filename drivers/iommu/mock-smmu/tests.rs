@@ -19,7 +19,8 @@ use crate::{
         default_config,
         DeviceSpec,
         Instance,
-        MockDevice, //
+        MockDevice,
+        NO_RESV, //
     }, //
 };
 use kernel::{
@@ -50,6 +51,7 @@ const WIDE: DeviceSpec = DeviceSpec {
     pasid_bits: 16,
     ats: true,
     group: None,
+    resv: NO_RESV,
 };
 
 /// A device alone in its group, with a linear table of context descriptors.
@@ -59,6 +61,7 @@ const NARROW: DeviceSpec = DeviceSpec {
     pasid_bits: 8,
     ats: true,
     group: None,
+    resv: NO_RESV,
 };
 
 /// A device with PASIDs but without ATS.
@@ -68,6 +71,7 @@ const NO_ATS: DeviceSpec = DeviceSpec {
     pasid_bits: 8,
     ats: false,
     group: None,
+    resv: NO_RESV,
 };
 
 const NAME: &CStr = c"mock_smmu_kunit";

@@ -359,12 +359,16 @@ impl Inner {
         Ok(carved)
     }
 
-    /// Retires an address space without bonds; the caller then has the core forget it.
+    /// Retires an address space without bonds, and gives back what was carved out of it; the
+    /// caller then has the core forget it. May sleep; takes `mmap_lock`.
     pub(crate) fn retire_if_unused(&mut self) -> Option<Remains> {
         self.retired = self.bonds.is_empty();
-        self.retired.then(|| Remains {
-            _exit_watch: self.exit_watch.take(),
-            _carved: core::mem::take(&mut self.carved),
+        self.retired.then(|| {
+            // Still under the lock: a bind that comes next must not take ours for the process's.
+            self.carved.clear();
+            Remains {
+                _exit_watch: self.exit_watch.take(),
+            }
         })
     }
 }
@@ -372,5 +376,4 @@ impl Inner {
 /// What is left of an address space that has retired: to be dropped without its lock.
 pub(crate) struct Remains {
     _exit_watch: Option<ExitWatch>,
-    _carved: KVec<Carved>,
 }

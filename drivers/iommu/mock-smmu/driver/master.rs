@@ -22,6 +22,10 @@ use kernel::{
         Mutex, //
     }, //
 };
+use kernel_ext::resv_region::{
+    ResvKind,
+    ResvRegion, //
+};
 
 /// What a device does without a PASID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,41 @@ pub struct Master {
     ats: bool,
     cds: Option<Pin<KBox<CdTable>>>,
     bonds: Pin<KBox<Mutex<Bonds>>>,
+    resv: KVec<ResvRegion>,
+}
+
+/// The property of a device's node that has its [`ResvKind::Reserved`] regions.
+pub const RESERVED: &CStr = c"iommu-reserved";
+
+/// The property of a device's node that has its [`ResvKind::Direct`] regions.
+pub const DIRECT: &CStr = c"iommu-direct";
+
+/// Adds the regions in property `name`, if there is one, to `regions`.
+fn read_regions(
+    dev: &Device,
+    name: &CStr,
+    kind: ResvKind,
+    regions: &mut KVec<ResvRegion>,
+) -> Result {
+    let Some(node) = dev.fwnode() else {
+        return Ok(());
+    };
+    let Ok(count) = node.property_count_elem::<u64>(name) else {
+        return Ok(());
+    };
+    let values = node.property_read_array_vec::<u64>(name, count)?;
+    let values = values.required_by(dev)?;
+
+    for pair in values.chunks(2) {
+        let &[start, len] = pair else {
+            return Err(EINVAL);
+        };
+        if len == 0 || start.checked_add(len).is_none() {
+            return Err(EINVAL);
+        }
+        regions.push(ResvRegion { start, len, kind }, GFP_KERNEL)?;
+    }
+    Ok(())
 }
 
 /// Who uses which PASID.
@@ -46,11 +85,13 @@ pub type Bonds = RBTree<u32, Arc<AddressSpace>>;
 
 impl Master {
     /// Takes the device `dev` with the given StreamIDs. Its software node says the rest:
-    /// `pasid-num-bits`, `ats-supported` and `iommu-group-id`. May sleep.
+    /// `pasid-num-bits`, `ats-supported`, `iommu-group-id`; and `iommu-reserved` and `iommu-direct`,
+    /// each with pairs of first address and length. May sleep.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if it has not exactly one StreamID, or that is too large; `ENOMEM`.
+    /// `EINVAL` if it has not exactly one StreamID, or that is too large, or for a region that ends
+    /// nowhere; `ENOMEM`.
     pub fn new(smmu: &Smmu, dev: &Device, ids: &[u32]) -> Result<Self> {
         let &[sid] = ids else {
             return Err(EINVAL);
@@ -71,12 +112,20 @@ impl Master {
             // CAST: At most 20.
             bits => Some(KBox::pin_init(CdTable::new(bits as u8)?, GFP_KERNEL)?),
         };
+        let mut resv = KVec::new();
+        for (name, kind) in [
+            (RESERVED, ResvKind::Reserved),
+            (DIRECT, ResvKind::Direct), //
+        ] {
+            read_regions(dev, name, kind, &mut resv)?;
+        }
         Ok(Self {
             sid,
             group: property(c"iommu-group-id"),
             ats: smmu.features().ats && property(c"ats-supported").is_some_and(|ats| ats != 0),
             cds,
             bonds: KBox::pin_init(new_mutex!(RBTree::new(), "mock_smmu_bonds"), GFP_KERNEL)?,
+            resv,
         })
     }
 
@@ -93,6 +142,11 @@ impl Master {
     /// Whether it has an ATC, which must be invalidated.
     pub fn ats(&self) -> bool {
         self.ats
+    }
+
+    /// The addresses that the bus in front of the SMMU keeps for itself, or that firmware uses.
+    pub fn resv(&self) -> &[ResvRegion] {
+        &self.resv
     }
 
     /// Its context descriptors, if it has PASIDs.

@@ -31,7 +31,19 @@ use kernel_ext::{
     iopf_queue::{
         IopfQueue,
         PageResponse, //
+    },
+    resv_region::{
+        ResvKind,
+        ResvList,
+        ResvRegion, //
     }, //
+};
+
+/// Where doorbells are mapped for devices whose addresses are somebody else's to choose.
+const MSI_WINDOW: ResvRegion = ResvRegion {
+    start: 0x800_0000,
+    len: 0x10_0000,
+    kind: ResvKind::SoftwareMsi,
 };
 
 impl Smmu {
@@ -94,6 +106,13 @@ impl Driver for Smmu {
         let client = self.clients.lock().remove(&master.sid());
         drop(client);
         self.priq.drain();
+    }
+
+    fn resv_regions(&self, client: &Client, list: &mut ResvList<'_>) -> Result {
+        for region in client.data().resv() {
+            list.add(region)?;
+        }
+        list.add(&MSI_WINDOW)
     }
 
     fn fault_queue(&self) -> Option<Arc<IopfQueue>> {

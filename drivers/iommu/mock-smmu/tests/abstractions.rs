@@ -25,7 +25,8 @@ mod tests {
         },
         platform_device::{
             PlatformDevice,
-            Property, //
+            Property,
+            Value, //
         },
         thread::KThread, //
     };
@@ -176,15 +177,22 @@ mod tests {
     #[test]
     fn platform_device_properties() -> Result {
         let cell = |name, value| Property { name, value };
-        let properties = [cell(c"one", 1), cell(c"other", 0xffff_ffff)];
+        let properties = [
+            cell(c"one", Value::U32(1)),
+            cell(c"other", Value::U32(0xffff_ffff)),
+            cell(c"many", Value::U64s(&[1, u64::MAX, 3])),
+        ];
         let device = PlatformDevice::new(c"mock_smmu_kunit_plain", 3, &properties, None)?;
         let node = device.device().fwnode().ok_or(ENOENT)?;
         check!(node.property_read::<u32>(c"one").optional() == Some(1));
         check!(node.property_read::<u32>(c"other").optional() == Some(u32::MAX));
+        check!(node.property_count_elem::<u64>(c"many") == Ok(3));
+        let many = node.property_read_array_vec::<u64>(c"many", 3)?;
+        check!(matches!(many.optional(), Some(many) if *many == [1, u64::MAX, 3]));
         check!(!node.property_present(c"none"));
         check!(device.device().name() == c"mock_smmu_kunit_plain.3");
 
-        let many = [properties[0]; 5];
+        let many = [properties[0]; 7];
         let refused = PlatformDevice::new(c"mock_smmu_kunit_plain", 4, &many, None);
         check!(refused.err() == Some(EINVAL));
         Ok(())
