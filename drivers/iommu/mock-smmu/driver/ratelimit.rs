@@ -28,6 +28,7 @@ pub struct RateLimit {
 
 impl RateLimit {
     /// A fresh limit.
+    #[expect(clippy::new_without_default)]
     pub fn new() -> Self {
         Self {
             start: Instant::now(),
