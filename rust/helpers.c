@@ -81,7 +81,7 @@ int rust_helper_sva_dev_iommu_init(struct device *dev, struct device *iommu,
 	param = kzalloc_obj(*param);
 	if (!param)
 		return -ENOMEM;
-	fwspec = kzalloc(struct_size(fwspec, ids, num_ids), GFP_KERNEL);
+	fwspec = kzalloc_flex(*fwspec, ids, num_ids);
 	if (!fwspec) {
 		kfree(param);
 		return -ENOMEM;

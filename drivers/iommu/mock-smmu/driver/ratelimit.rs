@@ -26,6 +26,12 @@ pub struct RateLimit {
     used: Atomic<u64>,
 }
 
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl RateLimit {
     /// A fresh limit.
     #[expect(clippy::new_without_default)]
