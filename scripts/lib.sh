@@ -10,13 +10,13 @@ scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 project=$(dirname "$scripts")
 build=$project/build
 logs=$build/logs
-results=$build/results
 # shellcheck source=scripts/versions
 . "$scripts/versions"
 
 TOOLCHAIN=${TOOLCHAIN:-sandbox}
 JOBS=${JOBS:-$(nproc)}
 flavour=$([ -z "${DEBUG:-}" ] || [ "$DEBUG" = 0 ] && echo release || echo debug)
+results=$build/results$([ "$flavour" = release ] || echo "/$flavour")
 cache=${SVA_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/sva}
 export TOOLCHAIN JOBS V="${V:-}" DEBUG="${DEBUG:-}" SVA_CACHE="$cache"
 
