@@ -25,6 +25,7 @@ pub mod mm_fault;
 pub mod notifier;
 pub mod pasid;
 pub mod phys;
+pub mod pin;
 pub mod platform_device;
 pub mod resv_region;
 #[cfg(CONFIG_KUNIT)]

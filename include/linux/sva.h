@@ -28,7 +28,10 @@ struct mm_struct;
 
 /* Accesses carry a PASID. */
 #define IOMMU_SVA_FEAT_PASID	BIT(0)
-/* The device can wait for page faults (PRI or stall). */
+/*
+ * The device can wait for page faults (PRI or stall). Without it page requests
+ * are refused, and the driver pins what the device touches: sva_pin_range().
+ */
 #define IOMMU_SVA_FEAT_IOPF	BIT(1)
 
 /**
@@ -86,7 +89,7 @@ int sva_device_shutdown(struct device *dev);
  * @mm: the mm to bind; the caller holds a reference to it
  * @pasid: where the PASID is stored
  * @flags: IOMMU_SVA_FEAT_*, a subset of what the device was initialized with;
- *	   for now IOMMU_SVA_FEAT_PASID | IOMMU_SVA_FEAT_IOPF
+ *	   for now with IOMMU_SVA_FEAT_PASID
  * @drvdata: passed to the exit handler
  *
  * A second bind of the same mm to the same device with the same @flags and
@@ -100,7 +103,8 @@ int sva_device_shutdown(struct device *dev);
  *		  has a bit that the device was not initialized with
  * * -EOPNOTSUPP - other flags; or the IOMMU cannot share this address space
  * * -ESRCH	- the process has exited
- * * -EEXIST	- the mm is bound with other @flags or another @drvdata
+ * * -EEXIST	- the mm is bound with other @flags or another @drvdata, or with
+ *		  another IOMMU_SVA_FEAT_IOPF to another device of the group
  * * -EBUSY	- the device's IOMMU group has other devices
  * * -EADDRINUSE - the process uses addresses that the IOMMU cannot translate
  * * -ENODEV	- the device is being shut down
@@ -137,6 +141,72 @@ int sva_unbind_device(struct device *dev, int pasid);
  * Context: As sva_unbind_device().
  */
 void sva_unbind_device_all(struct device *dev);
+
+/**
+ * sva_pin_range() - Keep memory present for a device that cannot wait for it
+ * @dev: the device
+ * @pasid: the PASID that bind returned
+ * @addr: first address, at the start of a page
+ * @len: number of bytes, of whole pages
+ * @write: whether the device is to write too
+ *
+ * The device then reaches the range under @pasid without page requests. Pages
+ * are faulted in, copied now if a write would copy them, and neither swapped out
+ * nor moved. The process goes on using them. If it forks, it keeps them, and the
+ * child gets copies of those that are private.
+ *
+ * The pages are released by sva_unpin_range(), at the end of the bond, and when
+ * the process exits. Pins may overlap; each is one of its own, and counted. A bond
+ * with IOMMU_SVA_FEAT_IOPF may have pins as well.
+ *
+ * The pages count as pinned by the process (VmPin). The limit is RLIMIT_MEMLOCK
+ * of the process that owns the mm, if the kernel keeps track of that
+ * (CONFIG_MEMCG), else of the caller. A caller with CAP_IPC_LOCK has no limit;
+ * kernel threads have that.
+ *
+ * What pinning does not do:
+ *
+ * * The page table stays the process's. Where the process unmaps or protects
+ *   memory, the device loses it; what the process may write and has written, the
+ *   device can write, even if it is pinned for reading only.
+ * * The kernel may make an entry of the page table invalid for a moment: when it
+ *   splits a huge page, or tries in vain to move or to merge a page. A device that
+ *   meets such a moment is refused, and may try again.
+ * * The kernel clears access flags to find out what is used. An IOMMU that does not
+ *   set them itself refuses the device until the process touches the page.
+ *
+ * Context: Process context, may sleep, also for I/O. Takes mmap_lock.
+ * Return:
+ * * 0		- the device can use the range
+ * * -EINVAL	- the device is not initialized, or the range is empty, wraps, or is
+ *		  not of whole pages
+ * * -ESRCH	- the device has no bond under @pasid, or its process has exited
+ * * -EFAULT	- part of the range is not mapped, is not memory, is not to be
+ *		  accessed so by the process, or (with @write) is shared with a
+ *		  file on a disk
+ * * -EOPNOTSUPP - a file that lies in memory itself (DAX)
+ * * -ENOMEM	- more than RLIMIT_MEMLOCK, or no memory
+ * * -EINTR	- the caller is being killed
+ * After an error nothing more is pinned than before.
+ */
+int sva_pin_range(struct device *dev, int pasid, unsigned long addr, size_t len, bool write);
+
+/**
+ * sva_unpin_range() - Undo one sva_pin_range()
+ * @dev: the device, which should not use the range any more
+ * @pasid: the PASID that bind returned
+ * @addr: as it was pinned
+ * @len: as it was pinned
+ *
+ * If the same range is pinned several times, the oldest pin is undone. Pages that
+ * the device may have written are marked dirty.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -EINVAL as sva_pin_range(), -ESRCH if the device has no bond under
+ * @pasid, -ENOENT if there is no pin of exactly this range, or the process has
+ * exited.
+ */
+int sva_unpin_range(struct device *dev, int pasid, unsigned long addr, size_t len);
 
 /**
  * sva_bind_group() - Share an address space with the devices of a group
@@ -224,6 +294,17 @@ static inline int sva_unbind_device(struct device *dev, int pasid)
 
 static inline void sva_unbind_device_all(struct device *dev)
 {
+}
+
+static inline int sva_pin_range(struct device *dev, int pasid, unsigned long addr, size_t len,
+				bool write)
+{
+	return -ENODEV;
+}
+
+static inline int sva_unpin_range(struct device *dev, int pasid, unsigned long addr, size_t len)
+{
+	return -ENODEV;
 }
 
 static inline int sva_bind_group(struct iommu_group *group, struct mm_struct *mm, int *pasid,

@@ -7,6 +7,7 @@ use crate::{
     device::SvaDevice,
     exit::ExitWatch,
     fault::FaultService,
+    features::{Feature, Features},
     reserved,
     stats::FaultStats, //
 };
@@ -185,8 +186,19 @@ impl Inner {
     ///
     /// A PASID and a domain that other attachments of this address space have are shared where
     /// they fit.
-    pub(crate) fn attach(&self, device: &SvaDevice, mm: &MmWithUser) -> Result<Attached> {
+    pub(crate) fn attach(
+        &self,
+        device: &SvaDevice,
+        mm: &MmWithUser,
+        flags: Features,
+    ) -> Result<Attached> {
+        let serves = flags.contains(Feature::Iopf);
+
         if let Some(there) = self.shared_attachment(device) {
+            // Page requests of all members arrive there.
+            if there.handler().serves != serves {
+                return Err(EEXIST);
+            }
             // The PASID was chosen to fit all members, but a driver may have set a lower limit.
             if there.pasid().get() > device.max_pasid {
                 return Err(ENOSPC);
@@ -211,7 +223,8 @@ impl Inner {
             .iter()
             .find(|there| there.domain().fits(endpoint))
         {
-            let shared = Self::attach_domain(device, mm, pasid.clone(), there.domain().clone());
+            let shared =
+                Self::attach_domain(device, mm, pasid.clone(), there.domain().clone(), serves);
 
             // A domain for another IOMMU of the same driver need not fit.
             if !matches!(shared, Err(e) if e == EINVAL) {
@@ -220,7 +233,7 @@ impl Inner {
         }
         let domain = Arc::new(SvaDomain::alloc(endpoint, mm)?, GFP_KERNEL)?;
 
-        Self::attach_domain(device, mm, pasid, domain)
+        Self::attach_domain(device, mm, pasid, domain, serves)
     }
 
     fn attach_domain(
@@ -228,8 +241,10 @@ impl Inner {
         mm: &MmWithUser,
         pasid: Arc<Pasid>,
         domain: Arc<SvaDomain<FaultService>>,
+        serves: bool,
     ) -> Result<Attached> {
         let service = FaultService {
+            serves,
             stats: Arc::new(FaultStats::default(), GFP_KERNEL)?,
         };
 
@@ -263,6 +278,7 @@ impl Inner {
         // The core would re-attach nothing for the domain that it has.
         let domain = Arc::new(SvaDomain::alloc(&device.endpoint, mm)?, GFP_KERNEL)?;
         let service = FaultService {
+            serves: old.handler().serves,
             stats: old.handler().stats.clone(),
         };
         let endpoint = device.endpoint.clone();

@@ -18,7 +18,8 @@
 //! my_queue.start(bond.pasid());
 //! ```
 
-use crate::{bond, core::CORE, device::SvaDevice, features::Features};
+use crate::{bond, core::CORE, device::SvaDevice, features::Features, pin::PinId};
+use core::ops::Range;
 use kernel::{
     device::{self, Bound},
     mm::MmWithUser,
@@ -84,13 +85,15 @@ impl<T: Handler> Device<T> {
     /// A second bind of the same `mm` with the same flags and the same `data` gives the same PASID
     /// (S2); the address space stays bound until both results are dropped.
     ///
+    /// Without [`Features::IOPF`] no page is faulted in for the device: see [`Bond::pin`].
+    ///
     /// May sleep; takes `mmap_lock`.
     ///
     /// # Errors
     ///
     /// - `EINVAL`: the device was not initialised with these flags (S4).
-    /// - `EOPNOTSUPP`: flags other than [`Features::SHARED`] (S5); or the IOMMU cannot share
-    ///   this address space.
+    /// - `EOPNOTSUPP`: flags without [`Features::PASID`]; or the IOMMU cannot share this address
+    ///   space.
     /// - `EEXIST`: this `mm` is bound with other flags or other data.
     /// - `EBUSY`: other devices are in the device's IOMMU group (S14).
     /// - `EADDRINUSE`: the process uses addresses that the IOMMU cannot translate (S17).
@@ -168,6 +171,49 @@ impl<T: Handler> Bond<T> {
     /// left the device. It may change at any time. May sleep.
     pub fn is_live(&self) -> bool {
         self.bond.refs() > 0
+    }
+}
+
+impl<T: Handler> Bond<T> {
+    /// Pins `range` of the address space, for a device that does not wait for page faults (S7):
+    /// it then reaches the range for reading, and with `write` for writing, without any.
+    ///
+    /// Whole pages. The process goes on using them, may unmap them, and then the device loses
+    /// them too. Each pin counts against `RLIMIT_MEMLOCK`; pins may overlap. A bond with
+    /// [`Features::IOPF`] may have pins as well.
+    ///
+    /// May sleep, also for I/O; takes `mmap_lock`.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL`: not whole pages, or none.
+    /// - `ESRCH`: the bond has ended, or its process has exited.
+    /// - `EFAULT`: part of the range is not mapped, is not memory, is not to be accessed so by the
+    ///   process, or (with `write`) is shared with a file on a disk.
+    /// - `EOPNOTSUPP`: a file that lies in memory itself (DAX).
+    /// - `ENOMEM`: more than `RLIMIT_MEMLOCK`, or no memory.
+    /// - `EINTR`: the calling task is being killed.
+    pub fn pin(&self, range: Range<usize>, write: bool) -> Result<Pinned> {
+        Ok(Pinned {
+            id: self.bond.pin(range, write)?,
+            bond: self.bond.clone(),
+        })
+    }
+}
+
+/// Memory that is pinned for a bond's device; dropping it releases the memory.
+///
+/// The device should not use it any more by then. The end of the bond and the exit of the process
+/// release the memory too, and then the drop does nothing. It may sleep.
+#[must_use = "dropping it releases the memory"]
+pub struct Pinned {
+    bond: Arc<bond::Bond>,
+    id: PinId,
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        self.bond.unpin_one(self.id);
     }
 }
 

@@ -6,7 +6,8 @@ use crate::{
     address_space::{AddressSpace, HandlerTask, Inner},
     device::{Opened, SvaDevice},
     exit::ExitWatch,
-    features::Features,
+    features::{Feature, Features},
+    pin::Pins,
     stats::FaultStats,
 };
 use kernel::{
@@ -35,6 +36,7 @@ pub(crate) trait Owner: Send + Sync {
 ///
 /// It lives from bind until its last unbind, until the exit of its process if the driver handles
 /// that, or until its device is shut down. An `Arc` to it may live on, and then only names it.
+#[pin_data]
 pub(crate) struct Bond {
     pub(crate) device: Arc<SvaDevice>,
     pub(crate) space: Arc<AddressSpace>,
@@ -43,6 +45,9 @@ pub(crate) struct Bond {
     pub(crate) flags: Features,
     pub(crate) owner: Arc<dyn Owner>,
     pub(crate) stats: Arc<FaultStats>,
+    /// Released after the device has been detached.
+    #[pin]
+    pub(crate) pins: Pins,
     /// The process that bound, for people who read debugfs.
     pub(crate) pid: i32,
 }
@@ -83,9 +88,9 @@ impl Bond {
     /// # Errors
     ///
     /// - `EINVAL`: the device was not initialised with these flags (S4).
-    /// - `EOPNOTSUPP`: flags other than `PASID` and `IOPF` together (S5); or the IOMMU driver
-    ///   cannot share this address space.
-    /// - `EEXIST`: there is a bond with other flags or another identity.
+    /// - `EOPNOTSUPP`: flags without `PASID`; or the IOMMU driver cannot share this address space.
+    /// - `EEXIST`: there is a bond with other flags or another identity; or with other flags
+    ///   another member of the device's group has one.
     /// - `EBUSY`: the device's group has other members (S14).
     /// - `EADDRINUSE`: the process uses addresses that the IOMMU cannot translate (S17).
     /// - `ENODEV`: the device has been shut down.
@@ -102,7 +107,7 @@ impl Bond {
         if !request.flags.is_subset_of(device.features) {
             return Err(EINVAL);
         }
-        if request.flags != Features::SHARED {
+        if !request.flags.contains(Feature::Pasid) {
             return Err(EOPNOTSUPP);
         }
         let opened = device.keep_open()?;
@@ -173,18 +178,20 @@ impl Bond {
             inner.exit_watch = Some(ExitWatch::new(&device.core, space, mm)?);
         }
         let carved = inner.carve(device, mm)?;
-        let attached = inner.attach(device, mm)?;
-        let bond = Arc::new(
-            Self {
+        let attached = inner.attach(device, mm, terms.flags)?;
+        let made_for = &attached;
+        let bond = Arc::pin_init(
+            pin_init!(Self {
                 device: device.clone(),
                 space: space.clone(),
-                pasid: attached.pasid(),
+                pasid: made_for.pasid(),
                 scope: terms.scope,
                 flags: terms.flags,
                 owner: terms.owner,
-                stats: attached.stats().clone(),
+                stats: made_for.stats().clone(),
+                pins <- Pins::new(),
                 pid: terms.pid,
-            },
+            }),
             GFP_KERNEL,
         )?;
 
@@ -310,6 +317,9 @@ impl Bond {
             self.space.wake_handler_waiters();
         }
         Self::unlock(&self.device, &self.space, inner);
+        if found {
+            self.pins.end();
+        }
         found
     }
 

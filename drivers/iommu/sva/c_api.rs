@@ -9,6 +9,7 @@ use crate::{
     features::Features,
     group,
 };
+use core::ops::Range;
 use kernel::{
     device::{Bound, Device},
     ffi::{c_int, c_uint, c_ulong, c_void},
@@ -16,7 +17,7 @@ use kernel::{
     prelude::*,
     sync::Arc,
 };
-use kernel_ext::{bindings, devres, group::IommuGroup};
+use kernel_ext::{bindings, devres, group::IommuGroup, pin::PinnedRange};
 
 /// What a driver registers to hear of the exit of a process.
 #[derive(Clone, Copy)]
@@ -118,6 +119,14 @@ unsafe fn bond(dev: *mut bindings::device, pasid: c_int) -> Result<Arc<Bond>> {
         .ok()
         .and_then(|pasid| device.bond(pasid))
         .ok_or(ESRCH)
+}
+
+/// The range of `len` bytes at `addr`, or `EINVAL` if it wraps or is not whole pages.
+fn range(addr: c_ulong, len: usize) -> Result<Range<usize>> {
+    let range = addr..addr.checked_add(len).ok_or(EINVAL)?;
+
+    PinnedRange::check(&range)?;
+    Ok(range)
 }
 
 /// What a function of the C interface returns.
@@ -227,6 +236,43 @@ export! {
         if let Ok(device) = unsafe { sva_device(dev) } {
             device.end_bonds();
         }
+    }
+
+    /// # Safety
+    ///
+    /// `dev` must be null, or a device that has a driver.
+    fn sva_pin_range(
+        dev: *mut bindings::device,
+        pasid: c_int,
+        addr: c_ulong,
+        len: usize,
+        write: bool
+    ) -> c_int {
+        errno((|| {
+            let range = range(addr, len)?;
+            // SAFETY: By this function's contract.
+            let bond = unsafe { bond(dev, pasid)? };
+
+            bond.pin(range, write)?;
+            Ok(())
+        })())
+    }
+
+    /// # Safety
+    ///
+    /// `dev` must be null, or a device that has a driver.
+    fn sva_unpin_range(
+        dev: *mut bindings::device,
+        pasid: c_int,
+        addr: c_ulong,
+        len: usize
+    ) -> c_int {
+        errno((|| {
+            let range = range(addr, len)?;
+
+            // SAFETY: By this function's contract.
+            unsafe { bond(dev, pasid)? }.unpin(&range)
+        })())
     }
 
     /// # Safety

@@ -37,8 +37,17 @@ impl Debugfs {
 fn bonds(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(
         f,
-        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8}",
-        "device", "group", "pasid", "pid", "refs", "flags", "requests", "pages", "refused"
+        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8}",
+        "device",
+        "group",
+        "pasid",
+        "pid",
+        "refs",
+        "flags",
+        "requests",
+        "pages",
+        "refused",
+        "pinned"
     )?;
     let Some(core) = CORE.get() else {
         return Ok(());
@@ -53,7 +62,7 @@ fn bonds(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
             }
             writeln!(
                 f,
-                "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8}",
+                "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8}",
                 device.endpoint.dev().name().to_str().unwrap_or("?"),
                 device.endpoint.group().id(),
                 bond.pasid,
@@ -63,6 +72,7 @@ fn bonds(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
                 bond.stats.requests.get(),
                 bond.stats.served.get(),
                 bond.stats.refused.get(),
+                bond.pins.pages(),
             )?;
         }
     }

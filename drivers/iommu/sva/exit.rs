@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What happens when a process exits (S8, S9).
+//! What happens when a process exits (S7, S8, S9).
 //!
 //! The IOMMU driver has a notifier of its own: translations end there, whatever we do. Ours exists
-//! only where a driver wants to know. It just queues one work item: nothing waits inside a
-//! notifier, which may itself run in a page request's worker. The work calls the handler of each
-//! bond, without locks, and then ends the bond.
+//! only where a driver wants to know, or has pinned memory. It just queues one work item: nothing
+//! waits inside a notifier, which may itself run in a page request's worker. The work calls the
+//! handler of each bond, without locks, and then ends the bond. A bond without handler just loses
+//! its pins.
 
 use crate::{
     address_space::{AddressSpace, HandlerTask},
@@ -79,6 +80,9 @@ impl WorkItem for ExitWork {
             // The handler may have unbound; then there is nothing left to do.
             bond.end();
         }
+        while let Some(bond) = next_pinned(&this.space) {
+            bond.pins.release();
+        }
     }
 }
 
@@ -90,5 +94,13 @@ fn next_bond(space: &AddressSpace) -> Option<Arc<Bond>> {
         .find(|entry| entry.handler.is_none() && entry.bond.owner.wants_exit(&entry.bond.device))?;
 
     entry.handler = Some(HandlerTask::current());
+    Some(entry.bond.clone())
+}
+
+/// Picks a bond that has pins. None are added any more.
+fn next_pinned(space: &AddressSpace) -> Option<Arc<Bond>> {
+    let mut inner = space.lock()?;
+    let entry = inner.entries().find(|entry| entry.bond.pins.pages() > 0)?;
+
     Some(entry.bond.clone())
 }

@@ -10,6 +10,8 @@ EXPORT_SYMBOL_NS_GPL(sva_device_shutdown, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bind_device, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_unbind_device, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_unbind_device_all, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_pin_range, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_unpin_range, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bind_group, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_unbind_group, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_register_mm_exit_handler, "SVA");

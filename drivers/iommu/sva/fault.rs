@@ -13,12 +13,18 @@ use kernel_ext::{
 
 /// Serves the page requests of one attachment.
 pub(crate) struct FaultService {
+    /// Whether the bonds have `IOPF`; else all that the device touches is pinned.
+    pub(crate) serves: bool,
     pub(crate) stats: Arc<FaultStats>,
 }
 
 impl FaultHandler for FaultService {
     fn report(&self, _domain: &SvaDomain<Self>, group: FaultGroup<Self>) {
-        group.defer();
+        if self.serves {
+            group.defer();
+        } else {
+            self.refuse(group);
+        }
     }
 
     fn work(&self, domain: &SvaDomain<Self>, group: FaultGroup<Self>) {
@@ -29,6 +35,16 @@ impl FaultHandler for FaultService {
 }
 
 impl FaultService {
+    /// Answers that the pages cannot be had, and touches none (S7).
+    fn refuse(&self, group: FaultGroup<Self>) {
+        let asked = group.len() as u64;
+
+        self.stats.groups.add(1);
+        self.stats.requests.add(asked);
+        self.stats.refused.add(asked);
+        group.respond(Response::Invalid);
+    }
+
     /// Faults in what the group asks for.
     ///
     /// One request that fails does not keep the others from being served, but PRI has only one

@@ -16,6 +16,7 @@
 //! | `group` | binding all members of an IOMMU group, or none |
 //! | `address_space` | what one process has here: attachments and bonds, under one lock |
 //! | `fault` | serving page requests |
+//! | `pin` | memory that a device touches without page requests |
 //! | `reserved` | addresses that the process must not use |
 //! | `exit` | what happens when a process exits |
 //! | `core` | the address spaces by mm, and the list of devices |
@@ -32,8 +33,9 @@
 //! # Lock order
 //!
 //! Outermost first: address space → `mmap_lock` (watching for the exit) or device's state or the
-//! IOMMU group's mutex (attach, detach). The shards of the address space map and the device list
-//! are innermost. The fault path takes none of these. See `Documentation/locking.rst`.
+//! IOMMU group's mutex (attach, detach). The pins of a bond, the shards of the address space map
+//! and the device list are innermost. The fault path takes none of these. See
+//! `Documentation/locking.rst`.
 
 use kernel::{prelude::*, sync::Arc};
 
@@ -48,10 +50,11 @@ mod exit;
 mod fault;
 mod features;
 mod group;
+mod pin;
 mod reserved;
 mod stats;
 
-pub use api::{Bond, Device, Handler};
+pub use api::{Bond, Device, Handler, Pinned};
 pub use features::{Feature, Features};
 
 use crate::{

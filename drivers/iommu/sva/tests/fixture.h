@@ -52,6 +52,8 @@ extern struct kunit_suite sva_bind_suite;
 extern struct kunit_suite sva_exit_suite;
 extern struct kunit_suite sva_group_suite;
 extern struct kunit_suite sva_fault_suite;
+extern struct kunit_suite sva_pin_suite;
+extern struct kunit_suite sva_pin_release_suite;
 extern struct kunit_suite sva_reserved_regions_suite;
 extern struct kunit_suite sva_stub_suite;
 

@@ -12,6 +12,8 @@ static void s20_stubs_return_enodev(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_sva_device_shutdown(NULL));
 	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_sva_bind_device(NULL, NULL, &pasid, 0, NULL));
 	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_sva_unbind_device(NULL, 1));
+	KUNIT_EXPECT_EQ(test, -ENODEV, sva_pin_range(NULL, 1, 0, PAGE_SIZE, false));
+	KUNIT_EXPECT_EQ(test, -ENODEV, sva_unpin_range(NULL, 1, 0, PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_sva_bind_group(NULL, NULL, &pasid, 0, NULL));
 	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_sva_unbind_group(NULL, 1));
 	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_register_mm_exit_handler(NULL, NULL));

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pins: memory that a device can touch without waiting for a page fault (S7).
+//!
+//! They belong to a bond. They make no access possible that was not before: the device walks the
+//! process's page table, which they keep filled. So releasing them needs no order with the device
+//! for the sake of memory; it is done after the detach, so that the device never sees them go.
+
+use crate::bond::Bond;
+use core::ops::Range;
+use kernel::{
+    mm::MmWithUser,
+    new_mutex,
+    prelude::*,
+    rbtree::{RBTree, RBTreeNodeReservation},
+    sync::Mutex,
+};
+use kernel_ext::pin::PinnedRange;
+
+/// Names one pin of a bond: first address, length, and a number that no other pin of it has.
+///
+/// So pins of one range are neighbours, the oldest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PinId(usize, usize, u64);
+
+/// The pins of one bond.
+#[pin_data]
+pub(crate) struct Pins {
+    #[pin]
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The bond has ended: nothing is to be pinned any more.
+    ended: bool,
+    made: u64,
+    pages: usize,
+    ranges: RBTree<PinId, PinnedRange>,
+}
+
+impl Pins {
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            state <- new_mutex!(
+                State {
+                    ended: false,
+                    made: 0,
+                    pages: 0,
+                    ranges: RBTree::new(),
+                },
+                "sva_pins"
+            ),
+        })
+    }
+
+    fn add(&self, range: &Range<usize>, pinned: PinnedRange) -> Result<PinId> {
+        let pages = pinned.pages();
+        let reserved = RBTreeNodeReservation::new(GFP_KERNEL)?;
+        let mut state = self.state.lock();
+
+        if state.ended {
+            // Released without the lock, as everywhere here.
+            drop(state);
+            drop(pinned);
+            return Err(ESRCH);
+        }
+        let id = PinId(range.start, range.len(), state.made);
+
+        state.made += 1;
+        state.pages += pages;
+        state.ranges.insert(reserved.into_node(id, pinned));
+        Ok(id)
+    }
+
+    fn remove(&self, find: impl FnOnce(&State) -> Option<PinId>) -> Result {
+        let mut state = self.state.lock();
+        let id = find(&state).ok_or(ENOENT)?;
+        let node = state.ranges.remove_node(&id).ok_or(ENOENT)?;
+        let (_, pinned) = node.to_key_value();
+
+        state.pages -= pinned.pages();
+        drop(state);
+        drop(pinned);
+        Ok(())
+    }
+
+    /// How many pages are pinned, counted as often as they are.
+    pub(crate) fn pages(&self) -> usize {
+        self.state.lock().pages
+    }
+
+    /// Releases all. May sleep.
+    pub(crate) fn release(&self) {
+        let mut state = self.state.lock();
+        let ranges = core::mem::take(&mut state.ranges);
+
+        state.pages = 0;
+        drop(state);
+        drop(ranges);
+    }
+
+    /// Releases all, and lets nothing be pinned any more. May sleep.
+    pub(crate) fn end(&self) {
+        self.state.lock().ended = true;
+        self.release();
+    }
+}
+
+impl Bond {
+    /// Pins `range`; it is released by [`Self::unpin`], at the end of the bond and at the
+    /// process's exit. May sleep; takes `mmap_lock` and the address space's lock.
+    ///
+    /// Pins may overlap: each is one of its own, and counted so.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`: the bond has ended, or the process has exited. Else as [`PinnedRange::new`]; also
+    /// `ENOMEM` and `EINTR` from watching for the exit.
+    pub(crate) fn pin(&self, range: Range<usize>, write: bool) -> Result<PinId> {
+        let mm = self.space.mm().mmget_not_zero().ok_or(ESRCH)?;
+        let mm = MmWithUser::into_mmput_async(mm);
+        let pinned = PinnedRange::new(&mm, range.clone(), write)?;
+
+        // Without locks up to here: a fault may take as long as it likes. The exit cannot begin
+        // before `mm` is dropped, and finds the pin then.
+        self.watch_exit()?;
+        self.pins.add(&range, pinned)
+    }
+
+    /// Releases one pin of exactly `range`, the oldest. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT`: there is none.
+    pub(crate) fn unpin(&self, range: &Range<usize>) -> Result {
+        self.pins.remove(|state| {
+            let first = PinId(range.start, range.len(), 0);
+            let (&id, _) = state.ranges.cursor_lower_bound(&first)?.current();
+
+            (id.0 == first.0 && id.1 == first.1).then_some(id)
+        })
+    }
+
+    /// Releases one pin, if it is still there. May sleep.
+    pub(crate) fn unpin_one(&self, id: PinId) {
+        // It is gone if the bond has ended or the process has exited.
+        let _ = self.pins.remove(|_| Some(id));
+    }
+}
