@@ -6,7 +6,8 @@ use crate::{
     address_space::{AddressSpace, HandlerTask, Inner},
     device::{Opened, SvaDevice},
     exit::ExitWatch,
-    features::Features,
+    features::{Feature, Features},
+    rid,
     stats::FaultStats,
 };
 use kernel::{
@@ -83,10 +84,10 @@ impl Bond {
     /// # Errors
     ///
     /// - `EINVAL`: the device was not initialised with these flags (S4).
-    /// - `EOPNOTSUPP`: flags other than `PASID` and `IOPF` together (S5); or the IOMMU driver
-    ///   cannot share this address space.
+    /// - `EOPNOTSUPP`: flags without `IOPF`; or the IOMMU driver cannot share this address space,
+    ///   or not without PASID.
     /// - `EEXIST`: there is a bond with other flags or another identity.
-    /// - `EBUSY`: the device's group has other members (S14).
+    /// - `EBUSY`: the device's group has other members (S14); without `PASID` see [`rid::attach`].
     /// - `EADDRINUSE`: the process uses addresses that the IOMMU cannot translate (S17).
     /// - `ENODEV`: the device has been shut down.
     /// - `ENOSPC`: no PASID is left that the device can send.
@@ -102,7 +103,7 @@ impl Bond {
         if !request.flags.is_subset_of(device.features) {
             return Err(EINVAL);
         }
-        if request.flags != Features::SHARED {
+        if !request.flags.contains(Feature::Iopf) {
             return Err(EOPNOTSUPP);
         }
         let opened = device.keep_open()?;
@@ -133,7 +134,7 @@ impl Bond {
     {
         let device = opened.device();
 
-        if let Some(entry) = inner.entry_of(device) {
+        if let Some(entry) = inner.entry_of(device, request.flags) {
             let bond = &entry.bond;
 
             if bond.flags != request.flags || bond.owner.identity() != request.identity {
@@ -148,7 +149,12 @@ impl Bond {
         let owner = (request.owner)()?;
 
         let terms = Terms {
-            scope: request.scope,
+            // Without PASID no other member can share it.
+            scope: if request.flags.contains(Feature::Pasid) {
+                request.scope
+            } else {
+                Scope::Device
+            },
             flags: request.flags,
             owner,
             refs: 1,
@@ -173,7 +179,11 @@ impl Bond {
             inner.exit_watch = Some(ExitWatch::new(&device.core, space, mm)?);
         }
         let carved = inner.carve(device, mm)?;
-        let attached = inner.attach(device, mm)?;
+        let attached = if terms.flags.contains(Feature::Pasid) {
+            inner.attach(device, mm)?
+        } else {
+            rid::attach(device, mm)?
+        };
         let bond = Arc::new(
             Self {
                 device: device.clone(),
@@ -218,7 +228,7 @@ impl Bond {
             return Ok(());
         };
 
-        if inner.entry_of(device).is_some() {
+        if inner.entry_of(device, self.flags).is_some() {
             return Ok(());
         }
         let terms = Terms {

@@ -24,7 +24,7 @@ impl Features {
     pub const PASID: Self = Self(Feature::Pasid as u32);
     /// The device can wait for page faults.
     pub const IOPF: Self = Self(Feature::Iopf as u32);
-    /// What a bond needs as long as the alternatives do not exist.
+    /// What most bonds have.
     pub const SHARED: Self = Self(Self::PASID.0 | Self::IOPF.0);
 
     const ALL: u32 = Self::SHARED.0;

@@ -16,6 +16,7 @@
 //! | `group` | binding all members of an IOMMU group, or none |
 //! | `address_space` | what one process has here: attachments and bonds, under one lock |
 //! | `fault` | serving page requests |
+//! | `rid` | bonds without PASID |
 //! | `reserved` | addresses that the process must not use |
 //! | `exit` | what happens when a process exits |
 //! | `core` | the address spaces by mm, and the list of devices |
@@ -49,6 +50,7 @@ mod fault;
 mod features;
 mod group;
 mod reserved;
+mod rid;
 mod stats;
 
 pub use api::{Bond, Device, Handler};

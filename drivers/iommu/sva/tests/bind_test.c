@@ -179,8 +179,6 @@ static void s5_other_flags_are_not_supported_yet(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_sva_bind_device(dev, space->mm, &pasid, 0, NULL));
 	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_sva_bind_device(dev, space->mm, &pasid,
 								 IOMMU_SVA_FEAT_PASID, NULL));
-	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_sva_bind_device(dev, space->mm, &pasid,
-								 IOMMU_SVA_FEAT_IOPF, NULL));
 }
 
 static void max_pasid_is_a_limit(struct kunit *test)

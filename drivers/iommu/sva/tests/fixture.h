@@ -49,6 +49,7 @@ extern struct kunit_suite sva_exit_suite;
 extern struct kunit_suite sva_group_suite;
 extern struct kunit_suite sva_fault_suite;
 extern struct kunit_suite sva_reserved_regions_suite;
+extern struct kunit_suite sva_rid_suite;
 extern struct kunit_suite sva_stub_suite;
 
 #endif /* SVA_TEST_FIXTURE_H */
