@@ -78,10 +78,10 @@ int rust_helper_sva_dev_iommu_init(struct device *dev, struct device *iommu,
 	struct iommu_fwspec *fwspec;
 	struct dev_iommu *param;
 
-	param = kzalloc(sizeof(*param), GFP_KERNEL);
+	param = kzalloc_obj(*param);
 	if (!param)
 		return -ENOMEM;
-	fwspec = kzalloc(struct_size(fwspec, ids, num_ids), GFP_KERNEL);
+	fwspec = kzalloc_flex(*fwspec, ids, num_ids);
 	if (!fwspec) {
 		kfree(param);
 		return -ENOMEM;

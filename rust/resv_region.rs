@@ -104,8 +104,8 @@ impl IommuGroup {
         head.next = list;
         head.prev = list;
         // SAFETY: `self` is a valid group, and the list is empty and initialised.
-        let complete =
-            to_result(unsafe { bindings::iommu_get_group_resv_regions(self.as_raw(), list) });
+        let error = unsafe { bindings::iommu_get_group_resv_regions(self.as_raw(), list) };
+        let complete = to_result(error);
 
         // A list that is not complete is ours to free all the same.
         let mut ranges = KVec::new();

@@ -17,6 +17,7 @@
 #ifndef _LINUX_SVA_H
 #define _LINUX_SVA_H
 
+#include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
@@ -26,9 +27,9 @@ struct iommu_group;
 struct mm_struct;
 
 /* Accesses carry a PASID. A bond without this has the device's other accesses. */
-#define IOMMU_SVA_FEAT_PASID	(1 << 0)
+#define IOMMU_SVA_FEAT_PASID	BIT(0)
 /* The device can wait for page faults (PRI or stall). */
-#define IOMMU_SVA_FEAT_IOPF	(1 << 1)
+#define IOMMU_SVA_FEAT_IOPF	BIT(1)
 
 /**
  * typedef sva_mm_exit_handler_t - told that a process which was bound is gone

@@ -43,8 +43,10 @@ pub trait Handler: Send + Sync + 'static {
 
 /// A device that is initialised for SVA; dropping it shuts it down.
 ///
-/// The drop ends all bonds of the device, whoever holds them; it may sleep. When the driver leaves
-/// the device first, the bonds are ended there, and [`bind`](Self::bind) fails from then on.
+/// The drop ends all bonds of the device, whoever holds them; it may sleep. A driver drops it when
+/// it is told to leave the device (`unbind`), not with its data: the driver core gives the device's
+/// DMA back in between, and warns if it is still in use. When the driver forgets, the bonds are
+/// ended with a warning, and [`bind`](Self::bind) fails from then on.
 pub struct Device<T: Handler> {
     dev: ARef<device::Device>,
     device: Arc<SvaDevice>,

@@ -15,9 +15,9 @@ use std::{
 };
 
 const MAGIC: u32 = 0xbb;
-const QUERY: u32 = 2 << 30 | (size_of::<Info>() as u32) << 16 | MAGIC << 8;
-const SUBMIT: u32 = 3 << 30 | (size_of::<Submit>() as u32) << 16 | MAGIC << 8 | 1;
-const WAIT: u32 = 3 << 30 | (size_of::<Wait>() as u32) << 16 | MAGIC << 8 | 2;
+const QUERY: u32 = (2 << 30) | ((size_of::<Info>() as u32) << 16) | (MAGIC << 8);
+const SUBMIT: u32 = (3 << 30) | ((size_of::<Submit>() as u32) << 16) | (MAGIC << 8) | 1;
+const WAIT: u32 = (3 << 30) | ((size_of::<Wait>() as u32) << 16) | (MAGIC << 8) | 2;
 
 const EPERM: i32 = 1;
 const EFAULT: i32 = 14;

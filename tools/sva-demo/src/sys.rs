@@ -118,7 +118,7 @@ pub unsafe trait IoctlArg {}
 ///
 /// A `request` whose argument is larger than `T` is refused here.
 pub fn control<T: IoctlArg>(file: &File, request: u32, arg: &mut T) -> Result<()> {
-    assert_eq!((request >> 16 & 0x3fff) as usize, size_of::<T>());
+    assert_eq!(((request >> 16) & 0x3fff) as usize, size_of::<T>());
     // SAFETY: The request, which tells the size itself, reads and writes `arg` only.
     check(unsafe { ioctl(file.as_raw_fd(), request.into(), std::ptr::from_mut(arg)) }).map(drop)
 }

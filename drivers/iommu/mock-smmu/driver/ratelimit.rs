@@ -26,8 +26,15 @@ pub struct RateLimit {
     used: Atomic<u64>,
 }
 
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl RateLimit {
     /// A fresh limit.
+    #[expect(clippy::new_without_default)]
     pub fn new() -> Self {
         Self {
             start: Instant::now(),

@@ -53,17 +53,32 @@ struct device *sva_test_plain_device(struct kunit *test)
 	return &pdev->dev;
 }
 
+/* The thread uses the address space, as a process does its own, until it ends at the latest. */
+void sva_test_use(struct sva_test_mm *space)
+{
+	/* A thread that ends puts the user of its address space. */
+	mmget(space->mm);
+	kthread_use_mm(space->mm);
+	space->used = true;
+}
+
+void sva_test_unuse(struct sva_test_mm *space)
+{
+	kthread_unuse_mm(space->mm);
+	mmput(space->mm);
+	space->used = false;
+}
+
 static void sva_test_mm_gone(void *data)
 {
 	struct sva_test_mm *space = data;
 
-	/* A test that was aborted ended on another thread. */
-	if (space->mm) {
-		if (current->mm == space->mm)
-			kthread_unuse_mm(space->mm);
-		mmput(space->mm);
+	if (!space->mm)
+		return;
+	/* The test's thread has ended. What kthread_use_mm() grabbed, nobody else drops. */
+	if (space->used)
 		mmdrop(space->mm);
-	}
+	mmput(space->mm);
 }
 
 /* A new address space with 64 pages that nobody has touched; the test's thread uses it. */
@@ -75,12 +90,11 @@ struct sva_test_mm *sva_test_mm(struct kunit *test)
 	KUNIT_ASSERT_NULL(test, current->mm);
 	space->mm = mm_alloc();
 	KUNIT_ASSERT_NOT_NULL(test, space->mm);
-	mmgrab(space->mm);
 	space->mm->task_size = TASK_SIZE;
 	arch_pick_mmap_layout(space->mm, &current->signal->rlim[RLIMIT_STACK]);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, sva_test_mm_gone, space));
 
-	kthread_use_mm(space->mm);
+	sva_test_use(space);
 	space->len = 64 * PAGE_SIZE;
 	space->addr = vm_mmap(NULL, 0, space->len, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS, 0);
@@ -93,10 +107,10 @@ void sva_test_mm_exit(struct kunit *test, struct sva_test_mm *space)
 {
 	struct mm_struct *mm = space->mm;
 
+	if (space->used)
+		sva_test_unuse(space);
 	space->mm = NULL;
-	kthread_unuse_mm(mm);
 	mmput(mm);
-	mmdrop(mm);
 }
 
 int sva_test_dma(struct device *dev, int pasid, unsigned long addr, void *buf, size_t len,

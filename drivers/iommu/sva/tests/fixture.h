@@ -22,6 +22,8 @@ extern struct platform_driver sva_test_driver;
 /* An address space without a task of its own; the test's thread uses it. */
 struct sva_test_mm {
 	struct mm_struct *mm;
+	/* Whether the test's thread uses it. */
+	bool used;
 	unsigned long addr;
 	size_t len;
 };
@@ -30,6 +32,8 @@ struct device *sva_test_device(struct kunit *test, const struct mock_smmu_device
 struct device *sva_test_plain_device(struct kunit *test);
 
 struct sva_test_mm *sva_test_mm(struct kunit *test);
+void sva_test_use(struct sva_test_mm *space);
+void sva_test_unuse(struct sva_test_mm *space);
 void sva_test_mm_exit(struct kunit *test, struct sva_test_mm *space);
 
 int sva_test_watch_exit(struct device *dev,

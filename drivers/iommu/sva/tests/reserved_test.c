@@ -289,7 +289,7 @@ static void s17_foreign_mm(struct kunit *test)
 	struct sva_test_mm *own;
 	int pasid;
 
-	kthread_unuse_mm(space->mm);
+	sva_test_unuse(space);
 	own = sva_test_mm(test);
 
 	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
@@ -307,7 +307,7 @@ static void s17_two_processes(struct kunit *test)
 	int a, b;
 
 	KUNIT_ASSERT_EQ(test, 0, bind(dev, first, &a));
-	kthread_unuse_mm(first->mm);
+	sva_test_unuse(first);
 	second = sva_test_mm(test);
 	KUNIT_ASSERT_EQ(test, 0, bind(dev, second, &b));
 	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, a));

@@ -23,7 +23,7 @@ pub fn run(accel: &Accel) -> Result<String> {
         if let Some(done) = fork_during_fill(accel)? {
             return Ok(format!(
                 "fork after {} of {} KB of a job: the child keeps that state, the parent gets all",
-                done * 8 >> 10,
+                (done * 8) >> 10,
                 SIZE >> 10
             ));
         }

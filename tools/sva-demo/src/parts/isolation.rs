@@ -77,7 +77,7 @@ fn work(link: &mut Link, i: usize, shared: &Mapping) -> Result<()> {
     link.send(&accel.info()?.pasid.to_string())?;
     link.receive()?;
     for round in 0..ROUNDS {
-        let pattern = (i as u64 + 1) << 32 | round;
+        let pattern = ((i as u64 + 1) << 32) | round;
 
         accel.result(Operation::Fill {
             dst: shared.addr(),
