@@ -4,9 +4,6 @@
 #include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/iommu.h>
-#include <linux/kthread.h>
-#include <linux/mman.h>
-#include <linux/mmu_context.h>
 #include <linux/platform_device.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -113,7 +110,7 @@ static void s6_second_process_ebusy(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, bind(dev, first, &pasid));
 	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, first->addr, 1));
-	kthread_unuse_mm(first->mm);
+	sva_test_unuse(first);
 	second = sva_test_mm(test);
 	KUNIT_EXPECT_EQ(test, -EBUSY, bind(dev, second, &other));
 	KUNIT_EXPECT_EQ(test, -7, other);
@@ -155,7 +152,7 @@ static void s6_beside_bonds_with_pasids(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, first->addr, 1));
 	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, pasid, first->addr, &value));
 	KUNIT_EXPECT_EQ(test, 1, value);
-	kthread_unuse_mm(first->mm);
+	sva_test_unuse(first);
 	second = sva_test_mm(test);
 	KUNIT_ASSERT_EQ(test, 0, bind_pasid(dev, second, &other));
 	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, other, second->addr, 2));
@@ -459,7 +456,7 @@ static void s6_unbind_with_requests_in_flight(struct kunit *test)
 	hammered->space = space;
 	INIT_WORK(&hammered->work, hammer);
 	queue_work(system_dfl_wq, &hammered->work);
-	for (i = 0; i < 50; i++) {
+	for (i = 0; i < 20; i++) {
 		KUNIT_EXPECT_EQ(test, 0, bind(dev, space, &pasid));
 		usleep_range(200, 400);
 		KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
