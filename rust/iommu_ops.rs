@@ -280,6 +280,8 @@ impl<T: Driver> Ops<T> {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
         client.driver().block_pasid(&client, pasid);
+        // Whoever was attached may go now, and workers may still be at its requests.
+        client.faults().flush();
         0
     }
 
