@@ -37,7 +37,8 @@ pub trait FaultHandler: Send + Sync + Sized + 'static {
     fn work(&self, domain: &SvaDomain<Self>, group: FaultGroup<Self>);
 }
 
-/// A domain attached to one PASID of an IOMMU group; detached when dropped.
+/// A domain attached to one PASID of an IOMMU group, or to its accesses without; detached when
+/// dropped.
 ///
 /// Dropping may sleep. It takes the group's mutex and waits for the page requests in flight, so it
 /// must happen neither in a page request's worker nor in an mmu notifier.
@@ -45,7 +46,8 @@ pub trait FaultHandler: Send + Sync + Sized + 'static {
 /// # Invariants
 ///
 /// From the end of initialisation until drop, `domain` is attached to (`endpoint`'s group,
-/// `pasid`) with `handle`, unless `replaced` is set. Nobody but the core uses `handle`.
+/// `pasid`) with `handle`, unless `replaced` is set; to the group's accesses without PASID, if
+/// `pasid` is none. Nobody but the core uses `handle`.
 #[pin_data(PinnedDrop)]
 pub struct Attachment<T: FaultHandler> {
     #[pin]
@@ -99,6 +101,46 @@ impl<T: FaultHandler> Attachment<T> {
                 )
             })
         })
+    }
+
+    /// Attaches `domain` to the accesses without PASID of all members of `endpoint`'s group, in
+    /// place of their default domain, which comes back when this is dropped.
+    ///
+    /// The members' drivers must not do DMA in any other way meanwhile. Context and `_alive` as for
+    /// [`Self::new`].
+    ///
+    /// # Errors
+    ///
+    /// - `EBUSY`: another domain is attached there, or the group is being reset.
+    /// - `EOPNOTSUPP`: the IOMMU driver cannot share address spaces without PASIDs.
+    /// - `EINVAL`: the domain does not fit. `ENOMEM`, or what the IOMMU driver says.
+    pub fn without_pasid(
+        endpoint: Arc<Endpoint>,
+        domain: Arc<SvaDomain<T>>,
+        _alive: &MmWithUser,
+        handler: T,
+    ) -> Result<impl PinInit<Self, Error>> {
+        let pasid = Arc::new(Pasid::none(), GFP_KERNEL)?;
+
+        if !domain.attaches_without_pasid() {
+            return Err(EOPNOTSUPP);
+        }
+        Ok(Self::with(
+            endpoint,
+            pasid,
+            domain,
+            handler,
+            |this, endpoint| {
+                // SAFETY: As in `new`; the endpoint keeps its group.
+                to_result(unsafe {
+                    attach_group_handle(
+                        this.domain.as_raw(),
+                        endpoint.group().as_raw(),
+                        this.handle.get(),
+                    )
+                })
+            },
+        ))
     }
 
     /// Takes over from `old` with a new domain for the same address space, for all members of the
@@ -233,6 +275,35 @@ unsafe fn replace_device_pasid(
     unsafe { bindings::iommu_replace_device_pasid(domain, dev, pasid, handle) }
 }
 
+/// As [`replace_device_pasid`].
+///
+/// # Safety
+///
+/// As for the core's function: valid pointers, and a handle that stays valid until it is detached.
+#[inline(never)]
+unsafe fn attach_group_handle(
+    domain: *mut bindings::iommu_domain,
+    group: *mut bindings::iommu_group,
+    handle: *mut bindings::iommu_attach_handle,
+) -> c_int {
+    // SAFETY: By this function's contract.
+    unsafe { bindings::iommu_attach_group_handle(domain, group, handle) }
+}
+
+/// As [`replace_device_pasid`].
+///
+/// # Safety
+///
+/// `domain` must be attached with [`attach_group_handle`].
+#[inline(never)]
+unsafe fn detach_group_handle(
+    domain: *mut bindings::iommu_domain,
+    group: *mut bindings::iommu_group,
+) {
+    // SAFETY: By this function's contract.
+    unsafe { bindings::iommu_detach_group_handle(domain, group) }
+}
+
 #[pinned_drop]
 impl<T: FaultHandler> PinnedDrop for Attachment<T> {
     fn drop(self: Pin<&mut Self>) {
@@ -241,11 +312,15 @@ impl<T: FaultHandler> PinnedDrop for Attachment<T> {
         if !self.replaced.load(Acquire) {
             // SAFETY: By the type invariants this is attached.
             unsafe {
-                bindings::iommu_detach_device_pasid(
-                    self.domain.as_raw(),
-                    endpoint.as_raw(),
-                    self.pasid.get(),
-                );
+                if self.pasid.is_some() {
+                    bindings::iommu_detach_device_pasid(
+                        self.domain.as_raw(),
+                        endpoint.as_raw(),
+                        self.pasid.get(),
+                    );
+                } else {
+                    detach_group_handle(self.domain.as_raw(), self.group.as_raw());
+                }
             }
         }
         // The IOMMU driver reports no more requests for this PASID; those that it did report

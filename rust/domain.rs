@@ -84,6 +84,12 @@ impl<T: FaultHandler> SvaDomain<T> {
         core::ptr::eq(unsafe { (*self.as_raw()).owner }, endpoint.ops())
     }
 
+    /// Whether the IOMMU's driver can attach it to accesses without PASID.
+    pub fn attaches_without_pasid(&self) -> bool {
+        // SAFETY: By the type invariants the domain is valid, and a driver's domain has operations.
+        unsafe { (*(*self.as_raw()).ops).attach_dev.is_some() }
+    }
+
     /// The raw domain, for C functions.
     pub(crate) fn as_raw(&self) -> *mut bindings::iommu_domain {
         self.ptr.as_ptr()

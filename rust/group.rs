@@ -213,6 +213,14 @@ impl Endpoint {
         unsafe { (*self.ops()).domain_alloc_sva.is_some() }
     }
 
+    /// Whether firmware has the device use memory, which must then stay mapped one to one for its
+    /// accesses without PASID.
+    pub fn needs_direct(&self) -> bool {
+        // SAFETY: `dev->iommu` is valid by the type invariants; the field is set before the device
+        // has a driver.
+        unsafe { (*(*self.as_raw()).iommu).require_direct() != 0 }
+    }
+
     /// Waits until the page requests that are queued for the device have been answered.
     ///
     /// May sleep; must not be called from a page request's worker, nor under a lock that one takes.

@@ -118,6 +118,15 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// `EINVAL` when the process is gone; `ENOMEM`.
     fn attach_sva(&self, domain: &Self::SvaDomain, client: &Client<Self>, pasid: u32) -> Result;
 
+    /// Makes accesses of the device without PASID go to `domain`, instead of what was there, until
+    /// `attach_identity` or `attach_blocked`; those then also wait for page requests, as
+    /// `block_pasid` does. On failure what was there stays. Called under the group's mutex.
+    ///
+    /// # Errors
+    ///
+    /// As for `attach_sva`; `EOPNOTSUPP` if the IOMMU cannot do that.
+    fn attach_sva_rid(&self, domain: &Self::SvaDomain, client: &Client<Self>) -> Result;
+
     /// Answers a page request group. May be called with locks held that `FaultSource::report`
     /// takes: it must not wait for a report to end.
     fn page_response(&self, client: &Client<Self>, response: PageResponse);

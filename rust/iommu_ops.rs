@@ -66,6 +66,7 @@ impl<T: Driver> Ops<T> {
     };
 
     const SVA: &'static bindings::iommu_domain_ops = &bindings::iommu_domain_ops {
+        attach_dev: Some(Self::attach_sva_rid),
         set_dev_pasid: Some(Self::attach_sva),
         free: Some(Self::free_sva),
         ..pin_init::zeroed()
@@ -279,6 +280,8 @@ impl<T: Driver> Ops<T> {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
         client.driver().block_pasid(&client, pasid);
+        // Whoever was attached may go now, and workers may still be at its requests.
+        client.faults().flush();
         0
     }
 
@@ -331,6 +334,21 @@ impl<T: Driver> Ops<T> {
         // the call. Its data is never borrowed mutably.
         let data = unsafe { &(*domain.cast::<Domain<T::SvaDomain>>()).data };
         from_result(|| client.driver().attach_sva(data, &client, pasid).map(|()| 0))
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    unsafe extern "C" fn attach_sva_rid(
+        domain: *mut bindings::iommu_domain,
+        dev: *mut bindings::device,
+        _old: *mut bindings::iommu_domain,
+    ) -> c_int {
+        // SAFETY: The device is probed.
+        let client = unsafe { Self::client(dev) };
+        // SAFETY: As in `attach_sva`.
+        let data = unsafe { &(*domain.cast::<Domain<T::SvaDomain>>()).data };
+        from_result(|| client.driver().attach_sva_rid(data, &client).map(|()| 0))
     }
 
     /// # Safety

@@ -198,6 +198,18 @@ impl FaultSource {
         }
     }
 
+    /// Waits until the workers have answered all groups that were reported before. May sleep; not
+    /// to be called from one of them, nor with a lock that one takes.
+    pub(crate) fn flush(&self) {
+        let slot = self.queue.lock();
+
+        if slot.is_some() {
+            // SAFETY: By the type invariant the device is on a queue, and stays so while the lock
+            // is held. It cannot fail: only for a device without a queue does it.
+            let _ = unsafe { bindings::iopf_queue_flush_dev(self.as_raw()) };
+        }
+    }
+
     /// Reports a page request to whoever handles faults of that PASID.
     ///
     /// If the request is its group's last one, the driver's page response op is called exactly

@@ -9,10 +9,25 @@ use kernel::prelude::*;
 ///
 /// # Invariants
 ///
-/// The number is allocated from the global allocator, and no other `Pasid` has it.
+/// The number is allocated from the global allocator, and no other `Pasid` has it; or it is
+/// [`Self::NONE`].
 pub struct Pasid(u32);
 
 impl Pasid {
+    /// In place of a PASID: what the kernel calls accesses that carry none (`IOMMU_NO_PASID`).
+    pub const NONE: u32 = bindings::IOMMU_NO_PASID;
+
+    /// Stands for accesses without PASID.
+    pub(crate) fn none() -> Self {
+        // INVARIANT: As allowed.
+        Self(Self::NONE)
+    }
+
+    /// Whether this is a PASID, not [`Self::NONE`].
+    pub fn is_some(&self) -> bool {
+        self.0 != Self::NONE
+    }
+
     /// Allocates the lowest free PASID, up to `max` and to what `endpoint` can send. May sleep.
     ///
     /// # Errors
@@ -47,7 +62,9 @@ impl Pasid {
 
 impl Drop for Pasid {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants the number is allocated, and ours.
-        unsafe { bindings::iommu_free_global_pasid(self.0) };
+        if self.is_some() {
+            // SAFETY: By the type invariants the number is allocated, and ours.
+            unsafe { bindings::iommu_free_global_pasid(self.0) };
+        }
     }
 }

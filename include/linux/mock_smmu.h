@@ -36,7 +36,9 @@ struct mock_smmu_region {
  * struct mock_smmu_device - what a device is to be like
  * @name: of the platform device; a platform driver of this name binds it
  * @id: number of the platform device, after its name
- * @pasid_bits: bits of a PASID; 0 for a device without PASIDs, ATS and PRI
+ * @pasid_bits: bits of a PASID; 0 for a device without PASIDs
+ * @ats: ATS and PRI: it can wait for missing pages. A device with PASIDs has
+ *	them in any case
  * @group: devices with the same number share an IOMMU group; 0 is a group of
  *	its own
  * @regions: reserved regions
@@ -45,6 +47,7 @@ struct mock_smmu_device {
 	const char *name;
 	int id;
 	unsigned int pasid_bits;
+	bool ats;
 	unsigned int group;
 	struct mock_smmu_region regions[MOCK_SMMU_MAX_REGIONS];
 };
@@ -75,7 +78,10 @@ void mock_smmu_device_destroy(struct device *dev);
  */
 struct mock_smmu_port;
 
-/* In place of a PASID: the access has none */
+/*
+ * In place of a PASID: the access has none. It goes to physical addresses, or
+ * to the address space of a bond without PASID.
+ */
 #define MOCK_SMMU_NO_SSID	0xffffffffU
 
 /**

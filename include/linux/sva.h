@@ -26,7 +26,7 @@ struct device;
 struct iommu_group;
 struct mm_struct;
 
-/* Accesses carry a PASID. */
+/* Accesses carry a PASID. A bond without this has the device's other accesses. */
 #define IOMMU_SVA_FEAT_PASID	BIT(0)
 /*
  * The device can wait for page faults (PRI or stall). Without it page requests
@@ -37,7 +37,7 @@ struct mm_struct;
 /**
  * typedef sva_mm_exit_handler_t - told that a process which was bound is gone
  * @dev: the device
- * @pasid: the PASID of the bond
+ * @pasid: the PASID of the bond, 0 for one without
  * @drvdata: what the driver passed to bind
  *
  * On return the device must send nothing more under @pasid, which may then
@@ -87,13 +87,19 @@ int sva_device_shutdown(struct device *dev);
  * sva_bind_device() - Bind a process address space to a device
  * @dev: the device
  * @mm: the mm to bind; the caller holds a reference to it
- * @pasid: where the PASID is stored
+ * @pasid: where the PASID is stored; IOMMU_NO_PASID (0) for a bond without
  * @flags: IOMMU_SVA_FEAT_*, a subset of what the device was initialized with;
- *	   for now with IOMMU_SVA_FEAT_PASID
  * @drvdata: passed to the exit handler
  *
  * A second bind of the same mm to the same device with the same @flags and
  * @drvdata returns the same PASID, and needs a second unbind.
+ *
+ * Without IOMMU_SVA_FEAT_PASID the process gets what the device accesses
+ * without a PASID; sva_unbind_device(dev, 0) gives that back to the DMA API.
+ * Until then the device must do no other DMA without PASID: addresses of the DMA
+ * API mean nothing there, and interrupts that the device sends as messages do
+ * not arrive unless its IOMMU lets them pass. Bonds with PASIDs, of the same mm
+ * or of others, may live beside it.
  *
  * Context: Process context, may sleep. Takes mmap_lock and the mutex of the
  * device's IOMMU group.
@@ -101,11 +107,15 @@ int sva_device_shutdown(struct device *dev);
  * * 0		- @pasid is set, and the device may use it
  * * -EINVAL	- a NULL argument, the device is not initialized, or @flags
  *		  has a bit that the device was not initialized with
- * * -EOPNOTSUPP - other flags; or the IOMMU cannot share this address space
+ * * * -EOPNOTSUPP - the IOMMU cannot share this address space, or not without
+ *		  PASID
  * * -ESRCH	- the process has exited
  * * -EEXIST	- the mm is bound with other @flags or another @drvdata, or with
  *		  another IOMMU_SVA_FEAT_IOPF to another device of the group
- * * -EBUSY	- the device's IOMMU group has other devices
+ * * -EBUSY	- the device's IOMMU group has other devices; without
+ *		  IOMMU_SVA_FEAT_PASID also if another mm or another domain has
+ *		  the place, or if the device's firmware needs memory mapped one
+ *		  to one (IOMMU_RESV_DIRECT)
  * * -EADDRINUSE - the process uses addresses that the IOMMU cannot translate
  * * -ENODEV	- the device is being shut down
  * * -ENOSPC	- no PASID is left that the device can send
@@ -117,7 +127,7 @@ int sva_bind_device(struct device *dev, struct mm_struct *mm, int *pasid,
 /**
  * sva_unbind_device() - Remove a bond created with sva_bind_device()
  * @dev: the device
- * @pasid: the PASID that bind returned
+ * @pasid: the PASID that bind returned, 0 for the bond without one
  *
  * For the last unbind, the device must be quiet for @pasid, and its page
  * requests must have reached the IOMMU. On return none of them is in flight.
@@ -217,6 +227,7 @@ int sva_unpin_range(struct device *dev, int pasid, unsigned long addr, size_t le
  * @drvdata: passed to the exit handler
  *
  * Binds all members that are initialized for SVA, under one PASID, or none.
+ * Without IOMMU_SVA_FEAT_PASID the group must have one member only.
  * The devices of a group can reach each other without the IOMMU's knowledge, so
  * whoever calls this accepts that they are not isolated from one another.
  *

@@ -13,6 +13,9 @@
 #include <linux/sva.h>
 
 /* Exported for modules, but declared in a header that only the IOMMU core has. */
+int iommu_attach_group_handle(struct iommu_domain *domain, struct iommu_group *group,
+			      struct iommu_attach_handle *handle);
+void iommu_detach_group_handle(struct iommu_domain *domain, struct iommu_group *group);
 int iommu_replace_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid,
 			       struct iommu_attach_handle *handle);
 

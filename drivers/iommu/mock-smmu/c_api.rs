@@ -122,7 +122,7 @@ pub(crate) unsafe extern "C" fn mock_smmu_device_create(
             id: config.id,
             sid: 0,
             pasid_bits: u8::try_from(config.pasid_bits).map_err(|_| EINVAL)?,
-            ats: config.pasid_bits != 0,
+            ats: config.ats || config.pasid_bits != 0,
             group: (config.group != 0).then_some(config.group),
             resv: NO_RESV,
         };

@@ -169,6 +169,9 @@ impl Connection {
             spec.sid,
             PortConfig {
                 ats: spec.ats,
+                // ATS does not work in bypass, and the driver half has no stage 1 for accesses
+                // without PASID if the SMMU has none.
+                ats_no_ssid: spec.ats && smmu.features().ssid_bits > 0,
                 pri: spec.ats,
                 ..PortConfig::default()
             },

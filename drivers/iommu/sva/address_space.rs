@@ -58,7 +58,7 @@ pub(crate) struct Inner {
 /// The one attachment of (group, address space), which the bonds of the group's members share.
 ///
 /// It stays as long as a bond of a device in its group does.
-type GroupAttachment = Pin<KBox<Attachment<FaultService>>>;
+pub(crate) type GroupAttachment = Pin<KBox<Attachment<FaultService>>>;
 
 /// What [`Inner::attach`] did.
 pub(crate) enum Attached {
@@ -66,13 +66,15 @@ pub(crate) enum Attached {
     New(GroupAttachment),
     /// Another member of the group has the attachment already.
     Shared { pasid: u32, stats: Arc<FaultStats> },
+    /// Attached to accesses without PASID, for one bond alone. Dropping it detaches.
+    WithoutPasid(GroupAttachment),
 }
 
 impl Attached {
     /// The PASID.
     pub(crate) fn pasid(&self) -> u32 {
         match self {
-            Self::New(attachment) => attachment.pasid().get(),
+            Self::New(attachment) | Self::WithoutPasid(attachment) => attachment.pasid().get(),
             Self::Shared { pasid, .. } => *pasid,
         }
     }
@@ -80,7 +82,7 @@ impl Attached {
     /// Where its page requests are counted.
     pub(crate) fn stats(&self) -> &Arc<FaultStats> {
         match self {
-            Self::New(attachment) => &attachment.handler().stats,
+            Self::New(attachment) | Self::WithoutPasid(attachment) => &attachment.handler().stats,
             Self::Shared { stats, .. } => stats,
         }
     }
@@ -93,6 +95,8 @@ pub(crate) struct BondEntry {
     pub(crate) refs: usize,
     /// The task that runs the driver's handler for the process's exit.
     pub(crate) handler: Option<HandlerTask>,
+    /// The attachment of a bond without PASID. One with a PASID uses its group's.
+    without_pasid: Option<GroupAttachment>,
 }
 
 /// Names a task, and is compared only.
@@ -147,11 +151,18 @@ impl AddressSpace {
 }
 
 impl Inner {
-    /// The bond of `device`, if it has one.
-    pub(crate) fn entry_of(&mut self, device: &SvaDevice) -> Option<&mut BondEntry> {
+    /// The bond of `device`, if it has one: that with a PASID, or that without, as `flags` say.
+    pub(crate) fn entry_of(
+        &mut self,
+        device: &SvaDevice,
+        flags: Features,
+    ) -> Option<&mut BondEntry> {
+        let same =
+            |bond: &Bond| bond.flags.contains(Feature::Pasid) == flags.contains(Feature::Pasid);
+
         self.bonds
             .iter_mut()
-            .find(|entry| core::ptr::eq(&*entry.bond.device, device))
+            .find(|entry| core::ptr::eq(&*entry.bond.device, device) && same(&entry.bond))
     }
 
     /// The entry of `bond`, unless the bond has ended.
@@ -301,14 +312,20 @@ impl Inner {
         attached: Attached,
         carved: KVec<Carved>,
     ) {
-        let room = match attached {
-            Attached::New(attachment) => self.attachments.push_within_capacity(attachment).is_ok(),
-            Attached::Shared { .. } => true,
+        let (room, without_pasid) = match attached {
+            Attached::New(attachment) => {
+                let pushed = self.attachments.push_within_capacity(attachment);
+
+                (pushed.is_ok(), None)
+            }
+            Attached::Shared { .. } => (true, None),
+            Attached::WithoutPasid(attachment) => (true, Some(attachment)),
         };
         let entry = BondEntry {
             bond,
             refs,
             handler: None,
+            without_pasid,
         };
         let room = self.bonds.push_within_capacity(entry).is_ok() && room;
         let room = carved
@@ -330,8 +347,12 @@ impl Inner {
         else {
             return false;
         };
-        // The caller has a reference, so this is not the bond's last.
+        // The caller has a reference, so this is not the bond's last. A bond without PASID is
+        // detached here, and is no user of the group's attachment.
         drop(self.bonds.remove(at));
+        if !bond.flags.contains(Feature::Pasid) {
+            return true;
+        }
 
         let group = bond.device.endpoint.group();
         let in_group = |endpoint: &Endpoint| core::ptr::eq(endpoint.group(), group);
@@ -341,11 +362,9 @@ impl Inner {
             .iter()
             .position(|there| core::ptr::eq(there.group(), group))
         {
-            match self
-                .bonds
-                .iter()
-                .find(|entry| in_group(&entry.bond.device.endpoint))
-            {
+            match self.bonds.iter().find(|entry| {
+                entry.without_pasid.is_none() && in_group(&entry.bond.device.endpoint)
+            }) {
                 // This device may leave now; the other stays as long as it has its bond.
                 Some(other) => {
                     let endpoint = other.bond.device.endpoint.clone();

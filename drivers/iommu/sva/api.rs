@@ -33,7 +33,8 @@ pub trait Handler: Send + Sync + 'static {
     /// What the driver keeps for each bond.
     type BondData: Send + Sync + 'static;
 
-    /// The process behind `pasid` is gone: stop the device for that PASID.
+    /// The process behind `pasid` is gone: stop the device for that PASID; 0 is for its accesses
+    /// without.
     ///
     /// Runs in process context, may sleep, and may drop bonds of this device. On return the device
     /// must send nothing more under `pasid`: the bond ends then, and another process may get the
@@ -87,15 +88,21 @@ impl<T: Handler> Device<T> {
     ///
     /// Without [`Features::IOPF`] no page is faulted in for the device: see [`Bond::pin`].
     ///
+    /// Without [`Features::PASID`] the process gets what the device accesses without a PASID, until
+    /// the bond ends (S6). The driver then must not use the DMA API, whose addresses mean nothing
+    /// there; interrupts that the device sends as messages do not arrive unless its IOMMU lets them
+    /// pass. Bonds with PASIDs may live beside it.
+    ///
     /// May sleep; takes `mmap_lock`.
     ///
     /// # Errors
     ///
     /// - `EINVAL`: the device was not initialised with these flags (S4).
-    /// - `EOPNOTSUPP`: flags without [`Features::PASID`]; or the IOMMU cannot share this address
-    ///   space.
+    /// - `EOPNOTSUPP`: the IOMMU cannot share this address space, or not without PASID.
     /// - `EEXIST`: this `mm` is bound with other flags or other data.
-    /// - `EBUSY`: other devices are in the device's IOMMU group (S14).
+    /// - `EBUSY`: other devices are in the device's IOMMU group (S14). Without a PASID also:
+    ///   another process or another domain has the place, or the device's firmware needs memory
+    ///   mapped one to one.
     /// - `EADDRINUSE`: the process uses addresses that the IOMMU cannot translate (S17).
     /// - `ENODEV`: the driver has left the device.
     /// - `ENOSPC`: no PASID is left that the device can send.
@@ -157,7 +164,7 @@ pub struct Bond<T: Handler> {
 }
 
 impl<T: Handler> Bond<T> {
-    /// The PASID with which the device reaches the address space.
+    /// The PASID with which the device reaches the address space; 0 for a bond without.
     pub fn pasid(&self) -> u32 {
         self.bond.pasid
     }

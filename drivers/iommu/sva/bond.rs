@@ -8,6 +8,7 @@ use crate::{
     exit::ExitWatch,
     features::{Feature, Features},
     pin::Pins,
+    rid,
     stats::FaultStats,
 };
 use kernel::{
@@ -88,10 +89,10 @@ impl Bond {
     /// # Errors
     ///
     /// - `EINVAL`: the device was not initialised with these flags (S4).
-    /// - `EOPNOTSUPP`: flags without `PASID`; or the IOMMU driver cannot share this address space.
+    /// - `EOPNOTSUPP`: the IOMMU driver cannot share this address space, or not without PASID.
     /// - `EEXIST`: there is a bond with other flags or another identity; or with other flags
     ///   another member of the device's group has one.
-    /// - `EBUSY`: the device's group has other members (S14).
+    /// - `EBUSY`: the device's group has other members (S14); without `PASID` see [`rid::attach`].
     /// - `EADDRINUSE`: the process uses addresses that the IOMMU cannot translate (S17).
     /// - `ENODEV`: the device has been shut down.
     /// - `ENOSPC`: no PASID is left that the device can send.
@@ -106,9 +107,6 @@ impl Bond {
     {
         if !request.flags.is_subset_of(device.features) {
             return Err(EINVAL);
-        }
-        if !request.flags.contains(Feature::Pasid) {
-            return Err(EOPNOTSUPP);
         }
         let opened = device.keep_open()?;
 
@@ -138,7 +136,7 @@ impl Bond {
     {
         let device = opened.device();
 
-        if let Some(entry) = inner.entry_of(device) {
+        if let Some(entry) = inner.entry_of(device, request.flags) {
             let bond = &entry.bond;
 
             if bond.flags != request.flags || bond.owner.identity() != request.identity {
@@ -153,7 +151,12 @@ impl Bond {
         let owner = (request.owner)()?;
 
         let terms = Terms {
-            scope: request.scope,
+            // Without PASID no other member can share it.
+            scope: if request.flags.contains(Feature::Pasid) {
+                request.scope
+            } else {
+                Scope::Device
+            },
             flags: request.flags,
             owner,
             refs: 1,
@@ -178,7 +181,11 @@ impl Bond {
             inner.exit_watch = Some(ExitWatch::new(&device.core, space, mm)?);
         }
         let carved = inner.carve(device, mm)?;
-        let attached = inner.attach(device, mm, terms.flags)?;
+        let attached = if terms.flags.contains(Feature::Pasid) {
+            inner.attach(device, mm, terms.flags)?
+        } else {
+            rid::attach(device, mm, terms.flags)?
+        };
         let made_for = &attached;
         let bond = Arc::pin_init(
             pin_init!(Self {
@@ -225,7 +232,7 @@ impl Bond {
             return Ok(());
         };
 
-        if inner.entry_of(device).is_some() {
+        if inner.entry_of(device, self.flags).is_some() {
             return Ok(());
         }
         let terms = Terms {

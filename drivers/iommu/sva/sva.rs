@@ -17,6 +17,7 @@
 //! | `address_space` | what one process has here: attachments and bonds, under one lock |
 //! | `fault` | serving page requests |
 //! | `pin` | memory that a device touches without page requests |
+//! | `rid` | bonds without PASID |
 //! | `reserved` | addresses that the process must not use |
 //! | `exit` | what happens when a process exits |
 //! | `core` | the address spaces by mm, and the list of devices |
@@ -52,6 +53,7 @@ mod features;
 mod group;
 mod pin;
 mod reserved;
+mod rid;
 mod stats;
 
 pub use api::{Bond, Device, Handler, Pinned};

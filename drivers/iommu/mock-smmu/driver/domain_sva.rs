@@ -9,7 +9,10 @@ use super::{
         self,
         Range, //
     },
-    master::Master,
+    master::{
+        Master,
+        NO_PASID, //
+    },
     report,
     Client,
     Smmu, //
@@ -40,6 +43,11 @@ use kernel_ext::notifier::{
 struct Attachment {
     slot: CdSlot,
     ats: bool,
+}
+
+/// The SubstreamID with which a device tags accesses that use descriptor `ssid`.
+fn tag(ssid: u32) -> Option<u32> {
+    (ssid != NO_PASID).then_some(ssid)
 }
 
 struct State {
@@ -86,7 +94,7 @@ impl AddressSpace {
                 if !core::mem::replace(&mut synced, true) {
                     batch.sync()?;
                 }
-                batch.push(invalidate::atc_inv(sid, Some(ssid), range))?;
+                batch.push(invalidate::atc_inv(sid, tag(ssid), range))?;
             }
             Ok(())
         })
@@ -99,7 +107,7 @@ impl AddressSpace {
             match device {
                 Some((master, ssid)) if master.ats() => {
                     batch.sync()?;
-                    batch.push(invalidate::atc_inv(master.sid(), Some(ssid), Range::All))
+                    batch.push(invalidate::atc_inv(master.sid(), tag(ssid), Range::All))
                 }
                 _ => Ok(()),
             }
@@ -199,11 +207,11 @@ impl Smmu {
         })
     }
 
-    /// Leads `ssid` of a device to `space`. Called under the group's mutex.
+    /// Leads descriptor `ssid` of a device to `space`. Called under the group's mutex.
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` for a device without PASIDs; `EINVAL` for one that it does not have, or when
+    /// `EOPNOTSUPP` behind an SMMU without PASIDs; `EINVAL` for one that it does not have, or when
     /// the process is gone; `ENOMEM`; `EIO`.
     pub(super) fn attach(&self, space: &Arc<AddressSpace>, client: &Client, ssid: u32) -> Result {
         let master = client.data();

@@ -249,8 +249,14 @@ mod tests {
             .with_v(true)
             .with_config(ste::CONFIG_BYPASS)
             .with_sh_cfg(1);
+        let shared = s1.with_s1_dss(ste::S1DSS_SSID0);
         for (from, to) in [
             (abort, s1),
+            (s1, shared),
+            (shared, s1),
+            (shared, blocked),
+            (bypass, shared),
+            (shared, bypass),
             (s1, abort),
             (s1, blocked),
             (blocked, s1),

@@ -27,6 +27,11 @@ use kernel_ext::resv_region::{
     ResvRegion, //
 };
 
+/// The number of the context descriptor that accesses without PASID use.
+///
+/// No PASID has it: with [`Rid::Shared`] the SMMU refuses accesses that carry it. (SMMUv3, 5.2.)
+pub const NO_PASID: u32 = 0;
+
 /// What a device does without a PASID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rid {
@@ -34,6 +39,8 @@ pub enum Rid {
     Identity,
     /// Nothing.
     Blocked,
+    /// The address space that its first context descriptor leads to.
+    Shared,
 }
 
 /// What the driver knows of a device.
@@ -41,6 +48,7 @@ pub struct Master {
     sid: u32,
     group: Option<u32>,
     ats: bool,
+    pasids: bool,
     cds: Option<Pin<KBox<CdTable>>>,
     bonds: Pin<KBox<Mutex<Bonds>>>,
     resv: KVec<ResvRegion>,
@@ -80,7 +88,7 @@ fn read_regions(
     Ok(())
 }
 
-/// Who uses which PASID.
+/// Who uses which PASID; [`NO_PASID`] stands for accesses without.
 pub type Bonds = RBTree<u32, Arc<AddressSpace>>;
 
 impl Master {
@@ -107,10 +115,13 @@ impl Master {
         let ssid_bits = property(c"pasid-num-bits")
             .unwrap_or(0)
             .min(u32::from(smmu.features().ssid_bits));
-        let cds = match ssid_bits {
+        let cds = match smmu.features().ssid_bits {
             0 => None,
-            // CAST: At most 20.
-            bits => Some(KBox::pin_init(CdTable::new(bits as u8)?, GFP_KERNEL)?),
+            // CAST: At most 20. The table of a device without PASIDs has one for accesses without.
+            _ => Some(KBox::pin_init(
+                CdTable::new(ssid_bits.max(1) as u8)?,
+                GFP_KERNEL,
+            )?),
         };
         let mut resv = KVec::new();
         for (name, kind) in [
@@ -123,6 +134,7 @@ impl Master {
             sid,
             group: property(c"iommu-group-id"),
             ats: smmu.features().ats && property(c"ats-supported").is_some_and(|ats| ats != 0),
+            pasids: ssid_bits != 0,
             cds,
             bonds: KBox::pin_init(new_mutex!(RBTree::new(), "mock_smmu_bonds"), GFP_KERNEL)?,
             resv,
@@ -149,7 +161,8 @@ impl Master {
         &self.resv
     }
 
-    /// Its context descriptors, if it has PASIDs.
+    /// Its context descriptors: of its PASIDs, and one for accesses without. None if the SMMU has
+    /// no PASIDs.
     pub fn cds(&self) -> Option<&CdTable> {
         self.cds.as_deref()
     }
@@ -161,14 +174,16 @@ impl Master {
 
     /// Its stream table entry.
     ///
-    /// With PASIDs, the context descriptors are always in place, and what happens without a PASID
-    /// is one field: changing that never disturbs the PASIDs.
+    /// With PASIDs or ATS, the context descriptors are always in place, and what happens without a
+    /// PASID is one field: changing that never disturbs the PASIDs. A device with neither needs
+    /// them only where it shares an address space; no ATS works in bypass. (SMMUv3, 13.6.4.)
     pub fn ste(&self, rid: Rid) -> Ste {
-        let Some(cds) = &self.cds else {
-            return match rid {
-                Rid::Identity => stream_table::bypass(),
-                Rid::Blocked => stream_table::abort(),
-            };
+        let always = self.pasids || self.ats;
+        let cds = match (&self.cds, rid) {
+            (Some(cds), _) if always => cds,
+            (Some(cds), Rid::Shared) => cds,
+            (_, Rid::Identity) => return stream_table::bypass(),
+            (_, Rid::Blocked | Rid::Shared) => return stream_table::abort(),
         };
         let ste = Ste::default()
             .with_v(true)
@@ -189,6 +204,7 @@ impl Master {
         match rid {
             Rid::Identity => ste.with_s1_dss(ste::S1DSS_BYPASS).with_sh_cfg(1),
             Rid::Blocked => ste.with_s1_dss(ste::S1DSS_TERMINATE),
+            Rid::Shared => ste.with_s1_dss(ste::S1DSS_SSID0),
         }
     }
 }

@@ -10,7 +10,8 @@ use super::{
     },
     master::{
         Master,
-        Rid, //
+        Rid,
+        NO_PASID, //
     },
     report,
     stream_table,
@@ -47,9 +48,17 @@ const MSI_WINDOW: ResvRegion = ResvRegion {
 };
 
 impl Smmu {
-    fn set_rid(&self, master: &Master, rid: Rid) -> Result {
+    /// Changes what happens without a PASID. Called under the group's mutex.
+    fn set_rid(&self, client: &Client, rid: Rid) -> Result {
+        let master = client.data();
+
         self.write_ste(master.sid(), &master.ste(rid))?;
-        self.forget_stream(master)
+        self.forget_stream(master)?;
+        // Nothing leads there any more; but page requests may be under way.
+        if rid != Rid::Shared && master.bonds().lock().get(&NO_PASID).is_some() {
+            self.detach(client, NO_PASID);
+        }
+        Ok(())
     }
 
     /// Makes a device forget all translations.
@@ -120,11 +129,11 @@ impl Driver for Smmu {
     }
 
     fn attach_identity(&self, client: &Client) -> Result {
-        self.set_rid(client.data(), Rid::Identity)
+        self.set_rid(client, Rid::Identity)
     }
 
     fn attach_blocked(&self, client: &Client) -> Result {
-        self.set_rid(client.data(), Rid::Blocked)
+        self.set_rid(client, Rid::Blocked)
     }
 
     fn block_pasid(&self, client: &Client, pasid: u32) {
@@ -140,6 +149,13 @@ impl Driver for Smmu {
 
     fn attach_sva(&self, domain: &SvaDomain, client: &Client, pasid: u32) -> Result {
         self.attach(domain.space(), client, pasid)
+    }
+
+    fn attach_sva_rid(&self, domain: &SvaDomain, client: &Client) -> Result {
+        // The descriptor first: nothing leads there yet.
+        self.attach(domain.space(), client, NO_PASID)?;
+        self.set_rid(client, Rid::Shared)
+            .inspect_err(|_| self.detach(client, NO_PASID))
     }
 
     fn page_response(&self, client: &Client, response: PageResponse) {

@@ -34,7 +34,6 @@ impl Default for RateLimit {
 
 impl RateLimit {
     /// A fresh limit.
-    #[expect(clippy::new_without_default)]
     pub fn new() -> Self {
         Self {
             start: Instant::now(),

@@ -34,7 +34,10 @@ use super::{
         Port, //
     },
     engine::Engine,
-    pri::PAGE,
+    pri::{
+        ATC_NO_SSID,
+        PAGE, //
+    },
     translate::{
         Denied,
         Transaction, //
@@ -217,13 +220,13 @@ impl Engine {
         let Some(port) = self.ports[slot].as_deref_mut() else {
             return Err(Denied::Abort);
         };
-        let ssid = match t.ssid {
-            Some(ssid) if port.config.ats => ssid,
-            _ => return self.untranslated(t),
-        };
-        let mut found = port.atc.lookup(ssid, t.va);
+        if !port.config.translates(t.ssid) {
+            return self.untranslated(t);
+        }
+        let tag = t.ssid.unwrap_or(ATC_NO_SSID);
+        let mut found = port.atc.lookup(tag, t.va);
         if found.is_some_and(|hit| !hit.perms.allows(t.access)) {
-            port.atc.invalidate_va(Some(ssid), t.va);
+            port.atc.invalidate_va(Some(tag), t.va);
             found = None;
         }
         let translation = match found {
@@ -239,7 +242,7 @@ impl Engine {
                     ..answer
                 };
                 if let Some(port) = self.ports[slot].as_deref_mut() {
-                    port.atc.insert(ssid, t.va, translation);
+                    port.atc.insert(tag, t.va, translation);
                 }
                 translation
             }

@@ -25,9 +25,10 @@ use super::{
 /// What a requester is able to do.
 #[derive(Clone, Copy, Debug)]
 pub struct PortConfig {
-    /// It translates its accesses with a PASID by ATS, and caches the translations. Accesses
-    /// without a PASID are always untranslated.
+    /// It translates its accesses with a PASID by ATS, and caches the translations.
     pub ats: bool,
+    /// It does so for accesses without a PASID too (needs `ats`); else those are untranslated.
+    pub ats_no_ssid: bool,
     /// It asks for missing pages (needs `ats`); else a missing translation fails the access.
     pub pri: bool,
     /// Most page requests that it has under way at once, at least 1.
@@ -43,11 +44,19 @@ impl Default for PortConfig {
     fn default() -> Self {
         Self {
             ats: true,
+            ats_no_ssid: false,
             pri: true,
             max_outstanding: 256,
             max_retries: 16,
             timeout_ms: 10_000,
         }
+    }
+}
+
+impl PortConfig {
+    /// Whether it translates accesses with this SubstreamID by ATS.
+    pub(super) fn translates(&self, ssid: Option<u32>) -> bool {
+        self.ats && (self.ats_no_ssid || ssid.is_some())
     }
 }
 
@@ -133,7 +142,9 @@ impl Port {
     /// - [`ENOMEM`].
     pub fn new(smmu: Arc<Smmu>, sid: u32, config: PortConfig) -> Result<Arc<Self>> {
         let able = smmu.config();
-        let too_much = (config.ats && !able.ats) || (config.pri && !(able.pri && config.ats));
+        let too_much = (config.ats && !able.ats)
+            || (config.pri && !(able.pri && config.ats))
+            || (config.ats_no_ssid && !config.ats);
         if too_much || config.max_outstanding == 0 || u64::from(sid) >> able.sid_bits != 0 {
             return Err(EINVAL);
         }
@@ -295,7 +306,7 @@ impl Port {
         write: bool,
         attrs: Attrs,
     ) -> DmaResult {
-        if !self.config.ats || ssid.is_none() {
+        if !self.config.translates(ssid) {
             return Ok(());
         }
         let access = Access {

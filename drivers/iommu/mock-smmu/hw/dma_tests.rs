@@ -52,6 +52,7 @@ mod tests {
 
     const NO_PRI: PortConfig = PortConfig {
         ats: true,
+        ats_no_ssid: false,
         pri: false,
         max_outstanding: 1,
         max_retries: 0,

@@ -58,6 +58,7 @@ mod tests {
     /// A port that makes untranslated requests only.
     const PLAIN: PortConfig = PortConfig {
         ats: false,
+        ats_no_ssid: false,
         pri: false,
         max_outstanding: 1,
         max_retries: 0,

@@ -38,6 +38,8 @@ use super::{
 pub(super) const GROUP_PAGES: usize = 64;
 
 const ATC_ENTRIES: usize = 512;
+/// Tags the translations of accesses without a SubstreamID; larger than any of those.
+pub(super) const ATC_NO_SSID: u32 = u32::MAX;
 /// The unit of page requests, and of accesses.
 pub(super) const PAGE: u64 = 4096;
 
@@ -47,9 +49,9 @@ pub(super) enum Group {
     /// Not in use.
     Free,
     /// Sent; somebody waits for the response.
-    Waiting { pages: u16, ssid: u32 },
+    Waiting { pages: u16, ssid: Option<u32> },
     /// Sent; nobody waits any more, but the index is in use until the response comes.
-    Abandoned { pages: u16, ssid: u32 },
+    Abandoned { pages: u16, ssid: Option<u32> },
     /// Answered, by software or (`auto`) by the SMMU itself.
     Answered { response: Response, auto: bool },
 }
@@ -178,7 +180,6 @@ impl Engine {
         len: u64,
     ) -> Option<(usize, usize)> {
         let port = self.ports[slot].as_mut()?;
-        let ssid = t.ssid?;
         let budget = usize::from(port.config.max_outstanding - port.outstanding);
         let budget = budget.min(GROUP_PAGES);
         if budget == 0 {
@@ -207,8 +208,8 @@ impl Engine {
 
         let request = PageRequest::default()
             .with_sid(t.sid)
-            .with_ssv(true)
-            .with_ssid(ssid)
+            .with_ssv(t.ssid.is_some())
+            .with_ssid(t.ssid.unwrap_or(0))
             .with_read(t.access.read)
             .with_write(t.access.write)
             .with_exec(t.access.exec)
@@ -233,7 +234,7 @@ impl Engine {
                 port.outstanding += pages as u16;
                 Group::Waiting {
                     pages: pages as u16,
-                    ssid,
+                    ssid: t.ssid,
                 }
             }
         };
@@ -259,14 +260,14 @@ impl PortState {
             return false;
         };
         let (pages, next) = match *slot {
-            Group::Waiting { pages, ssid: own } if ssid.is_none_or(|ssid| ssid == own) => (
+            Group::Waiting { pages, ssid: own } if ssid.is_none() || ssid == own => (
                 pages,
                 Group::Answered {
                     response,
                     auto: false,
                 },
             ),
-            Group::Abandoned { pages, ssid: own } if ssid.is_none_or(|ssid| ssid == own) => {
+            Group::Abandoned { pages, ssid: own } if ssid.is_none() || ssid == own => {
                 (pages, Group::Free)
             }
             _ => return false,

@@ -17,12 +17,16 @@ mod tests {
             regs::{
                 self,
                 Cr0, //
-            }, //
+            },
+            ste, //
         },
         hw::{
             bench::{
+                set_cd,
+                stage1,
                 Job,
                 OneSpace,
+                ASID,
                 SID,
                 SSID,
                 USER_RW,
@@ -122,6 +126,42 @@ mod tests {
             (3, 1, 1)
         );
         assert_eq!(port.outstanding(), 0);
+        assert!(one.bench.event().is_none());
+        Ok(())
+    }
+
+    /// A device that uses ATS for all its accesses asks for pages without SubstreamID too.
+    #[test]
+    fn pri_without_ssid() -> Result {
+        let mut one = OneSpace::new()?;
+        let ste = stage1(&one.cds, 6).with_s1_dss(ste::S1DSS_SSID0);
+        set_cd(&one.cds, 0, &one.space.cd(ASID))?;
+        one.bench.set_ste(SID, &ste)?;
+        let port = one.port(PortConfig {
+            ats_no_ssid: true,
+            ..PortConfig::default()
+        })?;
+        let writer = port.clone();
+        let job = Job::start(move || writer.write(None, VA, &[0xa5; 8], USER))?;
+        let request = next(&one).ok_or(EIO)?;
+        let expect = PageRequest::default()
+            .with_sid(SID)
+            .with_write(true)
+            .with_last(true)
+            .with_address(VA);
+        assert_eq!(request, expect);
+        one.map(0, USER_RW)?;
+
+        // A response to a SubstreamID's group is not for this one.
+        let response = |ssid| {
+            let command = Command::pri_resp(SID, ssid, request.group(), Response::Success);
+            one.bench.command(command)
+        };
+        response(Some(0))?;
+        assert_eq!(port.outstanding(), 1);
+        response(None)?;
+        assert_eq!(job.join(), Some(Ok(())));
+        assert_eq!(one.data.window().load64(0)?, 0xa5a5_a5a5_a5a5_a5a5);
         assert!(one.bench.event().is_none());
         Ok(())
     }

@@ -213,7 +213,8 @@ impl Engine {
         }
         let result = match self.route(t, true) {
             Ok(Route::Abort) => return Err(Denied::Abort),
-            Ok(Route::Bypass) => self.bypass(t.va),
+            // What cannot be put out cannot be asked for either.
+            Ok(Route::Bypass) => return self.bypass(t.va).map_err(|_| Denied::Abort),
             Ok(Route::Stage1(context)) => self.stage1(&context, t),
             Err(reject) => return Err(self.reject(t, reject, true)),
         };

@@ -136,6 +136,55 @@ mod tests {
         Ok(())
     }
 
+    /// S1DSS 2: accesses without PASID use context descriptor 0.
+    #[test]
+    fn address_space_without_pasid() -> Result {
+        let plain = DeviceSpec {
+            id: 5,
+            sid: 0x31,
+            pasid_bits: 0,
+            ats: false,
+            ..WIDE
+        };
+        let (mm, instance) = (TestMm::new()?, instance(&[WIDE, NO_ATS, plain])?);
+        let (smmu, hw) = (instance.smmu(), instance.hw());
+        let addr = mm.map(1, Protection::ReadWrite)?;
+
+        for (i, spec) in [WIDE, NO_ATS, plain].iter().enumerate() {
+            let device = device(&instance, i)?;
+            let (client, sid) = (device.client(), spec.sid);
+            let before = hw.ste(sid).ok_or(ENOENT)?;
+            let read = |ssid| {
+                let mut seen = [0; 64];
+                let port = device.port();
+                let result = port.read(ssid, addr as u64, &mut seen, Attrs::default());
+                result.map(|()| seen).map_err(|error| error.kind)
+            };
+
+            mm.write(addr, &pattern(i as u8))?;
+            let domain = smmu.alloc_sva(&client, mm.mm())?;
+            smmu.attach_sva_rid(&domain, &client)?;
+            let ste = hw.ste(sid).ok_or(ENOENT)?;
+            check!(ste.config() == ste::CONFIG_S1 && ste.s1_dss() == ste::S1DSS_SSID0);
+            check!(hw.cd(sid, 0).is_some_and(|cd| cd.v() && !cd.epd0()));
+            check!(read(None) == Ok(pattern(i as u8)));
+            check!(read(Some(0)) == Err(DmaErrorKind::Aborted));
+            check!(in_atc(hw, sid, u32::MAX, addr) == spec.ats);
+
+            // The device forgets translations that it has without PASID, too.
+            mm.unmap(addr, 1)?;
+            check!(!in_atc(hw, sid, u32::MAX, addr));
+            check!(read(None).is_err());
+            check!(mm.map(1, Protection::ReadWrite)? == addr);
+
+            smmu.attach_identity(&client)?;
+            check!(hw.ste(sid) == Some(before));
+            check!(hw.cd(sid, 0).is_none_or(|cd| !cd.v()));
+            check!(client.data().bonds().lock().get(&0).is_none());
+        }
+        Ok(())
+    }
+
     #[test]
     fn removal_and_return() -> Result {
         let mut instance = instance(&[WIDE, NARROW])?;

@@ -170,15 +170,23 @@ static void s4_einval(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -7, pasid);
 }
 
-static void s5_other_flags_are_not_supported_yet(struct kunit *test)
+static void s5_every_combination_of_flags(struct kunit *test)
 {
 	struct device *dev = sva_test_device(test, NULL);
 	struct sva_test_mm *space = sva_test_mm(test);
+	unsigned long flags;
 	int pasid;
 
-	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_sva_bind_device(dev, space->mm, &pasid, 0, NULL));
-	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_sva_bind_device(dev, space->mm, &pasid,
-								 IOMMU_SVA_FEAT_IOPF, NULL));
+	for (flags = 0; flags <= SVA_TEST_FLAGS; flags++) {
+		KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &pasid, flags,
+							       NULL));
+		KUNIT_EXPECT_EQ(test, flags & IOMMU_SVA_FEAT_PASID, pasid != 0);
+		/* The bond that there is has other flags. */
+		KUNIT_EXPECT_EQ(test, -EEXIST,
+				iommu_sva_bind_device(dev, space->mm, &pasid,
+						      flags ^ IOMMU_SVA_FEAT_IOPF, NULL));
+		KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+	}
 }
 
 static void max_pasid_is_a_limit(struct kunit *test)
@@ -290,7 +298,7 @@ static struct kunit_case sva_bind_cases[] = {
 	KUNIT_CASE(s3_no_bind_before_init_or_after_shutdown),
 	KUNIT_CASE(s3_init_refuses_what_cannot_work),
 	KUNIT_CASE(s4_einval),
-	KUNIT_CASE(s5_other_flags_are_not_supported_yet),
+	KUNIT_CASE(s5_every_combination_of_flags),
 	KUNIT_CASE(max_pasid_is_a_limit),
 	KUNIT_CASE(s10_unbind_of_what_is_not_bound),
 	KUNIT_CASE(s11_unbind_all_and_shutdown_end_bonds),

@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Bonds without PASID: S6. */
+
+#include <linux/delay.h>
+#include <linux/io.h>
+#include <linux/iommu.h>
+#include <linux/platform_device.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "fixture.h"
+
+#define RID	MOCK_SMMU_NO_SSID
+
+static int bind(struct device *dev, struct sva_test_mm *space, int *pasid)
+{
+	return iommu_sva_bind_device(dev, space->mm, pasid, IOMMU_SVA_FEAT_IOPF, NULL);
+}
+
+static int bind_pasid(struct device *dev, struct sva_test_mm *space, int *pasid)
+{
+	return iommu_sva_bind_device(dev, space->mm, pasid, SVA_TEST_FLAGS, NULL);
+}
+
+/* Whether the device's accesses without PASID go to physical memory, as by default. */
+static bool reaches_memory(struct kunit *test, struct device *dev)
+{
+	u64 *word = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	u64 value = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, word);
+	*word = 0x5ca1ab1e;
+	return !sva_test_read(dev, RID, virt_to_phys(word), &value) && value == 0x5ca1ab1e &&
+		!sva_test_write(dev, RID, virt_to_phys(word), 7) && READ_ONCE(*word) == 7;
+}
+
+static void s6_bind_without_pasid(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	u64 __user *word = (u64 __user *)space->addr;
+	int pasid = -7;
+	u64 value;
+
+	KUNIT_ASSERT_TRUE(test, reaches_memory(test, dev));
+	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
+	KUNIT_EXPECT_EQ(test, IOMMU_NO_PASID, pasid);
+
+	/* Each page is missing at first: page requests without PASID are answered. */
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, space->addr, 0x12));
+	KUNIT_EXPECT_EQ(test, 0, get_user(value, word));
+	KUNIT_EXPECT_EQ(test, 0x12, value);
+	KUNIT_EXPECT_EQ(test, 0, put_user(0x34, word + PAGE_SIZE / 8));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, RID, space->addr + PAGE_SIZE, &value));
+	KUNIT_EXPECT_EQ(test, 0x34, value);
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, RID, space->addr + 2 * PAGE_SIZE, &value));
+	KUNIT_EXPECT_EQ(test, 0, value);
+
+	/* What the process cannot access, the device cannot. */
+	KUNIT_EXPECT_EQ(test, -EFAULT, sva_test_read(dev, RID, PAGE_SIZE, &value));
+	/* The number is not a PASID. */
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(dev, 0, space->addr, &value));
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(dev, pasid));
+}
+
+static void s6_unbind_restores_the_former_domain(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct iommu_domain *former = iommu_get_domain_for_dev(dev);
+	int pasid, round;
+
+	for (round = 0; round < 3; round++) {
+		KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
+		KUNIT_EXPECT_PTR_NE(test, former, iommu_get_domain_for_dev(dev));
+		KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, space->addr, round));
+		KUNIT_EXPECT_FALSE(test, reaches_memory(test, dev));
+		KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+		KUNIT_EXPECT_PTR_EQ(test, former, iommu_get_domain_for_dev(dev));
+		KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
+	}
+}
+
+static void s6_second_bind_counts(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	int pasid;
+	u64 value;
+
+	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
+	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
+	KUNIT_EXPECT_EQ(test, IOMMU_NO_PASID, pasid);
+	KUNIT_EXPECT_EQ(test, -EEXIST, iommu_sva_bind_device(dev, space->mm, &pasid,
+							     IOMMU_SVA_FEAT_IOPF, space));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, RID, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(dev, pasid));
+}
+
+static void s6_second_process_ebusy(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *first = sva_test_mm(test), *second;
+	int pasid, other = -7;
+	u64 value;
+
+	KUNIT_ASSERT_EQ(test, 0, bind(dev, first, &pasid));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, first->addr, 1));
+	sva_test_unuse(first);
+	second = sva_test_mm(test);
+	KUNIT_EXPECT_EQ(test, -EBUSY, bind(dev, second, &other));
+	KUNIT_EXPECT_EQ(test, -7, other);
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, RID, first->addr, &value));
+	KUNIT_EXPECT_EQ(test, 1, value);
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+	KUNIT_ASSERT_EQ(test, 0, bind(dev, second, &other));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, RID, second->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, value);
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, other));
+}
+
+static void s6_other_domain_ebusy(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct iommu_group *group = iommu_group_get(dev);
+	int pasid;
+
+	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
+	/* Nor can another user take the device meanwhile. */
+	KUNIT_EXPECT_NE(test, 0, iommu_group_claim_dma_owner(group, space));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+	iommu_group_put(group);
+}
+
+static void s6_beside_bonds_with_pasids(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *first = sva_test_mm(test), *second;
+	int rid, pasid, other;
+	u64 value;
+
+	/* The same process twice, and another one. */
+	KUNIT_ASSERT_EQ(test, 0, bind_pasid(dev, first, &pasid));
+	KUNIT_ASSERT_EQ(test, 0, bind(dev, first, &rid));
+	KUNIT_EXPECT_NE(test, IOMMU_NO_PASID, pasid);
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, first->addr, 1));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, pasid, first->addr, &value));
+	KUNIT_EXPECT_EQ(test, 1, value);
+	sva_test_unuse(first);
+	second = sva_test_mm(test);
+	KUNIT_ASSERT_EQ(test, 0, bind_pasid(dev, second, &other));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, other, second->addr, 2));
+
+	/* The end of any of them does not concern the others. */
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(dev, pasid, first->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, RID, first->addr, &value));
+	KUNIT_EXPECT_EQ(test, 1, value);
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, RID, first->addr + PAGE_SIZE, &value));
+	KUNIT_EXPECT_EQ(test, 0, bind_pasid(dev, first, &pasid));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, rid));
+	KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, pasid, first->addr + 2 * PAGE_SIZE, &value));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, other, second->addr, &value));
+	KUNIT_EXPECT_EQ(test, 2, value);
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, other));
+}
+
+/* A device that knows nothing of PASIDs. */
+static struct device *old_device(struct kunit *test, bool ats)
+{
+	struct mock_smmu_device config = { .ats = ats };
+	struct device *dev = sva_test_device(test, &config);
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_init(dev, IOMMU_SVA_FEAT_IOPF, 0));
+	return dev;
+}
+
+static void s6_device_without_pasids(struct kunit *test)
+{
+	struct device *dev = old_device(test, true);
+	struct sva_test_mm *space = sva_test_mm(test);
+	int pasid;
+	u64 value;
+
+	KUNIT_EXPECT_EQ(test, -EINVAL, bind_pasid(dev, space, &pasid));
+	KUNIT_ASSERT_TRUE(test, reaches_memory(test, dev));
+	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, space->addr, 1));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, RID, space->addr + PAGE_SIZE, &value));
+	KUNIT_EXPECT_EQ(test, -EFAULT, sva_test_read(dev, RID, PAGE_SIZE, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+	KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_device_shutdown(dev));
+}
+
+static void s6_device_without_ats(struct kunit *test)
+{
+	struct device *dev = old_device(test, false);
+	struct sva_test_mm *space = sva_test_mm(test);
+	int pasid;
+	u64 value;
+
+	KUNIT_ASSERT_TRUE(test, reaches_memory(test, dev));
+	KUNIT_EXPECT_EQ(test, 0, put_user(0x12UL, (u64 __user *)space->addr));
+	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
+	/* It reaches what is there, and cannot ask for more. */
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, RID, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0x12, value);
+	KUNIT_EXPECT_EQ(test, -EIO, sva_test_read(dev, RID, space->addr + PAGE_SIZE, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+	KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_device_shutdown(dev));
+}
+
+static void s6_invalidation_reaches_the_device(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	int pasid;
+	u64 value;
+
+	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, space->addr, 1));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, space->addr + PAGE_SIZE, 2));
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(space->addr, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, -EFAULT, sva_test_read(dev, RID, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, RID, space->addr + PAGE_SIZE, &value));
+	KUNIT_EXPECT_EQ(test, 2, value);
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+}
+
+static void s6_exit_without_handler(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test), *next;
+	int pasid, other;
+	u64 value;
+
+	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, space->addr, 1));
+	sva_test_mm_exit(test, space);
+
+	/* Quiet, and not yet free for another. */
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(dev, RID, space->addr, &value));
+	KUNIT_EXPECT_FALSE(test, reaches_memory(test, dev));
+	next = sva_test_mm(test);
+	KUNIT_EXPECT_EQ(test, -EBUSY, bind(dev, next, &other));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+	KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
+	KUNIT_ASSERT_EQ(test, 0, bind(dev, next, &other));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, RID, next->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, other));
+}
+
+static int exited_pasid;
+
+static int note_exit(struct device *dev, int pasid, void *drvdata)
+{
+	exited_pasid = pasid;
+	return 0;
+}
+
+static void s6_exit_with_handler(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	int pasid;
+
+	exited_pasid = -7;
+	KUNIT_ASSERT_EQ(test, 0, sva_test_watch_exit(dev, note_exit));
+	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
+	sva_test_mm_exit(test, space);
+	KUNIT_EXPECT_EQ(test, 0, iommu_unregister_mm_exit_handler(dev));
+	KUNIT_EXPECT_EQ(test, IOMMU_NO_PASID, exited_pasid);
+	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(dev, pasid));
+	KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
+}
+
+static void s6_group_of_two_ebusy(struct kunit *test)
+{
+	struct mock_smmu_device config = { .pasid_bits = 10, .group = 3101 };
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct device *a, *b;
+	int pasid = -7;
+
+	a = sva_test_device(test, &config);
+	b = sva_test_device(test, &config);
+	KUNIT_EXPECT_EQ(test, -EBUSY, bind(a, space, &pasid));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+							   IOMMU_SVA_FEAT_IOPF, NULL));
+	KUNIT_EXPECT_EQ(test, -7, pasid);
+	KUNIT_EXPECT_TRUE(test, reaches_memory(test, a));
+	KUNIT_EXPECT_TRUE(test, reaches_memory(test, b));
+}
+
+static void s6_group_of_one(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	int pasid;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(dev->iommu_group, space->mm, &pasid,
+						      IOMMU_SVA_FEAT_IOPF, NULL));
+	KUNIT_EXPECT_EQ(test, IOMMU_NO_PASID, pasid);
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, space->addr, 1));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(dev->iommu_group, pasid));
+	KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
+}
+
+static void s6_device_that_joins_the_group(struct kunit *test)
+{
+	struct mock_smmu_device config = { .pasid_bits = 10, .group = 3102 };
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct device *a = sva_test_device(test, &config);
+	struct device *b;
+	int pasid;
+	u64 value;
+
+	KUNIT_ASSERT_EQ(test, 0, bind(a, space, &pasid));
+	b = sva_test_device(test, &config);
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(a, RID, space->addr, 1));
+	/* It is not bound, but the IOMMU cannot tell the two apart. */
+	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(b, IOMMU_NO_PASID));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(b, RID, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(a, pasid));
+	KUNIT_EXPECT_TRUE(test, reaches_memory(test, a));
+	KUNIT_EXPECT_TRUE(test, reaches_memory(test, b));
+}
+
+static void s6_direct_region_ebusy(struct kunit *test)
+{
+	struct mock_smmu_device config = {
+		.pasid_bits = 10,
+		.regions = { { 0x40000000, PAGE_SIZE, true } },
+	};
+	struct device *dev = sva_test_device(test, &config);
+	struct sva_test_mm *space = sva_test_mm(test);
+	int maps = space->mm->map_count;
+	int pasid = -7;
+
+	/* Firmware's accesses would go to the process. */
+	KUNIT_EXPECT_EQ(test, -EBUSY, bind(dev, space, &pasid));
+	KUNIT_EXPECT_EQ(test, -7, pasid);
+	KUNIT_EXPECT_EQ(test, maps, space->mm->map_count);
+	KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
+}
+
+static void s6_shutdown_restores_the_former_domain(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	int pasid, rid;
+
+	KUNIT_ASSERT_EQ(test, 0, bind_pasid(dev, space, &pasid));
+	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &rid));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_device_shutdown(dev));
+	KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_device_init(dev, SVA_TEST_FLAGS, 0));
+}
+
+static void s6_einval(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	int pasid = -7;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_shutdown(dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_init(dev, IOMMU_SVA_FEAT_PASID, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL, bind(dev, space, &pasid));
+	KUNIT_EXPECT_EQ(test, -7, pasid);
+}
+
+static int sva_rid_probe(struct platform_device *pdev)
+{
+	return iommu_sva_device_init(&pdev->dev, IOMMU_SVA_FEAT_IOPF, 0);
+}
+
+static void sva_rid_remove(struct platform_device *pdev)
+{
+	iommu_sva_device_shutdown(&pdev->dev);
+}
+
+/* Unlike the other driver of the tests, it may use the DMA API: the core counts it as a user. */
+static struct platform_driver sva_rid_driver = {
+	.probe = sva_rid_probe,
+	.remove = sva_rid_remove,
+	.driver = {
+		.name = "sva_test_dma",
+	},
+};
+
+static void s6_driver_of_the_dma_api(struct kunit *test)
+{
+	struct mock_smmu_device config = { .name = "sva_test_dma", .ats = true };
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct device *dev;
+	int pasid;
+
+	KUNIT_ASSERT_EQ(test, 0, platform_driver_register(&sva_rid_driver));
+	dev = mock_smmu_device_create(&config);
+	KUNIT_EXPECT_FALSE(test, IS_ERR(dev));
+	if (!IS_ERR(dev)) {
+		KUNIT_EXPECT_EQ(test, 0, bind(dev, space, &pasid));
+		KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, space->addr, 1));
+		KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+		KUNIT_EXPECT_EQ(test, 0, bind(dev, space, &pasid));
+		/* Removed with its bond: the driver shuts down. */
+		mock_smmu_device_destroy(dev);
+	}
+	platform_driver_unregister(&sva_rid_driver);
+}
+
+struct hammer {
+	struct work_struct work;
+	struct device *dev;
+	struct sva_test_mm *space;
+	bool stop;
+	int wrong;
+};
+
+/* The device writes while bonds come and go: each access reaches the process, or fails. */
+static void hammer(struct work_struct *work)
+{
+	struct hammer *hammer = container_of(work, struct hammer, work);
+	int i = 0;
+
+	while (!READ_ONCE(hammer->stop)) {
+		int page = i++ % 64;
+		int ret = sva_test_write(hammer->dev, RID, hammer->space->addr + page * PAGE_SIZE,
+					 1);
+
+		if (ret && ret != -EIO && ret != -EFAULT)
+			hammer->wrong = ret;
+		cond_resched();
+	}
+}
+
+static void s6_unbind_with_requests_in_flight(struct kunit *test)
+{
+	struct hammer *hammered = kunit_kzalloc(test, sizeof(*hammered), GFP_KERNEL);
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	int i, pasid;
+
+	KUNIT_ASSERT_NOT_NULL(test, hammered);
+	hammered->dev = dev;
+	hammered->space = space;
+	INIT_WORK(&hammered->work, hammer);
+	queue_work(system_dfl_wq, &hammered->work);
+	for (i = 0; i < 20; i++) {
+		KUNIT_EXPECT_EQ(test, 0, bind(dev, space, &pasid));
+		usleep_range(200, 400);
+		KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+	}
+	WRITE_ONCE(hammered->stop, true);
+	flush_work(&hammered->work);
+	KUNIT_EXPECT_EQ(test, 0, hammered->wrong);
+	KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
+}
+
+static struct kunit_case sva_rid_cases[] = {
+	KUNIT_CASE(s6_bind_without_pasid),
+	KUNIT_CASE(s6_unbind_restores_the_former_domain),
+	KUNIT_CASE(s6_second_bind_counts),
+	KUNIT_CASE(s6_second_process_ebusy),
+	KUNIT_CASE(s6_other_domain_ebusy),
+	KUNIT_CASE(s6_beside_bonds_with_pasids),
+	KUNIT_CASE(s6_device_without_pasids),
+	KUNIT_CASE(s6_device_without_ats),
+	KUNIT_CASE(s6_invalidation_reaches_the_device),
+	KUNIT_CASE(s6_exit_without_handler),
+	KUNIT_CASE(s6_exit_with_handler),
+	KUNIT_CASE(s6_group_of_two_ebusy),
+	KUNIT_CASE(s6_group_of_one),
+	KUNIT_CASE(s6_device_that_joins_the_group),
+	KUNIT_CASE(s6_direct_region_ebusy),
+	KUNIT_CASE(s6_shutdown_restores_the_former_domain),
+	KUNIT_CASE(s6_einval),
+	KUNIT_CASE(s6_driver_of_the_dma_api),
+	KUNIT_CASE(s6_unbind_with_requests_in_flight),
+	{}
+};
+
+struct kunit_suite sva_rid_suite = {
+	.name = "sva_rid",
+	.test_cases = sva_rid_cases,
+};
