@@ -18,6 +18,7 @@
 #define _LINUX_SVA_H
 
 #include <linux/bits.h>
+#include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
@@ -252,6 +253,20 @@ int sva_bind_group(struct iommu_group *group, struct mm_struct *mm, int *pasid,
 int sva_unbind_group(struct iommu_group *group, int pasid);
 
 /**
+ * sva_find() - Find the address space that devices reach with a PASID
+ * @pasid: the PASID; 0 finds nothing
+ *
+ * A caller without a bond must expect that the PASID belongs to another process
+ * by the time it uses the result.
+ *
+ * Context: Process context, may sleep.
+ * Return: the mm with a user reference, to be put with mmput_async() or, where
+ * the exit of the process may run, mmput(); ERR_PTR(-ESRCH) if no device has a
+ * bond under @pasid, or if its process has exited.
+ */
+struct mm_struct *sva_find(int pasid);
+
+/**
  * sva_register_mm_exit_handler() - Be told of the exit of processes
  * @dev: the device
  * @handler: called once for each bond of an mm that lost its last user; the
@@ -327,6 +342,11 @@ static inline int sva_bind_group(struct iommu_group *group, struct mm_struct *mm
 static inline int sva_unbind_group(struct iommu_group *group, int pasid)
 {
 	return -ENODEV;
+}
+
+static inline struct mm_struct *sva_find(int pasid)
+{
+	return ERR_PTR(-ENODEV);
 }
 
 static inline int sva_register_mm_exit_handler(struct device *dev, sva_mm_exit_handler_t handler)

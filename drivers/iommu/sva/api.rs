@@ -22,7 +22,7 @@ use crate::{bond, core::CORE, device::SvaDevice, features::Features, pin::PinId}
 use core::ops::Range;
 use kernel::{
     device::{self, Bound},
-    mm::MmWithUser,
+    mm::{MmWithUser, MmWithUserAsync},
     prelude::*,
     sync::{aref::ARef, Arc},
 };
@@ -151,6 +151,18 @@ impl<T: Handler> Drop for Device<T> {
             device.shut_down();
         }
     }
+}
+
+/// The address space that some device reaches with `pasid`; `None` if there is none, or if its
+/// process has exited. May sleep.
+///
+/// A caller without a bond must expect that the PASID belongs to another process by the time it
+/// uses the result. PASID 0, which is that of bonds without, finds nothing.
+pub fn find(pasid: u32) -> Option<ARef<MmWithUserAsync>> {
+    if pasid == 0 {
+        return None;
+    }
+    CORE.get()?.find(pasid)
 }
 
 /// One bind of an address space to a device; dropping it unbinds.

@@ -3,6 +3,7 @@
 //! The interface for drivers in C, as `include/linux/sva.h` declares and documents it.
 
 use crate::{
+    api,
     bond::{Bond, Owner, Request, Scope},
     core::CORE,
     device::SvaDevice,
@@ -15,7 +16,7 @@ use kernel::{
     ffi::{c_int, c_uint, c_ulong, c_void},
     mm::{Mm, MmWithUser},
     prelude::*,
-    sync::Arc,
+    sync::{aref::ARef, Arc},
 };
 use kernel_ext::{bindings, devres, group::IommuGroup, pin::PinnedRange};
 
@@ -317,6 +318,17 @@ export! {
 
             group::unbind(group, u32::try_from(pasid).map_err(|_| ESRCH)?)
         })())
+    }
+
+    /// # Safety
+    ///
+    /// None of its own: any number may be asked for.
+    fn sva_find(pasid: c_int) -> *mut bindings::mm_struct {
+        match u32::try_from(pasid).ok().and_then(api::find) {
+            // The caller puts this reference with mmput().
+            Some(mm) => ARef::into_raw(mm).as_ptr().cast(),
+            None => ESRCH.to_ptr(),
+        }
     }
 
     /// # Safety

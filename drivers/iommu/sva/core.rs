@@ -8,7 +8,7 @@ use crate::{
     stats::Totals, //
 };
 use kernel::{
-    mm::{Mm, MmWithUser},
+    mm::{Mm, MmWithUser, MmWithUserAsync},
     new_mutex,
     prelude::*,
     rbtree::{RBTree, RBTreeNode},
@@ -129,5 +129,16 @@ impl Core {
             list.push(device.clone(), GFP_KERNEL)?;
         }
         Ok(list)
+    }
+
+    /// The address space that some device reaches with `pasid`, as long as its process lives.
+    ///
+    /// May sleep. A PASID may be bound anew at any time, unless the caller has a bond.
+    pub(crate) fn find(&self, pasid: u32) -> Option<ARef<MmWithUserAsync>> {
+        let devices = self.devices().ok()?;
+        let bond = devices.iter().find_map(|device| device.bond(pasid))?;
+        let mm = bond.space.mm().mmget_not_zero()?;
+
+        Some(MmWithUser::into_mmput_async(mm))
     }
 }

@@ -14,6 +14,7 @@ EXPORT_SYMBOL_NS_GPL(sva_pin_range, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_unpin_range, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bind_group, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_unbind_group, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_find, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_register_mm_exit_handler, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_unregister_mm_exit_handler, "SVA");
 

@@ -56,7 +56,7 @@ mod reserved;
 mod rid;
 mod stats;
 
-pub use api::{Bond, Device, Handler, Pinned};
+pub use api::{find, Bond, Device, Handler, Pinned};
 pub use features::{Feature, Features};
 
 use crate::{

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Init, bind, unbind, shutdown and their errors: S1 to S5, S10, S11, S14. */
 
+#include <linux/pci.h>
 #include <linux/platform_device.h>
 #include <linux/sched/mm.h>
 
@@ -277,6 +278,58 @@ static void s11_driver_that_forgets(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, again));
 }
 
+static void find_gives_the_mm(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct mm_struct *mm;
+	int pasid;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &pasid, SVA_TEST_FLAGS,
+						       NULL));
+	mm = sva_find(pasid);
+	KUNIT_EXPECT_PTR_EQ(test, space->mm, mm);
+	if (!IS_ERR(mm))
+		mmput(mm);
+	KUNIT_EXPECT_EQ(test, -ESRCH, PTR_ERR(sva_find(pasid + 1)));
+	KUNIT_EXPECT_EQ(test, -ESRCH, PTR_ERR(sva_find(0)));
+	KUNIT_EXPECT_EQ(test, -ESRCH, PTR_ERR(sva_find(-1)));
+
+	/* The PASID stays reserved, but there is no process behind it. */
+	sva_test_mm_exit(test, space);
+	KUNIT_EXPECT_EQ(test, -ESRCH, PTR_ERR(sva_find(pasid)));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+}
+
+/* A card and a bridge in one group, behind an SMMU that has no PASIDs. */
+static void pci_group_without_pasids(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct pci_dev *bridge = pci_get_class(PCI_CLASS_BRIDGE_PCI << 8, NULL);
+	struct pci_dev *card;
+	struct device *dev;
+	int pasid;
+
+	if (!bridge)
+		kunit_skip(test, "no PCI bridge in this machine");
+	card = bridge->subordinate ? pci_get_slot(bridge->subordinate, PCI_DEVFN(1, 0)) : NULL;
+	pci_dev_put(bridge);
+	if (!card)
+		kunit_skip(test, "no card behind the PCI bridge");
+	dev = &card->dev;
+	pci_dev_put(card);
+
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_sva_device_init(dev, SVA_TEST_FLAGS, 0));
+	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_sva_bind_group(dev->iommu_group, space->mm, &pasid,
+							    SVA_TEST_FLAGS, NULL));
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_init(dev, IOMMU_SVA_FEAT_IOPF, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_sva_bind_device(dev, space->mm, &pasid,
+							     SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_sva_bind_device(dev, space->mm, &pasid,
+							    IOMMU_SVA_FEAT_IOPF, NULL));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_device_shutdown(dev));
+}
+
 static void in_tree_bond_lives_beside_ours(struct kunit *test)
 {
 	struct device *dev = sva_test_device(test, NULL);
@@ -303,6 +356,8 @@ static struct kunit_case sva_bind_cases[] = {
 	KUNIT_CASE(s10_unbind_of_what_is_not_bound),
 	KUNIT_CASE(s11_unbind_all_and_shutdown_end_bonds),
 	KUNIT_CASE(s11_driver_that_forgets),
+	KUNIT_CASE(find_gives_the_mm),
+	KUNIT_CASE(pci_group_without_pasids),
 	KUNIT_CASE(in_tree_bond_lives_beside_ours),
 	{}
 };
