@@ -100,7 +100,12 @@ impl SvaDevice {
 
         core.add_device(device.clone())?;
         devres::add(dev, device.clone()).inspect_err(|_| core.remove_device(&device))?;
-        group::join(&device);
+        if let Err(e) = group::join(&device) {
+            if let Some(device) = devres::take(dev, &device) {
+                device.shut_down();
+            }
+            return Err(e);
+        }
         Ok(device)
     }
 
@@ -138,15 +143,25 @@ impl SvaDevice {
     }
 
     /// Has `handler` called when a process exits that is or will be bound.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY`: the device has a handler. `ENOMEM`: it has none, as before.
     pub(crate) fn set_exit_handler(&self, handler: ExitHandler) -> Result {
         let mut there = self.c_exit_handler.lock();
 
         if there.is_some() {
             return Err(EBUSY);
         }
+        // First, so that a bind from now on watches by itself.
         *there = Some(handler);
         drop(there);
 
+        self.watch_exits()
+            .inspect_err(|_| *self.c_exit_handler.lock() = None)
+    }
+
+    fn watch_exits(&self) -> Result {
         for bond in self.bonds()? {
             bond.watch_exit()?;
         }

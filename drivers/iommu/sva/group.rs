@@ -71,30 +71,34 @@ where
 ///
 /// A bond that it cannot have is left out, with a warning: the device works without it, as those
 /// members do that are not initialised.
-pub(crate) fn join(device: &Arc<SvaDevice>) {
-    let joined = || -> Result {
-        for other in device.core.devices()? {
-            if Arc::ptr_eq(&other, device)
-                || !::core::ptr::eq(other.endpoint.group(), device.endpoint.group())
-            {
+///
+/// # Errors
+///
+/// `ENOMEM`.
+pub(crate) fn join(device: &Arc<SvaDevice>) -> Result {
+    for other in device.core.devices()? {
+        if Arc::ptr_eq(&other, device)
+            || !::core::ptr::eq(other.endpoint.group(), device.endpoint.group())
+        {
+            continue;
+        }
+        for bond in other.bonds()? {
+            if bond.scope != Scope::Group {
                 continue;
             }
-            for bond in other.bonds()? {
-                if bond.scope == Scope::Group {
-                    bond.extend_to(device)?;
-                }
+            match bond.extend_to(device) {
+                Err(e) if e == ENOMEM => return Err(e),
+                Err(e) => dev_warn!(
+                    device.endpoint.dev(),
+                    "cannot join the bond of its group with PASID {}: {}\n",
+                    bond.pasid,
+                    e.to_errno()
+                ),
+                Ok(()) => (),
             }
         }
-        Ok(())
-    };
-
-    if let Err(e) = joined() {
-        dev_warn!(
-            device.endpoint.dev(),
-            "cannot join the bonds of its group: {}\n",
-            e.to_errno()
-        );
     }
+    Ok(())
 }
 
 /// Undoes one [`bind`]: goes on past errors, logs each, and returns the first.
