@@ -214,7 +214,13 @@ mod tests {
         for _ in 0..500 {
             let _ = port.read(Some(3), 0x1000, &mut [0; 8], Attrs::default());
         }
-        fsleep(Delta::from_millis(50));
+        // The thread of the event queue may be slow, but it comes.
+        for _ in 0..1000 {
+            if !instance.smmu().evtq().queue().overflowed() {
+                break;
+            }
+            fsleep(Delta::from_millis(10));
+        }
         check!(!instance.smmu().evtq().queue().overflowed());
         let _ = port.read(Some(3), 0x1000, &mut [0; 8], Attrs::default());
         check!(events(&instance, EventId::BadCd) > 0);
