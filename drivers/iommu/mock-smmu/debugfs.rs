@@ -208,5 +208,10 @@ fn stats(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
     for (id, count) in view.smmu.evtq().counts() {
         writeln!(f, "event_{id:#04x}: {count}")?;
     }
-    writeln!(f, "hw: {:?}", view.hw.stats())
+    let mut written = Ok(());
+
+    view.hw.stats().each(|name, count| {
+        written = written.and_then(|()| writeln!(f, "hw_{name}: {count}"));
+    });
+    written
 }
