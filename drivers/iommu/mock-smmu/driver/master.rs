@@ -172,6 +172,11 @@ impl Master {
         &self.bonds
     }
 
+    /// Whether somebody uses `pasid`, or with `None` what is accessed without. May sleep.
+    pub fn has_bond(&self, pasid: Option<u32>) -> bool {
+        self.bonds.lock().get(&pasid.unwrap_or(NO_PASID)).is_some()
+    }
+
     /// Its stream table entry.
     ///
     /// With PASIDs or ATS, the context descriptors are always in place, and what happens without a

@@ -196,19 +196,21 @@ impl PriQueue {
             self.stats.groups.fetch_add(1, Relaxed);
         }
 
-        let reported = match smmu.client(request.sid()) {
-            Some(client) => client.faults().report(decoded),
-            None => Err(ENODEV),
+        let refusal = match smmu.client(request.sid()) {
+            // A detach removes the bond first and then drains. So a device that goes on asking
+            // cannot have the core look at what is being freed.
+            Some(client) if !client.data().has_bond(decoded.pasid) => Some(Response::Invalid),
+            // Other errors mean that the core has seen to the response.
+            Some(client) if client.faults().report(decoded) == Err(ENODEV) => {
+                Some(Response::Failure)
+            }
+            Some(_) => None,
+            None => Some(Response::Failure),
         };
-        // Other errors mean that the core has seen to the response.
-        if reported == Err(ENODEV) && decoded.last {
+
+        if let (Some(response), true) = (refusal, decoded.last) {
             self.stats.refused.fetch_add(1, Relaxed);
-            smmu.respond(
-                request.sid(),
-                decoded.pasid,
-                decoded.group,
-                Response::Failure,
-            );
+            smmu.respond(request.sid(), decoded.pasid, decoded.group, response);
         }
     }
 }
