@@ -4,6 +4,7 @@
 
 use crate::{
     bond::Bond,
+    core::Core,
     device::SvaDevice,
     exit::ExitWatch,
     fault::FaultService,
@@ -25,7 +26,7 @@ use kernel_ext::{
     attachment::Attachment,
     carve::Carved,
     domain::SvaDomain,
-    group::Endpoint,
+    group::IommuGroup,
     pasid::Pasid, //
 };
 
@@ -50,7 +51,7 @@ pub(crate) struct Inner {
     /// Attachments that others have taken over from, kept for page requests in flight.
     replaced: KVec<GroupAttachment>,
     bonds: KVec<BondEntry>,
-    pub(crate) exit_watch: Option<ExitWatch>,
+    exit_watch: Option<ExitWatch>,
     /// What the process must not use as long as there are bonds.
     carved: KVec<Carved>,
 }
@@ -162,19 +163,32 @@ impl Inner {
 
         self.bonds
             .iter_mut()
-            .find(|entry| core::ptr::eq(&*entry.bond.device, device) && same(&entry.bond))
+            .find(|entry| ::core::ptr::eq(&*entry.bond.device, device) && same(&entry.bond))
     }
 
     /// The entry of `bond`, unless the bond has ended.
     pub(crate) fn entry(&mut self, bond: &Bond) -> Option<&mut BondEntry> {
         self.bonds
             .iter_mut()
-            .find(|entry| core::ptr::eq(&*entry.bond, bond))
+            .find(|entry| ::core::ptr::eq(&*entry.bond, bond))
     }
 
     /// All bonds.
     pub(crate) fn entries(&mut self) -> impl Iterator<Item = &mut BondEntry> {
         self.bonds.iter_mut()
+    }
+
+    /// Watches for the exit of the process, if nothing does yet. May sleep; takes `mmap_lock`.
+    pub(crate) fn watch_exit(
+        &mut self,
+        core: &Arc<Core>,
+        space: &Arc<AddressSpace>,
+        mm: &MmWithUser,
+    ) -> Result {
+        if self.exit_watch.is_none() {
+            self.exit_watch = Some(ExitWatch::new(core, space, mm)?);
+        }
+        Ok(())
     }
 
     /// Makes room for one more bond, so that [`Self::commit`] cannot fail.
@@ -184,11 +198,11 @@ impl Inner {
         Ok(())
     }
 
-    /// The attachment to the group of `device`, which its other members use.
-    fn shared_attachment(&self, device: &SvaDevice) -> Option<&GroupAttachment> {
+    /// Where in the list the attachment to `group` is, which its members share.
+    fn attachment_to(&self, group: &IommuGroup) -> Option<usize> {
         self.attachments
             .iter()
-            .find(|there| core::ptr::eq(there.group(), device.endpoint.group()))
+            .position(|there| ::core::ptr::eq(there.group(), group))
     }
 
     /// Attaches the address space to the group of `device`, under a PASID that fits all members;
@@ -205,7 +219,9 @@ impl Inner {
     ) -> Result<Attached> {
         let serves = flags.contains(Feature::Iopf);
 
-        if let Some(there) = self.shared_attachment(device) {
+        if let Some(at) = self.attachment_to(device.endpoint.group()) {
+            let there = &self.attachments[at];
+
             // Page requests of all members arrive there.
             if there.handler().serves != serves {
                 return Err(EEXIST);
@@ -273,12 +289,7 @@ impl Inner {
     /// `ENOSPC` if the device cannot send the group's PASID. `ENOENT` if the group is not
     /// attached. `ENOMEM`, and what the IOMMU driver says.
     pub(crate) fn reattach(&mut self, device: &SvaDevice, mm: &MmWithUser) -> Result {
-        let group = device.endpoint.group();
-        let at = self
-            .attachments
-            .iter()
-            .position(|there| core::ptr::eq(there.group(), group))
-            .ok_or(ENOENT)?;
+        let at = self.attachment_to(device.endpoint.group()).ok_or(ENOENT)?;
         let old = &self.attachments[at];
 
         if old.pasid().get() > device.max_pasid {
@@ -297,7 +308,7 @@ impl Inner {
             Attachment::replace(old, endpoint, domain, mm, service),
             GFP_KERNEL,
         )?;
-        let old = core::mem::replace(&mut self.attachments[at], new);
+        let old = ::core::mem::replace(&mut self.attachments[at], new);
         let room = self.replaced.push_within_capacity(old).is_ok();
 
         debug_assert!(room);
@@ -343,7 +354,7 @@ impl Inner {
         let Some(at) = self
             .bonds
             .iter()
-            .position(|entry| core::ptr::eq(&*entry.bond, bond))
+            .position(|entry| ::core::ptr::eq(&*entry.bond, bond))
         else {
             return false;
         };
@@ -355,32 +366,30 @@ impl Inner {
         }
 
         let group = bond.device.endpoint.group();
-        let in_group = |endpoint: &Endpoint| core::ptr::eq(endpoint.group(), group);
+        let Some(at) = self.attachment_to(group) else {
+            return true;
+        };
+        let other = self.bonds.iter().find(|entry| {
+            entry.without_pasid.is_none()
+                && ::core::ptr::eq(entry.bond.device.endpoint.group(), group)
+        });
 
-        if let Some(at) = self
-            .attachments
-            .iter()
-            .position(|there| core::ptr::eq(there.group(), group))
-        {
-            match self.bonds.iter().find(|entry| {
-                entry.without_pasid.is_none() && in_group(&entry.bond.device.endpoint)
-            }) {
-                // This device may leave now; the other stays as long as it has its bond.
-                Some(other) => {
-                    let endpoint = other.bond.device.endpoint.clone();
-                    let moved = self.attachments[at].set_endpoint(endpoint);
+        match other {
+            // This device may leave now; the other stays as long as it has its bond.
+            Some(other) => {
+                let endpoint = other.bond.device.endpoint.clone();
+                let moved = self.attachments[at].set_endpoint(endpoint);
 
-                    debug_assert!(moved.is_ok());
-                }
-                None => {
-                    drop(self.attachments.remove(at));
-                    self.replaced
-                        .retain(|there| !core::ptr::eq(there.group(), group));
-                }
+                debug_assert!(moved.is_ok());
+                // The group stays attached, so nothing else waits for this device's requests.
+                bond.device.endpoint.flush_page_requests();
+            }
+            None => {
+                drop(self.attachments.remove(at));
+                self.replaced
+                    .retain(|there| !::core::ptr::eq(there.group(), group));
             }
         }
-        // If the group stays attached, nothing has waited for this device's page requests yet.
-        bond.device.endpoint.flush_page_requests();
         true
     }
 

@@ -5,7 +5,6 @@
 use crate::{
     address_space::{AddressSpace, HandlerTask, Inner},
     device::{Opened, SvaDevice},
-    exit::ExitWatch,
     features::{Feature, Features},
     pin::Pins,
     rid,
@@ -177,8 +176,8 @@ impl Bond {
         let owner = &terms.owner;
 
         inner.reserve()?;
-        if inner.exit_watch.is_none() && owner.wants_exit(device) {
-            inner.exit_watch = Some(ExitWatch::new(&device.core, space, mm)?);
+        if owner.wants_exit(device) {
+            inner.watch_exit(&device.core, space, mm)?;
         }
         let carved = inner.carve(device, mm)?;
         let attached = if terms.flags.contains(Feature::Pasid) {
@@ -284,10 +283,10 @@ impl Bond {
             return Ok(());
         };
 
-        if inner.entry(self).is_some() && inner.exit_watch.is_none() {
-            inner.exit_watch = Some(ExitWatch::new(&self.device.core, &self.space, &mm)?);
+        if inner.entry(self).is_none() {
+            return Ok(());
         }
-        Ok(())
+        inner.watch_exit(&self.device.core, &self.space, &mm)
     }
 
     /// How often the bond is bound; 0 if it has ended.

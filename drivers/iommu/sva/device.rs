@@ -110,7 +110,9 @@ impl SvaDevice {
     }
 
     /// Ends all bonds and lets no new ones be made. May sleep; waits for exit handlers.
-    pub(crate) fn shut_down(&self) {
+    ///
+    /// Returns how many bonds it ended.
+    pub(crate) fn shut_down(&self) -> usize {
         let mut state = self.state.lock();
 
         state.open = false;
@@ -118,8 +120,11 @@ impl SvaDevice {
             self.idle.wait(&mut state);
         }
         drop(state);
-        self.end_bonds();
+
+        let ended = self.end_bonds();
+
         self.core.remove_device(self);
+        ended
     }
 
     /// Ends all bonds that there are now. May sleep; waits for exit handlers.
@@ -204,15 +209,14 @@ impl SvaDevice {
 
 impl DeviceData for SvaDevice {
     fn driver_gone(self: Arc<Self>) {
-        let ended = self.bonds().map_or(0, |bonds| bonds.len());
+        let ended = self.shut_down();
 
         if ended > 0 {
             dev_warn!(
                 self.endpoint.dev(),
-                "driver left {ended} bonds behind: ending them\n"
+                "driver left {ended} bonds behind: ended them\n"
             );
         }
-        self.shut_down();
     }
 }
 
