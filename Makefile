@@ -46,6 +46,7 @@ make KDIR=<kernel build> LLVM=1 [modules|modules_install|clean]
 V=1                    shows all output
 JOBS=<n>               parallel jobs (all processors)
 DEBUG=1                the debug kernel, where there is one
+TESTS=<pattern>        test: only suites and selftests with such names ('sva_*')
 TOOLCHAIN=host         this machine's own tools instead of the sandbox
 SVA_CACHE=<folder>     where tool chain and kernels are kept (~/.cache/sva)
 SVA_MIRROR=<URL>       the Debian mirror (the one apt uses)
@@ -58,4 +59,4 @@ help:
 .PHONY: help run test shell check format modules modules_install clean distclean-cache rust-analyzer
 
 # Arguments reach the scripts through the environment.
-export V DEBUG JOBS TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX
+export V DEBUG TESTS JOBS TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX
