@@ -9,7 +9,7 @@ use crate::{
     exit::ExitWatch,
     fault::FaultService,
     features::{Feature, Features},
-    reserved,
+    reserved::{self, Carved},
     stats::FaultStats, //
 };
 use kernel::{
@@ -24,7 +24,6 @@ use kernel::{
 };
 use kernel_ext::{
     attachment::Attachment,
-    carve::Carved,
     domain::SvaDomain,
     group::IommuGroup,
     pasid::Pasid, //

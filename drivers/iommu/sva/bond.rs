@@ -9,6 +9,7 @@ use crate::{
     pin::Pins,
     rid,
     stats::FaultStats,
+    trace,
 };
 use kernel::{
     current,
@@ -142,6 +143,7 @@ impl Bond {
                 return Err(EEXIST);
             }
             entry.refs += 1;
+            trace::bind(bond, entry.refs);
             return Ok(bond.clone());
         }
         if request.scope == Scope::Device && device.endpoint.group().len() != 1 {
@@ -203,6 +205,7 @@ impl Bond {
 
         opened.add_bond(bond.clone())?;
         inner.commit(bond.clone(), terms.refs, attached, carved);
+        trace::bind(&bond, terms.refs);
         device.core.totals.binds.add(1);
         Ok(bond)
     }
@@ -263,6 +266,8 @@ impl Bond {
         entry.refs -= 1;
         if entry.refs == 0 {
             self.finish(inner);
+        } else {
+            trace::unbind(self, entry.refs);
         }
         Ok(())
     }
@@ -321,6 +326,7 @@ impl Bond {
             self.device.core.totals.unbinds.add(1);
             self.device.core.totals.ended.absorb(&self.stats);
             self.space.wake_handler_waiters();
+            trace::unbind(self, 0);
         }
         Self::unlock(&self.device, &self.space, inner);
         if found {

@@ -12,6 +12,7 @@ use crate::{
     address_space::{AddressSpace, HandlerTask},
     bond::Bond,
     core::Core,
+    trace,
 };
 use kernel::{
     mm::MmWithUser,
@@ -75,6 +76,7 @@ impl WorkItem for ExitWork {
 
     fn run(this: Arc<Self>) {
         while let Some(bond) = next_bond(&this.space) {
+            trace::mm_exit(&bond);
             bond.owner.mm_exit(&bond.device, bond.pasid);
             this.core.totals.exits.add(1);
             // The handler may have unbound; then there is nothing left to do.

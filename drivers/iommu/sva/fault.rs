@@ -2,7 +2,7 @@
 
 //! Serving page requests.
 
-use crate::stats::FaultStats;
+use crate::{stats::FaultStats, trace};
 use kernel::{mm::MmWithUser, sync::Arc};
 use kernel_ext::{
     attachment::FaultHandler,
@@ -19,7 +19,8 @@ pub(crate) struct FaultService {
 }
 
 impl FaultHandler for FaultService {
-    fn report(&self, _domain: &SvaDomain<Self>, group: FaultGroup<Self>) {
+    fn report(&self, _domain: &SvaDomain<Self>, mut group: FaultGroup<Self>) {
+        trace::page_requests(&mut group);
         if self.serves {
             group.defer();
         } else {
@@ -30,8 +31,13 @@ impl FaultHandler for FaultService {
     fn work(&self, domain: &SvaDomain<Self>, group: FaultGroup<Self>) {
         let response = self.serve(domain, &group);
 
-        group.respond(response);
+        answer(group, response);
     }
+}
+
+fn answer(group: FaultGroup<FaultService>, response: Response) {
+    trace::page_response(&group, response);
+    group.respond(response);
 }
 
 impl FaultService {
@@ -42,7 +48,7 @@ impl FaultService {
         self.stats.groups.add(1);
         self.stats.requests.add(asked);
         self.stats.refused.add(asked);
-        group.respond(Response::Invalid);
+        answer(group, Response::Invalid);
     }
 
     /// Faults in what the group asks for.
