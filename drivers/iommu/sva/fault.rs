@@ -2,8 +2,12 @@
 
 //! Serving page requests.
 
-use crate::{stats::FaultStats, trace};
-use kernel::{mm::MmWithUser, sync::Arc};
+use crate::{
+    features::{Feature, Features},
+    stats::FaultStats,
+    trace,
+};
+use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
 use kernel_ext::{
     attachment::FaultHandler,
     domain::SvaDomain,
@@ -41,6 +45,31 @@ fn answer(group: FaultGroup<FaultService>, response: Response) {
 }
 
 impl FaultService {
+    /// The service for an attachment of bonds with `flags`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(flags: Features) -> Result<Self> {
+        Ok(Self {
+            serves: Self::serves(flags),
+            stats: Arc::new(FaultStats::default(), GFP_KERNEL)?,
+        })
+    }
+
+    /// The service for an attachment that takes over from this one's; it goes on counting.
+    pub(crate) fn successor(&self) -> Self {
+        Self {
+            serves: self.serves,
+            stats: self.stats.clone(),
+        }
+    }
+
+    /// Whether bonds with `flags` have page requests served.
+    pub(crate) fn serves(flags: Features) -> bool {
+        flags.contains(Feature::Iopf)
+    }
+
     /// Answers that the pages cannot be had, and touches none (S7).
     fn refuse(&self, group: FaultGroup<Self>) {
         let asked = group.len() as u64;
