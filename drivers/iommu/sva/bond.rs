@@ -207,7 +207,7 @@ impl Bond {
         opened.add_bond(bond.clone())?;
         inner.commit(bond.clone(), terms.refs, attached, carved);
         trace::bind(&bond, terms.refs);
-        device.core.totals.binds.add(1);
+        device.count(|totals| totals.binds.add(1));
         Ok(bond)
     }
 
@@ -324,8 +324,10 @@ impl Bond {
 
         if found {
             self.device.forget_bond(self);
-            self.device.core.totals.unbinds.add(1);
-            self.device.core.totals.ended.absorb(&self.stats);
+            self.device.count(|totals| {
+                totals.unbinds.add(1);
+                totals.ended.absorb(&self.stats);
+            });
             self.space.wake_handler_waiters();
             trace::unbind(self, 0);
         }

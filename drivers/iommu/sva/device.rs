@@ -7,10 +7,13 @@ use crate::{
     c_api::ExitHandler,
     core::Core,
     features::{Feature, Features},
-    group, trace,
+    group,
+    stats::Totals,
+    trace,
 };
 use kernel::{
     device::{Bound, Device},
+    mm::Mm,
     new_condvar, new_mutex,
     prelude::*,
     rbtree::RBTree,
@@ -35,6 +38,8 @@ pub(crate) struct SvaDevice {
     pub(crate) features: Features,
     /// The largest PASID that the device can send.
     pub(crate) max_pasid: u32,
+    /// What happened to this device since it was initialised.
+    pub(crate) totals: Totals,
     #[pin]
     state: Mutex<State>,
     /// Nobody is binding any more.
@@ -70,6 +75,10 @@ impl SvaDevice {
         features: Features,
         max_pasid: u32,
     ) -> Result<Arc<Self>> {
+        // Asked again below; here it saves a second file in debugfs.
+        if devres::find::<Self>(dev).is_some() {
+            return Err(EBUSY);
+        }
         let endpoint = Endpoint::new(dev)?;
         let limit = endpoint.max_pasids();
 
@@ -84,6 +93,7 @@ impl SvaDevice {
                 endpoint: Arc::new(endpoint, GFP_KERNEL)?,
                 features,
                 max_pasid: if max_pasid == 0 { limit } else { limit.min(max_pasid) },
+                totals: Totals::default(),
                 state <- new_mutex!(
                     State {
                         open: true,
@@ -139,6 +149,12 @@ impl SvaDevice {
         ended
     }
 
+    /// Counts in the totals of this device, and in those of all.
+    pub(crate) fn count(&self, what: impl Fn(&Totals)) {
+        what(&self.totals);
+        what(&self.core.totals);
+    }
+
     fn first_bond(&self) -> Option<Arc<Bond>> {
         self.state.lock().bonds.values().next().cloned()
     }
@@ -146,6 +162,17 @@ impl SvaDevice {
     /// The bond under `pasid`.
     pub(crate) fn bond(&self, pasid: u32) -> Option<Arc<Bond>> {
         self.state.lock().bonds.get(&pasid).cloned()
+    }
+
+    /// The PASID of the bond with `mm`; 0 if it has only one without.
+    pub(crate) fn pasid_of(&self, mm: &Mm) -> Option<u32> {
+        let state = self.state.lock();
+        let bonds = state.bonds.values();
+
+        bonds
+            .filter(|bond| core::ptr::eq(bond.space.mm().as_raw(), mm.as_raw()))
+            .map(|bond| bond.pasid)
+            .max()
     }
 
     /// Has `handler` called when a process exits that is or will be bound.
