@@ -113,7 +113,7 @@ TEST_F(pin, s7_fork_leaves_pins_to_the_parent_and_copies_to_the_child)
 		_exit(0);
 	}
 	/* No page has become read-only: the device could not wait for the copy. */
-	for (int i = 0; i < PAGES; i++) {
+	for (uint64_t i = 0; i < PAGES; i++) {
 		EXPECT_EQ(0, device_write(self->fd, self->memory + i * words, 10 + i));
 		EXPECT_EQ(10 + i, self->memory[i * words]);
 	}
