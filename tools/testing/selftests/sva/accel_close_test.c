@@ -18,50 +18,44 @@ TEST_F(file, close_stops_a_job)
 	self->fd = -1;
 }
 
-/* How many words from the start are not 0, if all of these come first. */
-static size_t count_written(const uint64_t *words, size_t count)
-{
-	size_t written = 0;
-
-	while (written < count) {
-		size_t middle = written + (count - written) / 2;
-
-		if (__atomic_load_n(&words[middle], __ATOMIC_RELAXED))
-			written = middle + 1;
-		else
-			count = middle;
-	}
-	return written;
-}
-
 #define COUNT	((size_t)1 << 20)
+/* The device writes this much at a time. */
+#define CHUNK	(65536 / sizeof(uint64_t))
 
-/* Closes the file at the beginning of a long job; whether anything is written afterwards. */
-static bool writes_after_close(int fd)
+/*
+ * Closes the file while the device is at the nth chunk of a long job, which is there
+ * in memory; whether anything is written afterwards.
+ */
+static bool writes_after_close(int fd, uint64_t *words, size_t nth)
 {
-	uint64_t *words = map_fresh(COUNT * 8);
+	uint64_t *chunk = words + nth * CHUNK;
 	static struct job job;
-	size_t at_close, later;
+	size_t at_close = 0;
+	bool late = false;
 
-	if (!words)
-		return true;
+	memset(words, 0, COUNT * 8);
 	job = fill_job(words, 1, COUNT * 8);
 	if (accel_submit(fd, &job) < 0)
 		return true;
-	while (!__atomic_load_n(words, __ATOMIC_RELAXED))
+	while (!__atomic_load_n(chunk, __ATOMIC_RELAXED))
 		;
 	close(fd);
-	at_close = count_written(words, COUNT);
-	usleep(5000);
-	later = count_written(words, COUNT);
-	munmap(words, COUNT * 8);
-	return at_close == COUNT || later != at_close || job.done.status != MOCK_ACCEL_PENDING;
+	while (at_close < COUNT - nth * CHUNK &&
+	       __atomic_load_n(chunk + at_close, __ATOMIC_RELAXED))
+		at_close += 8;
+	usleep(2000);
+	for (size_t i = at_close; i < COUNT - nth * CHUNK; i++)
+		late |= __atomic_load_n(chunk + i, __ATOMIC_RELAXED);
+	return late || job.done.status != MOCK_ACCEL_PENDING;
 }
 
 TEST_F(file, close_ends_all_writes)
 {
-	for (int i = 0; i < 20; i++) {
-		EXPECT_FALSE(writes_after_close(self->fd));
+	uint64_t *words = map_fresh(COUNT * 8);
+
+	ASSERT_NE(NULL, words);
+	for (size_t i = 0; i < 30; i++) {
+		ASSERT_FALSE(writes_after_close(self->fd, words, i));
 		self->fd = accel_open(0);
 		ASSERT_LE(0, self->fd);
 	}
@@ -70,12 +64,15 @@ TEST_F(file, close_ends_all_writes)
 /* The process stays bound: the driver alone can end the writes, and must wait for that. */
 TEST_F(file, close_ends_all_writes_beside_another_file)
 {
-	for (int i = 0; i < 20; i++) {
+	uint64_t *words = map_fresh(COUNT * 8);
+
+	ASSERT_NE(NULL, words);
+	for (size_t i = 0; i < 30; i++) {
 		int fd = accel_open(0);
 
 		ASSERT_LE(0, fd);
-		EXPECT_FALSE(writes_after_close(fd));
-		EXPECT_EQ(1, bond_refs(DEVICE, self->pasid));
+		ASSERT_FALSE(writes_after_close(fd, words, i));
+		ASSERT_EQ(1, bond_refs(DEVICE, self->pasid));
 	}
 }
 
