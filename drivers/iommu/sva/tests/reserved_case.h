@@ -82,7 +82,7 @@ static inline int count_carved(struct mm_struct *mm)
 
 /* The process can do nothing with the range. */
 static inline void expect_carved(struct kunit *test, struct mm_struct *mm, unsigned long addr,
-			  unsigned long len)
+				 unsigned long len)
 {
 	unsigned long fixed, at;
 	u64 value;
