@@ -132,7 +132,9 @@ impl Shared {
                 groups.len() - 1
             }
         };
-        u32::try_from(at)?.checked_add(FIRST_NAMED_GROUP).ok_or(ENOSPC)
+        u32::try_from(at)?
+            .checked_add(FIRST_NAMED_GROUP)
+            .ok_or(ENOSPC)
     }
 
     /// Shows the group that `number` stands for. May sleep.
