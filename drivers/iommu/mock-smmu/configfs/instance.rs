@@ -39,12 +39,12 @@ struct Field {
 }
 
 macro_rules! bits {
-    ($name:ident, $max:literal) => {
+    ($name:ident, $max:expr) => {
         Field {
             max: $max,
             get: |config| u64::from(config.$name),
-            // CAST: At most `max`, which is small.
-            set: |config, value| config.$name = value as u8,
+            // CAST: At most `max`, which fits.
+            set: |config, value| config.$name = value as _,
         }
     };
 }
@@ -60,7 +60,7 @@ macro_rules! flag {
 }
 
 /// In the order of the directory's attributes.
-const FIELDS: [Field; 12] = [
+const FIELDS: [Field; 14] = [
     bits!(sid_bits, 32),
     bits!(ssid_bits, 20),
     bits!(cmdq_bits, 19),
@@ -73,6 +73,8 @@ const FIELDS: [Field; 12] = [
     flag!(pri),
     flag!(ril),
     flag!(cache_invalid),
+    bits!(stall_model, 2),
+    bits!(stall_max, u16::MAX as u64),
 ];
 const OAS_BITS: usize = FIELDS.len();
 const ONLINE: usize = OAS_BITS + 1;
@@ -217,8 +219,10 @@ impl InstanceDir {
                 pri: 9,
                 ril: 10,
                 cache_invalid: 11,
-                oas_bits: 12,
-                online: 13,
+                stall_model: 12,
+                stall_max: 13,
+                oas_bits: 14,
+                online: 15,
             ],
         };
         let state = State {

@@ -101,7 +101,8 @@ TEST_F(configfs, id_registers)
 	ASSERT_EQ(0, config_make(OWN, "sid_bits", "9", "ssid_bits", "7", "cmdq_bits", "6",
 				 "evtq_bits", "5", "priq_bits", "4", "httu", "1",
 				 "gran16k", "0", "gran64k", "0", "ril", "0", "oas_bits", "42",
-				 "cache_invalid", "0", NULL));
+				 "cache_invalid", "0", "stall_model", "2", "stall_max", "3",
+				 NULL));
 	EXPECT_TRUE(config_is(OWN, "oas_bits", "42"));
 	ASSERT_EQ(0, config_set(OWN, "online", "1"));
 	idr0 = debugfs_register("kst", "IDR0");
@@ -110,6 +111,7 @@ TEST_F(configfs, id_registers)
 	EXPECT_EQ(1, idr0 >> 6 & 3);
 	EXPECT_EQ(1, idr0 >> 10 & 1);
 	EXPECT_EQ(1, idr0 >> 16 & 1);
+	EXPECT_EQ(2, idr0 >> 24 & 3);
 	EXPECT_EQ(9, idr1 & 0x3f);
 	EXPECT_EQ(7, idr1 >> 6 & 0x1f);
 	EXPECT_EQ(4, idr1 >> 11 & 0x1f);
@@ -143,6 +145,8 @@ TEST_F(configfs, nonsense_is_refused)
 		{ OWN, "httu", "3", -ERANGE },
 		{ OWN, "oas_bits", "41", -EINVAL },
 		{ OWN, "ats", "2", -ERANGE },
+		{ OWN, "stall_model", "3", -ERANGE },
+		{ OWN, "stall_max", "65536", -ERANGE },
 		{ OWN, "online", "maybe", -EINVAL },
 		{ FIRST, "pasid_bits", "21", -ERANGE },
 		{ FIRST, "pasid_bits", "-1", -EINVAL },
