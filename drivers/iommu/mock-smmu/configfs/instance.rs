@@ -39,12 +39,12 @@ struct Field {
 }
 
 macro_rules! bits {
-    ($name:ident, $max:expr) => {
+    ($name:ident: $type:ty, $max:literal) => {
         Field {
             max: $max,
             get: |config| u64::from(config.$name),
             // CAST: At most `max`, which fits.
-            set: |config, value| config.$name = value as _,
+            set: |config, value| config.$name = value as $type,
         }
     };
 }
@@ -61,20 +61,20 @@ macro_rules! flag {
 
 /// In the order of the directory's attributes.
 const FIELDS: [Field; 14] = [
-    bits!(sid_bits, 32),
-    bits!(ssid_bits, 20),
-    bits!(cmdq_bits, 19),
-    bits!(evtq_bits, 19),
-    bits!(priq_bits, 19),
-    bits!(httu, 2),
+    bits!(sid_bits: u8, 32),
+    bits!(ssid_bits: u8, 20),
+    bits!(cmdq_bits: u8, 19),
+    bits!(evtq_bits: u8, 19),
+    bits!(priq_bits: u8, 19),
+    bits!(httu: u8, 2),
     flag!(gran16k),
     flag!(gran64k),
     flag!(ats),
     flag!(pri),
     flag!(ril),
     flag!(cache_invalid),
-    bits!(stall_model, 2),
-    bits!(stall_max, u16::MAX as u64),
+    bits!(stall_model: u8, 2),
+    bits!(stall_max: u16, 0xffff),
 ];
 const OAS_BITS: usize = FIELDS.len();
 const ONLINE: usize = OAS_BITS + 1;
