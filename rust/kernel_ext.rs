@@ -10,6 +10,7 @@ use kernel::device::Device;
 pub mod attachment;
 pub mod bindings;
 pub mod carve;
+pub mod configfs;
 pub mod cpu;
 pub mod crc32;
 pub mod devres;
@@ -31,6 +32,7 @@ pub mod resv_region;
 #[cfg(CONFIG_KUNIT)]
 pub mod test_support;
 pub mod thread;
+pub mod tracepoint;
 pub mod workqueue;
 
 // A library crate has no `module!`; the printing macros want this all the same.
