@@ -11,12 +11,11 @@ use core::ops::Range;
 use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
 use kernel_ext::{
     carve::{self, Carved},
-    group::IommuGroup,
     workqueue::OwnedQueue,
 };
 
-/// Carves out what `group` cannot translate, as far as `there` does not cover it. May sleep; takes
-/// `mmap_lock`. Dropping the result undoes it.
+/// Carves out `ranges`, as far as `there` does not cover them. May sleep; takes `mmap_lock`.
+/// Dropping the result undoes it.
 ///
 /// # Errors
 ///
@@ -24,14 +23,14 @@ use kernel_ext::{
 /// - `ENOMEM`.
 pub(crate) fn carve(
     queue: &Arc<OwnedQueue>,
-    group: &IommuGroup,
+    ranges: &[Range<u64>],
     mm: &MmWithUser,
     there: &[Carved],
 ) -> Result<KVec<Carved>> {
     let mut carved = KVec::new();
     let end = carve::user_end(mm);
 
-    for range in &group.untranslated()? {
+    for range in ranges {
         let mut rest = clip(range, end);
 
         while !rest.is_empty() {

@@ -83,10 +83,10 @@ static int requests(struct lane *lane)
 /* Changes other areas of the address space all the time. */
 static int remap(struct lane *lane)
 {
-	while (!READ_ONCE(stop)) {
-		unsigned long addr = vm_mmap(NULL, 0, SZ_64K, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
-					     0);
+	unsigned long addr;
 
+	while (!READ_ONCE(stop)) {
+		addr = vm_mmap(NULL, 0, SZ_64K, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, 0);
 		if (IS_ERR_VALUE(addr))
 			return -ENOMEM;
 		vm_munmap(addr, SZ_64K);

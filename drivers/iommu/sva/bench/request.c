@@ -199,7 +199,7 @@ static bool present(unsigned long addr)
 }
 
 /* A device goes through its address space once. */
-static int stream(struct bound *bound)
+static int sweep(struct bound *bound)
 {
 	unsigned long addr = bound->space.addr, end = addr + bound->space.len, requests = 0;
 	char name[64];
@@ -238,7 +238,7 @@ int bench_stream(const struct bench_peer *peer)
 		ret = bind(&bound, hardware, peer, STREAM);
 		if (ret)
 			return ret;
-		ret = stream(&bound);
+		ret = sweep(&bound);
 		unbind(&bound);
 		if (ret)
 			return ret;
