@@ -10,6 +10,7 @@ use crate::{
     pin::Pins,
     rid,
     stats::FaultStats,
+    trace,
 };
 use kernel::{
     current,
@@ -148,6 +149,7 @@ impl Bond {
                 return Err(EEXIST);
             }
             bond.users.inc();
+            trace::bind(bond, bond.users.users());
             return Ok(bond.clone());
         }
         if request.scope == Scope::Device && device.endpoint.group().len() != 1 {
@@ -222,6 +224,7 @@ impl Bond {
 
         opened.add_bond(bond.clone())?;
         inner.commit(bond.clone(), attached, carved);
+        trace::bind(&bond, bond.users.users());
         bond.let_be_found();
         device.core.totals.binds.add(1);
         Ok(bond)
@@ -280,13 +283,16 @@ impl Bond {
     pub(crate) fn unbind(&self) -> Result {
         let mut inner = self.lock_without_handler().ok_or(ESRCH)?;
         let entry = inner.bonds.entry(self).ok_or(ESRCH)?;
-
         let exiting = entry.handler.is_some();
+        let left = self.users.unlink_and_dec();
 
-        if self.users.unlink_and_dec() == 0 {
+        if left == 0 {
             self.finish(inner);
-        } else if !exiting {
-            self.let_be_found();
+        } else {
+            trace::unbind(self, left);
+            if !exiting {
+                self.let_be_found();
+            }
         }
         Ok(())
     }
@@ -355,6 +361,7 @@ impl Bond {
             self.device.core.totals.unbinds.add(1);
             self.device.core.totals.ended.absorb(&self.stats);
             self.space.wake_handler_waiters();
+            trace::unbind(self, 0);
         }
         Self::unlock(&self.device, &self.space, inner);
         if found {

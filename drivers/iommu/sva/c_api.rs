@@ -9,6 +9,7 @@ use crate::{
     device::SvaDevice,
     features::Features,
     group,
+    trace, //
 };
 use core::ops::Range;
 use kernel::{
@@ -235,7 +236,7 @@ export! {
         flags: c_ulong,
         drvdata: *mut c_void
     ) -> c_int {
-        if !pasid.is_null() {
+        if !pasid.is_null() && !trace::counts() {
             // SAFETY: By this function's contract.
             if let Some(bound) = unsafe { repeat(dev, mm, flags, drvdata) } {
                 // SAFETY: By this function's contract.
@@ -267,7 +268,7 @@ export! {
     /// `dev` must be null, or a device that has a driver.
     fn sva_unbind_device(dev: *mut bindings::device, pasid: c_int) -> c_int {
         // Most often others use the bond still. A negative number is no bond's.
-        if counted::try_put(dev.cast(), pasid as u32) {
+        if !trace::counts() && counted::try_put(dev.cast(), pasid as u32) {
             return 0;
         }
         // SAFETY: By this function's contract.

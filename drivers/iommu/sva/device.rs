@@ -7,7 +7,7 @@ use crate::{
     c_api::ExitHandler,
     core::Core,
     features::{Feature, Features},
-    group,
+    group, trace,
 };
 use core::ops::Range;
 use kernel::{
@@ -111,6 +111,7 @@ impl SvaDevice {
             }
             return Err(e);
         }
+        trace::device_init(&device);
         Ok(device)
     }
 
