@@ -108,12 +108,7 @@ impl Inner {
     }
 
     /// Records a bond and what was made for it. There is room: see [`Self::reserve`].
-    pub(crate) fn commit(
-        &mut self,
-        bond: Arc<Bond>,
-        attached: Attached,
-        carved: KVec<Carved>,
-    ) {
+    pub(crate) fn commit(&mut self, bond: Arc<Bond>, attached: Attached, carved: KVec<Carved>) {
         let without_pasid = match attached {
             Attached::New(attachment) => {
                 self.attachments.add(attachment);
