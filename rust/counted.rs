@@ -112,6 +112,7 @@ impl PinnedDrop for Counted {
 /// # Safety
 ///
 /// `key` must be made from an [`Mm`] that still lives.
+#[inline]
 pub unsafe fn try_get(key: &Key) -> Option<u32> {
     let mut number = 0;
 
@@ -121,6 +122,7 @@ pub unsafe fn try_get(key: &Key) -> Option<u32> {
 
 /// Counts one user less of what is linked as `number` of `device`, unless it is the last one:
 /// whether it did. Any context. `device` is only compared.
+#[inline]
 pub fn try_put(device: *const Device, number: u32) -> bool {
     // SAFETY: What the tables hold is valid.
     unsafe { bindings::sva_counted_put(device.addr(), number) }
