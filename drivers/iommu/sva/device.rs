@@ -11,6 +11,7 @@ use crate::{
     stats::Totals,
     trace,
 };
+use core::ops::Range;
 use kernel::{
     device::{Bound, Device},
     mm::Mm,
@@ -40,6 +41,8 @@ pub(crate) struct SvaDevice {
     pub(crate) max_pasid: u32,
     /// What happened to this device since it was initialised.
     pub(crate) totals: Totals,
+    /// What the process must not use as long as this device is bound (S17, S18).
+    pub(crate) untranslated: KVec<Range<u64>>,
     #[pin]
     state: Mutex<State>,
     /// Nobody is binding any more.
@@ -86,6 +89,7 @@ impl SvaDevice {
             return Err(EOPNOTSUPP);
         }
         let limit = limit.saturating_sub(1);
+        let untranslated = endpoint.untranslated()?;
         let for_device = core.clone();
         let device = Arc::pin_init(
             try_pin_init!(Self {
@@ -94,6 +98,7 @@ impl SvaDevice {
                 features,
                 max_pasid: if max_pasid == 0 { limit } else { limit.min(max_pasid) },
                 totals: Totals::default(),
+                untranslated,
                 state <- new_mutex!(
                     State {
                         open: true,
