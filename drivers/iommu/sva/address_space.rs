@@ -10,6 +10,7 @@ use crate::{
     device::SvaDevice,
     exit::ExitWatch,
     features::Feature,
+    owner::Owner,
     reserved::{self, Carved},
 };
 use kernel::{
@@ -31,7 +32,7 @@ pub(crate) struct AddressSpace {
     mm: ARef<Mm>,
     #[pin]
     inner: Mutex<Inner>,
-    /// A handler for the process's exit has returned.
+    /// A driver's hook has returned.
     #[pin]
     exit_done: CondVar,
 }
@@ -76,12 +77,12 @@ impl AddressSpace {
         (!inner.retired).then_some(inner)
     }
 
-    /// Waits, without the lock, until some handler for the process's exit has returned.
+    /// Waits, without the lock, until some driver's hook has returned.
     pub(crate) fn wait_for_handler(&self, inner: &mut Guard<'_, Inner, MutexBackend>) {
         self.exit_done.wait(inner);
     }
 
-    /// A handler has returned, or its bond has ended.
+    /// A bond has ended.
     pub(crate) fn wake_handler_waiters(&self) {
         self.exit_done.notify_all();
     }
@@ -108,7 +109,13 @@ impl Inner {
     }
 
     /// Records a bond and what was made for it. There is room: see [`Self::reserve`].
-    pub(crate) fn commit(&mut self, bond: Arc<Bond>, attached: Attached, carved: KVec<Carved>) {
+    pub(crate) fn commit(
+        &mut self,
+        bond: Arc<Bond>,
+        owner: Arc<dyn Owner>,
+        attached: Attached,
+        carved: KVec<Carved>,
+    ) {
         let without_pasid = match attached {
             Attached::New(attachment) => {
                 self.attachments.add(attachment);
@@ -120,6 +127,7 @@ impl Inner {
 
         self.bonds.add(BondEntry {
             bond,
+            owner: Some(owner),
             handler: None,
             without_pasid,
         });
