@@ -190,7 +190,7 @@ impl Bond {
     ) -> Result<Arc<Self>> {
         let device = opened.device();
 
-        inner.reserve()?;
+        let room = Inner::reserve()?;
         if terms.owner.hook(device) != Hook::None {
             inner.watch_exit(&device.core, space, mm)?;
         }
@@ -232,7 +232,7 @@ impl Bond {
         )?;
 
         opened.add_bond(bond.clone())?;
-        inner.commit(bond.clone(), terms.owner, attached, carved);
+        inner.commit(room, bond.clone(), terms.owner, attached, carved);
         trace::bind(&bond, bond.users.users());
         bond.let_be_found();
         device.core.totals.binds.add(1);
