@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <linux/cpufeature.h>
 #include <linux/crc32.h>
+#include <linux/device.h>
 #include <linux/gfp.h>
 #include <linux/hash.h>
 #include <linux/io.h>
@@ -209,6 +210,29 @@ void rust_helper_sva_set_fail_nth(u32 nth)
 
 #if IS_ENABLED(CONFIG_KUNIT)
 /* Gives the current kernel thread an address space of its own, with one user. */
+struct mm_struct *rust_helper_sva_test_mm_alloc(void)
+{
+	struct mm_struct *mm = mm_alloc();
+
+	if (!mm)
+		return ERR_PTR(-ENOMEM);
+
+	mm->task_size = TASK_SIZE;
+	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
+	return mm;
+}
+
+void rust_helper_sva_device_lock(struct device *dev)
+{
+	device_lock(dev);
+}
+
+void rust_helper_sva_device_unlock(struct device *dev)
+{
+	device_unlock(dev);
+}
+
+/* The current kernel thread uses the address space until it leaves it. */
 struct mm_struct *rust_helper_sva_test_mm_enter(void)
 {
 	struct mm_struct *mm;
@@ -217,13 +241,9 @@ struct mm_struct *rust_helper_sva_test_mm_enter(void)
 		return ERR_PTR(-EINVAL);
 	if (current->mm)
 		return ERR_PTR(-EBUSY);
-	mm = mm_alloc();
-	if (!mm)
-		return ERR_PTR(-ENOMEM);
-
-	mm->task_size = TASK_SIZE;
-	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
-	kthread_use_mm(mm);
+	mm = rust_helper_sva_test_mm_alloc();
+	if (!IS_ERR(mm))
+		kthread_use_mm(mm);
 	return mm;
 }
 

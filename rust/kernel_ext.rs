@@ -29,6 +29,7 @@ pub mod pasid;
 pub mod phys;
 pub mod pin;
 pub mod platform_device;
+pub mod platform_driver;
 pub mod resv_region;
 #[cfg(CONFIG_KUNIT)]
 pub mod test_support;

@@ -14,6 +14,10 @@ use core::{
     ptr::NonNull, //
 };
 use kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
     error::from_err_ptr,
     mm::MmWithUser,
     page::PAGE_SIZE,
@@ -24,6 +28,25 @@ use kernel::{
         UserSlice, //
     },
 };
+
+/// Calls `f` with a device that has a driver, which it keeps meanwhile; `None` if it has none.
+/// May sleep; takes the device's lock.
+pub fn with_bound<R>(dev: &Device, f: impl FnOnce(&Device<Bound>) -> R) -> Option<R> {
+    let raw = crate::device_raw(dev);
+
+    // SAFETY: The device is live, since it is borrowed.
+    unsafe { bindings::sva_device_lock(raw) };
+    // SAFETY: As above; the lock protects the field, and whoever binds or unbinds holds it.
+    let result = if unsafe { (*raw).driver }.is_null() {
+        None
+    } else {
+        // SAFETY: The device has a driver, which cannot leave it before the unlock.
+        Some(f(unsafe { dev.as_bound() }))
+    };
+    // SAFETY: Locked above.
+    unsafe { bindings::sva_device_unlock(raw) };
+    result
+}
 
 /// How memory of a [`TestMm`] may be accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +163,46 @@ impl Drop for TestMm {
     fn drop(&mut self) {
         // SAFETY: By the type invariants this thread uses the address space, and owns a user.
         unsafe { bindings::sva_test_mm_leave(self.mm.as_ptr()) };
+    }
+}
+
+/// An empty address space that no task uses: for tests that need one more process.
+///
+/// Dropping it is the exit of that process, as for [`TestMm`].
+///
+/// # Invariants
+///
+/// `mm` is an address space of which this object owns one user.
+pub struct IdleMm {
+    mm: NonNull<bindings::mm_struct>,
+}
+
+impl IdleMm {
+    /// Makes one. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new() -> Result<Self> {
+        // SAFETY: May be called by any task.
+        let mm = from_err_ptr(unsafe { bindings::sva_test_mm_alloc() })?;
+        Ok(Self {
+            // INVARIANT: The helper made the address space, with one user.
+            mm: NonNull::new(mm).ok_or(ENOMEM)?,
+        })
+    }
+
+    /// The address space.
+    pub fn mm(&self) -> &MmWithUser {
+        // SAFETY: By the type invariant there is a user as long as `self` lives.
+        unsafe { MmWithUser::from_raw(self.mm.as_ptr()) }
+    }
+}
+
+impl Drop for IdleMm {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the user is ours.
+        unsafe { bindings::mmput(self.mm.as_ptr()) };
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     device::SvaDevice,
     exit::ExitWatch,
     features::Feature,
+    owner::Owner,
     reserved::{self, Carved},
 };
 use kernel::{
@@ -31,7 +32,7 @@ pub(crate) struct AddressSpace {
     mm: ARef<Mm>,
     #[pin]
     inner: Mutex<Inner>,
-    /// A handler for the process's exit has returned.
+    /// A driver's hook has returned.
     #[pin]
     exit_done: CondVar,
 }
@@ -76,12 +77,12 @@ impl AddressSpace {
         (!inner.retired).then_some(inner)
     }
 
-    /// Waits, without the lock, until some handler for the process's exit has returned.
+    /// Waits, without the lock, until some driver's hook has returned.
     pub(crate) fn wait_for_handler(&self, inner: &mut Guard<'_, Inner, MutexBackend>) {
         self.exit_done.wait(inner);
     }
 
-    /// A handler has returned, or its bond has ended.
+    /// A bond has ended.
     pub(crate) fn wake_handler_waiters(&self) {
         self.exit_done.notify_all();
     }
@@ -114,6 +115,7 @@ impl Inner {
         &mut self,
         room: Room,
         bond: Arc<Bond>,
+        owner: Arc<dyn Owner>,
         attached: Attached,
         carved: KVec<Carved>,
     ) {
@@ -133,6 +135,7 @@ impl Inner {
             room.bond,
             BondEntry {
                 bond,
+                owner: Some(owner),
                 handler: None,
                 without_pasid,
             },

@@ -1,55 +1,90 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The interface for drivers in Rust.
+//! The interface for drivers in Rust: devices and bonds. Pins are in [`crate::pinned`].
 //!
-//! ```ignore
-//! impl sva::Handler for MyDevice {
-//!     type BondData = MyQueue;
-//!
-//!     fn mm_exit(&self, pasid: u32, queue: &Arc<MyQueue>) {
-//!         queue.stop();
-//!     }
-//! }
-//!
-//! // In probe:
-//! let sva = sva::Device::init(dev, sva::Features::SHARED, 0, my_device)?;
-//! // On behalf of a process:
-//! let bond = sva.bind(mm, sva::Features::SHARED, my_queue)?;
-//! my_queue.start(bond.pasid());
-//! ```
+//! In the examples `dev` is a device that has its driver, `mm` a process, `engine` the driver's
+//! object for the device, and `queue` what the device is to do in the process. They are compiled
+//! and run: see `drivers/misc/sva-test/context.rs`.
 
-use crate::{bond, core::CORE, device::SvaDevice, features::Features, pin::PinId};
-use core::ops::Range;
+use crate::{
+    bond::{self, Request, Scope},
+    core::CORE,
+    device::{self, AnyHandler, SvaDevice},
+    features::Features,
+    group::{self, GroupBonds},
+    owner::{End, Hook, Owner},
+};
+use core::{any::Any, marker::PhantomData, slice};
 use kernel::{
-    device::{self, Bound},
+    device::{Bound, Device as KernelDevice},
     mm::{MmWithUser, MmWithUserAsync},
     prelude::*,
     sync::{aref::ARef, Arc},
 };
-use kernel_ext::devres;
+use kernel_ext::{devres, group::Endpoint};
 
-/// What a driver does when a process that it has bound exits (S8).
+/// A driver's way to stop its device: all that it owes to those whose memory the device uses.
+///
+/// The counterpart is [`Bond::start`].
+///
+/// ```
+/// use kernel::{prelude::*, sync::Arc};
+///
+/// /// A device that works on queues of jobs.
+/// struct Engine;
+///
+/// impl sva::Handler for Engine {
+///     type BondData = Queue;
+///
+///     fn stop(&self, pasid: u32, queue: &Arc<Queue>, why: sva::End) {
+///         queue.stop();
+///         if why == sva::End::Exit {
+///             pr_debug!("the process of PASID {pasid} is gone\n");
+///         }
+///     }
+/// }
+/// ```
 pub trait Handler: Send + Sync + 'static {
-    /// What the driver keeps for each bond.
+    /// What the driver keeps for each bond. Binds of one process count as one bond if their data
+    /// are the same object; data without contents, like `()`, always are.
     type BondData: Send + Sync + 'static;
 
-    /// The process behind `pasid` is gone: stop the device for that PASID; 0 is for its accesses
-    /// without.
+    /// Stops the device for `pasid`, whose bond is about to end, for whatever reason (S8, S10,
+    /// S11); 0 is for its accesses without.
     ///
-    /// Runs in process context, may sleep, and may drop bonds of this device. On return the device
-    /// must send nothing more under `pasid`: the bond ends then, and another process may get the
-    /// number. Until then accesses of the device are refused.
-    fn mm_exit(&self, pasid: u32, data: &Arc<Self::BondData>);
+    /// On return the device must send nothing more under `pasid`, and all page requests that it has
+    /// sent must have reached the IOMMU: another process may get the number. Called once for each
+    /// bond. If the process has exited, accesses of the device are refused already.
+    ///
+    /// Runs in process context without locks and may sleep. [`Bond::start`] fails from now on, and
+    /// no start is under way. It may drop binds of this bond, which then ends when it returns. It
+    /// must drop neither the [`Device`] nor binds of other bonds, whose ends it would wait for.
+    fn stop(&self, pasid: u32, data: &Arc<Self::BondData>, why: End);
 }
 
 /// A device that is initialised for SVA; dropping it shuts it down.
 ///
-/// The drop ends all bonds of the device, whoever holds them; it may sleep. A driver drops it when
-/// it is told to leave the device (`unbind`), not with its data: the driver core gives the device's
-/// DMA back in between, and warns if it is still in use. When the driver forgets, the bonds are
-/// ended with a warning, and [`bind`](Self::bind) fails from then on.
+/// The drop ends all bonds of the device, whoever holds them, as if each were dropped; it may
+/// sleep. A driver drops it when it is told to leave the device (`unbind`), not with its data: the
+/// driver core gives the device's DMA back in between, and warns if it is still in use. When the
+/// driver forgets, the bonds are ended with a warning, and [`bind`](Self::bind) fails from then on.
+///
+/// ```
+/// // In probe. A device that cannot do what is asked for is left to other drivers.
+/// if sva::max_pasid(dev)? == 0 {
+///     return Err(ENODEV);
+/// }
+/// let device = sva::Device::init(dev, sva::Features::SHARED, 0, engine)?;
+///
+/// // On behalf of a process: the device may use its pointers from now on.
+/// let bond = device.bind(mm, sva::Features::SHARED, queue.clone())?;
+/// bond.start(|pasid| queue.start(pasid))?;
+///
+/// // The queue is stopped, then the process is unbound.
+/// drop(bond);
+/// assert!(!queue.is_running());
+/// ```
 pub struct Device<T: Handler> {
-    dev: ARef<device::Device>,
     device: Arc<SvaDevice>,
     handler: Arc<T>,
 }
@@ -67,16 +102,16 @@ impl<T: Handler> Device<T> {
     /// - `EBUSY`: the device is initialised already.
     /// - `ENOMEM`.
     pub fn init(
-        dev: &device::Device<Bound>,
+        dev: &KernelDevice<Bound>,
         features: Features,
         max_pasid: u32,
         handler: Arc<T>,
     ) -> Result<Self> {
         let core = CORE.get().ok_or(ENODEV)?;
+        let any: AnyHandler = handler.clone();
 
         Ok(Self {
-            dev: ARef::from(&**dev),
-            device: SvaDevice::init(core, dev, features, max_pasid)?,
+            device: SvaDevice::init(core, dev, features, max_pasid, Some(any))?,
             handler,
         })
     }
@@ -100,9 +135,9 @@ impl<T: Handler> Device<T> {
     /// - `EINVAL`: the device was not initialised with these flags (S4).
     /// - `EOPNOTSUPP`: the IOMMU cannot share this address space, or not without PASID.
     /// - `EEXIST`: this `mm` is bound with other flags or other data.
-    /// - `EBUSY`: other devices are in the device's IOMMU group (S14). Without a PASID also:
-    ///   another process or another domain has the place, or the device's firmware needs memory
-    ///   mapped one to one.
+    /// - `EBUSY`: other devices are in the device's IOMMU group (S14): see [`Self::bind_group`].
+    ///   Without a PASID also: another process or another domain has the place, or the device's
+    ///   firmware needs memory mapped one to one.
     /// - `EADDRINUSE`: the process uses addresses that the IOMMU cannot translate (S17).
     /// - `ENODEV`: the driver has left the device.
     /// - `ENOSPC`: no PASID is left that the device can send.
@@ -113,27 +148,103 @@ impl<T: Handler> Device<T> {
         flags: Features,
         data: Arc<T::BondData>,
     ) -> Result<Bond<T>> {
-        let request = bond::Request {
-            scope: bond::Scope::Device,
+        let request = Self::request(Scope::Device, flags, &data);
+
+        Ok(Bond {
+            binds: Binds::Device(bond::Bond::bind(&self.device, mm, request)?),
+            data,
+        })
+    }
+
+    /// Lets the device use the address space of `mm`, and with it all devices of its IOMMU group
+    /// whose drivers have the same [`Handler`]: under one PASID, or none of them (S12).
+    ///
+    /// The devices of a group can reach each other without the IOMMU's knowledge (S13). Whoever
+    /// calls this accepts that they are not isolated from one another, nor then are the processes
+    /// that are bound to them.
+    ///
+    /// Members that are not initialised for SVA, or whose driver is another, which could not stop
+    /// them for this bond, are [left out](Bond::left_out) (S15). One that comes later gets the bond
+    /// when it is initialised (S16). Each member is [stopped](Handler::stop) by its own handler.
+    ///
+    /// Without [`Features::PASID`] the group must have one member only. Else as [`Self::bind`],
+    /// which binds of one process may be mixed with.
+    ///
+    /// ```
+    /// let flags = sva::Features::SHARED;
+    /// let device = sva::Device::init(dev, flags, 0, engine)?;
+    /// // Alone if possible.
+    /// let bond = device.bind(mm, flags, queue.clone()).or_else(|e| {
+    ///     if e == EBUSY {
+    ///         device.bind_group(mm, flags, queue)
+    ///     } else {
+    ///         Err(e)
+    ///     }
+    /// })?;
+    ///
+    /// assert_eq!(bond.left_out(), 0);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - `EEXIST`: a member is bound to this `mm` with other flags or other data.
+    /// - Else as [`Self::bind`].
+    pub fn bind_group(
+        &self,
+        mm: &MmWithUser,
+        flags: Features,
+        data: Arc<T::BondData>,
+    ) -> Result<Bond<T>> {
+        let bonds = group::bind(
+            self.device.endpoint.group(),
+            mm,
+            RustOwner::<T>::drives,
+            || Self::request(Scope::Group, flags, &data),
+        )?;
+        let Some(own) = bonds.of_device(&self.device).cloned() else {
+            bonds.unbind();
+            return Err(ENODEV);
+        };
+
+        Ok(Bond {
+            binds: Binds::Group(own, bonds),
+            data,
+        })
+    }
+
+    fn request(
+        scope: Scope,
+        flags: Features,
+        data: &Arc<T::BondData>,
+    ) -> Request<impl FnOnce() -> Result<Arc<dyn Owner>>> {
+        let data = data.clone();
+
+        Request {
+            scope,
             flags,
-            identity: Arc::as_ptr(&data).addr(),
-            owner: || {
-                let owner: Arc<dyn bond::Owner> = Arc::new(
-                    RustOwner {
-                        handler: self.handler.clone(),
-                        data: data.clone(),
+            identity: RustOwner::<T>::identity_of(&data),
+            owner: move || {
+                let owner: Arc<dyn Owner> = Arc::new(
+                    RustOwner::<T> {
+                        data,
+                        _handler: PhantomData,
                     },
                     GFP_KERNEL,
                 )?;
 
                 Ok(owner)
             },
-        };
+        }
+    }
 
-        Ok(Bond {
-            bond: bond::Bond::bind(&self.device, mm, request)?,
-            data,
-        })
+    /// What the device was initialised with: the flags that bonds may have.
+    pub fn features(&self) -> Features {
+        self.device.features
+    }
+
+    /// The largest PASID that a bond of the device may get; 0 if it has none.
+    pub fn max_pasid(&self) -> u32 {
+        self.device.max_pasid
     }
 
     /// The driver's handler.
@@ -144,13 +255,23 @@ impl<T: Handler> Device<T> {
 
 impl<T: Handler> Drop for Device<T> {
     fn drop(&mut self) {
-        // If it is not there any more, the driver has left, and the device is shut down.
-        let device = devres::take::<SvaDevice>(&self.dev, &self.device);
+        let dev = self.device.endpoint.dev();
 
-        if let Some(device) = device {
+        // If it is not there any more, the driver has left, and the device is shut down.
+        if let Some(device) = devres::take::<SvaDevice>(dev, &self.device) {
             device.shut_down();
         }
     }
+}
+
+/// The largest PASID that `dev` and its IOMMU can have; 0 if the device or the IOMMU's driver has
+/// no PASIDs or no SVA. Any context.
+///
+/// # Errors
+///
+/// `ENODEV`: the device has no IOMMU.
+pub fn max_pasid(dev: &KernelDevice<Bound>) -> Result<u32> {
+    Ok(device::max_pasid_of(&Endpoint::new(dev)?))
 }
 
 /// The address space that some device reaches with `pasid`; `None` if there is none, or if its
@@ -165,20 +286,48 @@ pub fn find(pasid: u32) -> Option<ARef<MmWithUserAsync>> {
     CORE.get()?.find(pasid)
 }
 
-/// One bind of an address space to a device; dropping it unbinds.
+/// One bind of an address space to a device, or to the devices of a group; dropping it unbinds.
 ///
-/// The drop may sleep. Before the last bond of an address space is dropped, the device must be
-/// quiet for its PASID (S10). A bond whose process has exited is empty, and its PASID may belong
-/// to another process (S9): dropping it does nothing.
+/// The last bind of an address space that is dropped has the device [stopped](Handler::stop), and
+/// then ends the bond: on return no page request of it is in flight. The drop may sleep.
+///
+/// A bond ends before that if its process exits (S9) or the driver leaves the device. It is empty
+/// then: nothing can be [started](Self::start) or [pinned](Self::pin), and dropping it does
+/// nothing, since its PASID may belong to another process.
+#[must_use = "dropping it unbinds"]
 pub struct Bond<T: Handler> {
-    bond: Arc<bond::Bond>,
+    binds: Binds,
     data: Arc<T::BondData>,
 }
 
+/// What a [`Bond`] has bound.
+enum Binds {
+    Device(Arc<bond::Bond>),
+    /// The bond of the device that was asked, and with it those of all members.
+    Group(Arc<bond::Bond>, GroupBonds),
+}
+
 impl<T: Handler> Bond<T> {
-    /// The PASID with which the device reaches the address space; 0 for a bond without.
+    /// Calls `start` with the PASID, unless the bond has ended: the one way to have the device work
+    /// in the address space.
+    ///
+    /// [`Handler::stop`] is not called before `start` has returned, so it finds what that started;
+    /// nor does `start` run afterwards, when the PASID may belong to another process (S9).
+    ///
+    /// `start` may sleep. It must not drop a bind of this bond, nor start the device again. May
+    /// sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`: the bond has ended, or is about to.
+    pub fn start<R>(&self, start: impl FnOnce(u32) -> R) -> Result<R> {
+        self.own().start(start)
+    }
+
+    /// The PASID with which the device reaches the address space; 0 for a bond without. To tell
+    /// bonds apart: the device gets it from [`Self::start`].
     pub fn pasid(&self) -> u32 {
-        self.bond.pasid
+        self.own().pasid
     }
 
     /// What the driver keeps for the bond.
@@ -186,79 +335,93 @@ impl<T: Handler> Bond<T> {
         &self.data
     }
 
-    /// Whether the address space is still bound: its process has not exited, nor has the driver
-    /// left the device. It may change at any time. May sleep.
+    /// How many devices of the group have no part in the bond (S15); 0 if one device was bound.
+    pub fn left_out(&self) -> usize {
+        match &self.binds {
+            Binds::Device(_) => 0,
+            Binds::Group(_, bonds) => bonds.left_out(),
+        }
+    }
+
+    /// Whether the device may still use the address space: its process has not exited, nor has the
+    /// driver left the device. It may change at any time. May sleep.
     pub fn is_live(&self) -> bool {
-        self.bond.refs() > 0
+        self.own().is_live()
     }
-}
 
-impl<T: Handler> Bond<T> {
-    /// Pins `range` of the address space, for a device that does not wait for page faults (S7):
-    /// it then reaches the range for reading, and with `write` for writing, without any.
-    ///
-    /// Whole pages. The process goes on using them, may unmap them, and then the device loses
-    /// them too. Each pin counts against `RLIMIT_MEMLOCK`; pins may overlap. A bond with
-    /// [`Features::IOPF`] may have pins as well.
-    ///
-    /// May sleep, also for I/O; takes `mmap_lock`.
-    ///
-    /// # Errors
-    ///
-    /// - `EINVAL`: not whole pages, or none.
-    /// - `ESRCH`: the bond has ended, or its process has exited.
-    /// - `EFAULT`: part of the range is not mapped, is not memory, is not to be accessed so by the
-    ///   process, or (with `write`) is shared with a file on a disk.
-    /// - `EOPNOTSUPP`: a file that lies in memory itself (DAX).
-    /// - `ENOMEM`: more than `RLIMIT_MEMLOCK`, or no memory.
-    /// - `EINTR`: the calling task is being killed.
-    pub fn pin(&self, range: Range<usize>, write: bool) -> Result<Pinned> {
-        Ok(Pinned {
-            id: self.bond.pin(range, write)?,
-            bond: self.bond.clone(),
-        })
+    /// The bond of the device itself.
+    fn own(&self) -> &Arc<bond::Bond> {
+        match &self.binds {
+            Binds::Device(bond) | Binds::Group(bond, _) => bond,
+        }
     }
-}
 
-/// Memory that is pinned for a bond's device; dropping it releases the memory.
-///
-/// The device should not use it any more by then. The end of the bond and the exit of the process
-/// release the memory too, and then the drop does nothing. It may sleep.
-#[must_use = "dropping it releases the memory"]
-pub struct Pinned {
-    bond: Arc<bond::Bond>,
-    id: PinId,
-}
-
-impl Drop for Pinned {
-    fn drop(&mut self) {
-        self.bond.unpin_one(self.id);
+    /// The bonds of all devices.
+    pub(crate) fn all(&self) -> &[Arc<bond::Bond>] {
+        match &self.binds {
+            Binds::Device(bond) => slice::from_ref(bond),
+            Binds::Group(_, bonds) => bonds.bonds(),
+        }
     }
 }
 
 impl<T: Handler> Drop for Bond<T> {
     fn drop(&mut self) {
-        // ESRCH tells that the bond has ended before.
-        let _ = self.bond.unbind();
+        match &self.binds {
+            Binds::Device(bond) => {
+                // ESRCH tells that the bond has ended before.
+                let _ = bond.unbind();
+            }
+            Binds::Group(_, bonds) => bonds.unbind(),
+        }
     }
 }
 
-/// The owner of a bond of a driver in Rust.
+/// The owner of a bond of a driver in Rust. The handler is the device's.
 struct RustOwner<T: Handler> {
-    handler: Arc<T>,
     data: Arc<T::BondData>,
+    _handler: PhantomData<fn() -> T>,
 }
 
-impl<T: Handler> bond::Owner for RustOwner<T> {
+impl<T: Handler> RustOwner<T> {
+    /// Tells data apart. All objects without contents are the same.
+    fn identity_of(data: &Arc<T::BondData>) -> usize {
+        if size_of::<T::BondData>() == 0 {
+            0
+        } else {
+            Arc::as_ptr(data).addr()
+        }
+    }
+
+    /// Whether the driver of `device` has this handler.
+    fn drives(device: &SvaDevice) -> bool {
+        device
+            .handler()
+            .is_some_and(|handler| (&*handler as &dyn Any).is::<T>())
+    }
+}
+
+impl<T: Handler> Owner for RustOwner<T> {
     fn identity(&self) -> usize {
-        Arc::as_ptr(&self.data).addr()
+        Self::identity_of(&self.data)
     }
 
-    fn wants_exit(&self, _device: &SvaDevice) -> bool {
-        true
+    fn suits(&self, device: &SvaDevice) -> bool {
+        Self::drives(device)
     }
 
-    fn mm_exit(&self, _device: &SvaDevice, pasid: u32) {
-        self.handler.mm_exit(pasid, &self.data);
+    fn hook(&self, _device: &SvaDevice) -> Hook {
+        Hook::Always
+    }
+
+    fn stop(&self, device: &SvaDevice, pasid: u32, why: End) {
+        let handler = device.handler();
+
+        if let Some(handler) = handler
+            .as_ref()
+            .and_then(|handler| (&**handler as &dyn Any).downcast_ref::<T>())
+        {
+            handler.stop(pasid, &self.data, why);
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     bond_list::HandlerTask,
     device::{Opened, SvaDevice},
     features::{Feature, Features},
+    owner::{Hook, Owner},
     pin::Pins,
     rid,
     stats::FaultStats,
@@ -15,30 +16,17 @@ use crate::{
 use kernel::{
     current,
     mm::MmWithUser,
+    new_mutex,
     prelude::*,
-    sync::{
-        lock::{mutex::MutexBackend, Guard},
-        Arc,
-    },
+    sync::{Arc, Mutex},
 };
 use kernel_ext::counted::{Counted, Key};
 
-/// The driver's side of a bond.
-pub(crate) trait Owner: Send + Sync {
-    /// Tells the driver's data of one bond from that of another.
-    fn identity(&self) -> usize;
-
-    /// Whether the driver wants to know of the process's exit.
-    fn wants_exit(&self, device: &SvaDevice) -> bool;
-
-    /// The process is gone: stop the device for `pasid`. May sleep.
-    fn mm_exit(&self, device: &SvaDevice, pasid: u32);
-}
-
 /// A device bound to an address space.
 ///
-/// It lives from bind until its last unbind, until the exit of its process if the driver handles
-/// that, or until its device is shut down. An `Arc` to it may live on, and then only names it.
+/// It lives from bind until its last unbind, until the exit of its process if the driver has a
+/// hook for that, or until its device is shut down. An `Arc` to it may live on, and then only
+/// names it.
 #[pin_data]
 pub(crate) struct Bond {
     pub(crate) device: Arc<SvaDevice>,
@@ -46,8 +34,12 @@ pub(crate) struct Bond {
     pub(crate) pasid: u32,
     pub(crate) scope: Scope,
     pub(crate) flags: Features,
-    pub(crate) owner: Arc<dyn Owner>,
     pub(crate) stats: Arc<FaultStats>,
+    /// Whether the device came into a group that was bound (S16).
+    pub(crate) joined: bool,
+    /// Whether the driver may start the device; held while it does.
+    #[pin]
+    pub(crate) startable: Mutex<bool>,
     /// Released after the device has been detached.
     #[pin]
     pub(crate) pins: Pins,
@@ -84,6 +76,7 @@ struct Terms {
     flags: Features,
     owner: Arc<dyn Owner>,
     refs: usize,
+    joined: bool,
     pid: i32,
 }
 
@@ -114,19 +107,31 @@ impl Bond {
         if !request.flags.is_subset_of(device.features) {
             return Err(EINVAL);
         }
-        let opened = device.keep_open()?;
 
         loop {
+            let opened = device.keep_open()?;
             let space = device.core.space(mm)?;
+            let Some(mut inner) = space.lock() else {
+                // Its last bond has just ended: begin anew.
+                device.core.forget_space(&space);
+                continue;
+            };
+            let there = inner.bonds.of_device(device, request.flags);
 
-            if let Some(mut inner) = space.lock() {
-                let bond = Self::bind_locked(&opened, &space, &mut inner, mm, request);
+            match there.and_then(|entry| entry.handler) {
+                None => {
+                    let bond = Self::bind_locked(&opened, &space, &mut inner, mm, request);
 
-                Self::unlock(device, &space, inner);
-                return bond;
+                    Self::unlock(device, &space, inner);
+                    return bond;
+                }
+                Some(task) if task == HandlerTask::current() => return Err(EBUSY),
+                // It is ending. A shutdown need not wait for us meanwhile.
+                Some(_) => {
+                    drop(opened);
+                    space.wait_for_handler(&mut inner);
+                }
             }
-            // Its last bond has just ended: begin anew.
-            device.core.forget_space(&space);
         }
     }
 
@@ -145,7 +150,9 @@ impl Bond {
         if let Some(entry) = inner.bonds.of_device(device, request.flags) {
             let bond = &entry.bond;
 
-            if bond.flags != request.flags || bond.owner.identity() != request.identity {
+            let same = |owner: &Arc<dyn Owner>| owner.identity() == request.identity;
+
+            if bond.flags != request.flags || !entry.owner.as_ref().is_some_and(same) {
                 return Err(EEXIST);
             }
             bond.users.inc();
@@ -167,6 +174,7 @@ impl Bond {
             flags: request.flags,
             owner,
             refs: 1,
+            joined: false,
             pid: current!().tgid(),
         };
 
@@ -181,10 +189,9 @@ impl Bond {
         terms: Terms,
     ) -> Result<Arc<Self>> {
         let device = opened.device();
-        let owner = &terms.owner;
 
         let room = Inner::reserve()?;
-        if owner.wants_exit(device) {
+        if terms.owner.hook(device) != Hook::None {
             inner.watch_exit(&device.core, space, mm)?;
         }
         let carved = inner.carve(device, mm, terms.scope)?;
@@ -197,6 +204,7 @@ impl Bond {
         };
         let made_for = &attached;
         let users = i32::try_from(terms.refs).map_err(|_| EINVAL)?;
+        let identity = terms.owner.identity();
         let bond = Arc::pin_init(
             pin_init!(Self {
                 device: device.clone(),
@@ -204,14 +212,15 @@ impl Bond {
                 pasid: made_for.pasid(),
                 scope: terms.scope,
                 flags: terms.flags,
-                owner: terms.owner,
                 stats: made_for.stats().clone(),
+                joined: terms.joined,
+                startable <- new_mutex!(true, "sva_bond_startable"),
                 pins <- Pins::new(),
                 users <- Counted::new(
                     Key::new(
                         device.endpoint.dev(),
                         mm,
-                        owner.identity(),
+                        identity,
                         terms.flags.into(),
                     ),
                     made_for.pasid(),
@@ -223,7 +232,7 @@ impl Bond {
         )?;
 
         opened.add_bond(bond.clone())?;
-        inner.commit(room, bond.clone(), attached, carved);
+        inner.commit(room, bond.clone(), terms.owner, attached, carved);
         trace::bind(&bond, bond.users.users());
         bond.let_be_found();
         device.count(|totals| totals.binds.add(1));
@@ -232,8 +241,8 @@ impl Bond {
 
     /// Gives `device`, which came into the group of this bond's device later, the same bond (S16).
     ///
-    /// Nothing happens if it has one, or if this one or its process has ended meanwhile. May
-    /// sleep; takes `mmap_lock` and the group's mutex.
+    /// Nothing happens if it has one, if its driver is another that cannot have it, or if this one
+    /// or its process has ended meanwhile. May sleep; takes `mmap_lock` and the group's mutex.
     ///
     /// # Errors
     ///
@@ -250,57 +259,30 @@ impl Bond {
         let Some(mut inner) = self.space.lock() else {
             return Ok(());
         };
-        if inner.bonds.entry(self).is_none() {
+        let Some(entry) = inner.bonds.entry(self) else {
             return Ok(());
-        }
+        };
+        // Without an owner it is ending.
+        let Some(owner) = entry.owner.clone() else {
+            return Ok(());
+        };
         let refs = self.users.users();
 
-        if inner.bonds.of_device(device, self.flags).is_some() {
+        if !owner.suits(device) || inner.bonds.of_device(device, self.flags).is_some() {
             return Ok(());
         }
         let terms = Terms {
             scope: self.scope,
             flags: self.flags,
-            owner: self.owner.clone(),
+            owner,
             refs,
+            joined: true,
             pid: self.pid,
         };
 
         inner.attachments.reattach(device, &mm)?;
         Self::make(&opened, &self.space, &mut inner, &mm, terms)?;
         Ok(())
-    }
-
-    /// Takes back one bind; the last ends the bond.
-    ///
-    /// On return no page request of an ended bond is in flight. May sleep: waits for page requests
-    /// in flight, and for the driver's handler if the process is just exiting, unless called from
-    /// that.
-    ///
-    /// # Errors
-    ///
-    /// `ESRCH`: the bond has ended.
-    pub(crate) fn unbind(&self) -> Result {
-        let mut inner = self.lock_without_handler().ok_or(ESRCH)?;
-        let entry = inner.bonds.entry(self).ok_or(ESRCH)?;
-        let exiting = entry.handler.is_some();
-        let left = self.users.unlink_and_dec();
-
-        if left == 0 {
-            self.finish(inner);
-        } else {
-            trace::unbind(self, left);
-            if !exiting {
-                self.let_be_found();
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends the bond, however often it was bound; `false` if it had ended. As [`Self::unbind`].
-    pub(crate) fn end(&self) -> bool {
-        self.lock_without_handler()
-            .is_some_and(|inner| self.finish(inner))
     }
 
     /// Sees to it that the driver hears of the process's exit, if it has not begun.
@@ -319,6 +301,31 @@ impl Bond {
         inner.watch_exit(&self.device.core, &self.space, &mm)
     }
 
+    /// Calls `start` with the PASID, unless the bond is ending; the driver's hook is not called
+    /// before `start` has returned. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`: the bond has ended, or is about to.
+    pub(crate) fn start<R>(&self, start: impl FnOnce(u32) -> R) -> Result<R> {
+        let startable = self.startable.lock();
+
+        if *startable {
+            Ok(start(self.pasid))
+        } else {
+            Err(ESRCH)
+        }
+    }
+
+    /// Whether it has not ended, and nothing has begun to end it.
+    pub(crate) fn is_live(&self) -> bool {
+        self.space.lock().is_some_and(|mut inner| {
+            let entry = inner.bonds.entry(self);
+
+            entry.is_some_and(|entry| entry.handler.is_none())
+        })
+    }
+
     /// How often the bond is bound; 0 if it has ended.
     pub(crate) fn refs(&self) -> usize {
         self.space
@@ -329,61 +336,9 @@ impl Bond {
 
     /// Lets users that only count find the bond. One of several devices of a group is left out,
     /// since a device that joins the group must see its count stand still.
-    fn let_be_found(&self) {
+    pub(crate) fn let_be_found(&self) {
         if self.scope == Scope::Device {
             self.users.link();
-        }
-    }
-
-    /// Locks the address space at a time when no other task runs the handler of this bond.
-    fn lock_without_handler(&self) -> Option<Guard<'_, Inner, MutexBackend>> {
-        let mut inner = self.space.lock()?;
-
-        while let Some(entry) = inner.bonds.entry(self) {
-            match entry.handler {
-                Some(task) if task != HandlerTask::current() => {
-                    self.space.wait_for_handler(&mut inner);
-                }
-                _ => return Some(inner),
-            }
-        }
-        None
-    }
-
-    /// Removes the bond from where it is listed, detaching first.
-    fn finish(&self, mut inner: Guard<'_, Inner, MutexBackend>) -> bool {
-        self.users.unlink();
-
-        let found = inner.remove(self);
-
-        if found {
-            self.device.forget_bond(self);
-            self.device.count(|totals| {
-                totals.unbinds.add(1);
-                totals.ended.absorb(&self.stats);
-            });
-            self.space.wake_handler_waiters();
-            trace::unbind(self, 0);
-        }
-        Self::unlock(&self.device, &self.space, inner);
-        if found {
-            self.pins.end();
-        }
-        found
-    }
-
-    /// Unlocks, and lets an address space go that has no bond.
-    fn unlock(
-        device: &SvaDevice,
-        space: &Arc<AddressSpace>,
-        mut inner: Guard<'_, Inner, MutexBackend>,
-    ) {
-        let retired = inner.retire_if_unused();
-
-        drop(inner);
-        if let Some(remains) = retired {
-            device.core.forget_space(space);
-            drop(remains);
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     bond::Bond,
     device::SvaDevice,
     features::{Feature, Features},
+    owner::{Hook, Owner},
 };
 use kernel::{
     prelude::*,
@@ -18,10 +19,41 @@ use kernel_ext::group::{Endpoint, IommuGroup};
 /// A bond in its address space.
 pub(crate) struct BondEntry {
     pub(crate) bond: Arc<Bond>,
-    /// The task that runs the driver's handler for the process's exit.
+    /// `None` when all that is left to come is the end: see [`Self::begin_hook`].
+    pub(crate) owner: Option<Arc<dyn Owner>>,
+    /// The task that runs the driver's hook.
     pub(crate) handler: Option<HandlerTask>,
     /// The attachment of a bond without PASID. One with a PASID uses its group's.
     pub(crate) without_pasid: Option<GroupAttachment>,
+}
+
+impl BondEntry {
+    /// Marks that the current task runs the driver's hook, and gives that; `None` if it has run,
+    /// or if it is not one of those that `due` means.
+    ///
+    /// A hook that all ends have is called by none of them twice, so the bond's part in it goes.
+    pub(crate) fn begin_hook(&mut self, due: impl Fn(Hook) -> bool) -> Option<Arc<dyn Owner>> {
+        if self.handler.is_some() {
+            return None;
+        }
+        let hook = self.owner.as_ref()?.hook(&self.bond.device);
+
+        if !due(hook) {
+            return None;
+        }
+        self.handler = Some(HandlerTask::current());
+        // Who binds or unbinds from now on waits for the hook.
+        self.bond.users.unlink();
+        match hook {
+            Hook::Always => self.owner.take(),
+            _ => self.owner.clone(),
+        }
+    }
+
+    /// Whether the bond ends when the hook returns that is running, and not before.
+    pub(crate) fn is_left_to_hook(&self) -> bool {
+        self.handler.is_some() && self.owner.is_none()
+    }
 }
 
 /// Names a task, and is compared only.

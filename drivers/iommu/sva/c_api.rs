@@ -4,11 +4,12 @@
 
 use crate::{
     api,
-    bond::{Bond, Owner, Request, Scope},
+    bond::{Bond, Request, Scope},
     core::CORE,
     device::SvaDevice,
     features::Features,
     group,
+    owner::{End, Hook, Owner},
     trace, //
 };
 use core::ops::Range;
@@ -44,11 +45,18 @@ impl Owner for COwner {
         self.drvdata
     }
 
-    fn wants_exit(&self, device: &SvaDevice) -> bool {
-        device.c_exit_handler.lock().is_some()
+    fn suits(&self, _device: &SvaDevice) -> bool {
+        true
     }
 
-    fn mm_exit(&self, device: &SvaDevice, pasid: u32) {
+    fn hook(&self, device: &SvaDevice) -> Hook {
+        match *device.c_exit_handler.lock() {
+            Some(_) => Hook::Exit,
+            None => Hook::None,
+        }
+    }
+
+    fn stop(&self, device: &SvaDevice, pasid: u32, _why: End) {
         let Some(ExitHandler(handler)) = *device.c_exit_handler.lock() else {
             return;
         };
@@ -207,7 +215,7 @@ export! {
             // transparent over its context.
             let dev = unsafe { &*core::ptr::from_ref(dev).cast::<Device<Bound>>() };
 
-            SvaDevice::init(core, dev, features, max_pasid)?;
+            SvaDevice::init(core, dev, features, max_pasid, None)?;
             Ok(())
         })())
     }
@@ -281,7 +289,7 @@ export! {
     fn sva_unbind_device_all(dev: *mut bindings::device) -> () {
         // SAFETY: By this function's contract.
         if let Ok(device) = unsafe { sva_device(dev) } {
-            device.end_bonds();
+            device.end_bonds(End::Unbind);
         }
     }
 
@@ -343,10 +351,12 @@ export! {
             // SAFETY: By this function's contract.
             let mm = unsafe { Mm::from_raw(mm) }.mmget_not_zero().ok_or(ESRCH)?;
             let mm = MmWithUser::into_mmput_async(mm);
-            let bound = group::bind(group, &mm, || request(Scope::Group, flags, drvdata))?;
+            let request = || request(Scope::Group, flags, drvdata);
+            let bound = group::bind(group, &mm, |_| true, request)?;
 
+            bound.log_left_out(group);
             // SAFETY: By this function's contract.
-            unsafe { pasid.write(bound as c_int) };
+            unsafe { pasid.write(bound.pasid() as c_int) };
             Ok(())
         })())
     }

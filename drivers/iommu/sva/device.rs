@@ -8,10 +8,11 @@ use crate::{
     core::Core,
     features::{Feature, Features},
     group,
+    owner::End,
     stats::Totals,
     trace,
 };
-use core::ops::Range;
+use core::{any::Any, ops::Range};
 use kernel::{
     device::{Bound, Device},
     mm::Mm,
@@ -51,7 +52,13 @@ pub(crate) struct SvaDevice {
     /// For drivers in C, what to call when a process exits.
     #[pin]
     pub(crate) c_exit_handler: Mutex<Option<ExitHandler>>,
+    /// For drivers in Rust, their [`crate::Handler`], until the device is shut down.
+    #[pin]
+    handler: Mutex<Option<AnyHandler>>,
 }
+
+/// A [`crate::Handler`], whose type its driver knows.
+pub(crate) type AnyHandler = Arc<dyn Any + Send + Sync>;
 
 struct State {
     open: bool,
@@ -64,6 +71,7 @@ impl SvaDevice {
     /// Initialises `dev` for SVA. May sleep.
     ///
     /// `max_pasid` is the largest PASID that the device can send; 0 leaves it to the IOMMU core.
+    /// `handler` is that of a driver in Rust.
     ///
     /// # Errors
     ///
@@ -77,18 +85,18 @@ impl SvaDevice {
         dev: &Device<Bound>,
         features: Features,
         max_pasid: u32,
+        handler: Option<AnyHandler>,
     ) -> Result<Arc<Self>> {
         // Asked again below; here it saves a second file in debugfs.
         if devres::find::<Self>(dev).is_some() {
             return Err(EBUSY);
         }
         let endpoint = Endpoint::new(dev)?;
-        let limit = endpoint.max_pasids();
+        let limit = max_pasid_of(&endpoint);
 
-        if features.contains(Feature::Pasid) && (limit == 0 || !endpoint.has_sva()) {
+        if features.contains(Feature::Pasid) && limit == 0 {
             return Err(EOPNOTSUPP);
         }
-        let limit = limit.saturating_sub(1);
         let untranslated = endpoint.untranslated()?;
         let for_device = core.clone();
         let device = Arc::pin_init(
@@ -109,6 +117,7 @@ impl SvaDevice {
                 ),
                 idle <- new_condvar!("sva_device_idle"),
                 c_exit_handler <- new_mutex!(None, "sva_exit_handler"),
+                handler <- new_mutex!(handler, "sva_handler"),
             }? Error),
             GFP_KERNEL,
         )?;
@@ -137,19 +146,23 @@ impl SvaDevice {
         }
         drop(state);
 
-        let ended = self.end_bonds();
+        let ended = self.end_bonds(End::Shutdown);
 
         self.core.remove_device(self);
+        // Whoever still has a bond that has ended must not have code of the driver with it.
+        let handler = self.handler.lock().take();
+
+        drop(handler);
         ended
     }
 
-    /// Ends all bonds that there are now. May sleep; waits for exit handlers.
-    pub(crate) fn end_bonds(&self) -> usize {
+    /// Ends all bonds that there are now. May sleep; waits for hooks.
+    pub(crate) fn end_bonds(&self, why: End) -> usize {
         let mut ended = 0;
 
         while let Some(bond) = self.first_bond() {
             // An unbind may be ahead of us, and is then waited for.
-            ended += usize::from(bond.end());
+            ended += usize::from(bond.end(why));
         }
         ended
     }
@@ -178,6 +191,11 @@ impl SvaDevice {
             .filter(|bond| core::ptr::eq(bond.space.mm().as_raw(), mm.as_raw()))
             .map(|bond| bond.pasid)
             .max()
+    }
+
+    /// The handler of the device's driver, if that is in Rust.
+    pub(crate) fn handler(&self) -> Option<AnyHandler> {
+        self.handler.lock().clone()
     }
 
     /// Has `handler` called when a process exits that is or will be bound.
@@ -250,6 +268,15 @@ impl DeviceData for SvaDevice {
                 "driver left {ended} bonds behind: ended them\n"
             );
         }
+    }
+}
+
+/// The largest PASID that a device and its IOMMU can have; 0 if they have none, or no SVA.
+pub(crate) fn max_pasid_of(endpoint: &Endpoint) -> u32 {
+    if endpoint.has_sva() {
+        endpoint.max_pasids().saturating_sub(1)
+    } else {
+        0
     }
 }
 

@@ -8,7 +8,12 @@
 //! handler of each bond, without locks, and then ends the bond. A bond without handler just loses
 //! its pins.
 
-use crate::{address_space::AddressSpace, bond::Bond, bond_list::HandlerTask, core::Core, trace};
+use crate::{
+    address_space::AddressSpace,
+    bond::Bond,
+    core::Core,
+    owner::{Hook, Owner},
+};
 use kernel::{
     mm::MmWithUser,
     prelude::*,
@@ -70,12 +75,8 @@ impl WorkItem for ExitWork {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        while let Some(bond) = next_bond(&this.space) {
-            trace::mm_exit(&bond);
-            bond.owner.mm_exit(&bond.device, bond.pasid);
-            bond.device.count(|totals| totals.exits.add(1));
-            // The handler may have unbound; then there is nothing left to do.
-            bond.end();
+        while let Some((bond, owner)) = next_bond(&this.space) {
+            bond.exit(owner);
         }
         while let Some(bond) = next_pinned(&this.space) {
             bond.pins.release();
@@ -83,18 +84,16 @@ impl WorkItem for ExitWork {
     }
 }
 
-/// Picks a bond whose driver wants to know, and marks that its handler runs.
-fn next_bond(space: &AddressSpace) -> Option<Arc<Bond>> {
+/// Picks a bond whose driver wants to know, and marks that its hook runs.
+fn next_bond(space: &AddressSpace) -> Option<(Arc<Bond>, Arc<dyn Owner>)> {
     let mut inner = space.lock()?;
-    let entry = inner
-        .bonds
-        .entries()
-        .find(|entry| entry.handler.is_none() && entry.bond.owner.wants_exit(&entry.bond.device))?;
+    let mut begun = inner.bonds.entries().filter_map(|entry| {
+        let owner = entry.begin_hook(|hook| hook != Hook::None)?;
 
-    entry.handler = Some(HandlerTask::current());
-    // Who binds or unbinds from now on waits for the handler.
-    entry.bond.users.unlink();
-    Some(entry.bond.clone())
+        Some((entry.bond.clone(), owner))
+    });
+
+    begun.next()
 }
 
 /// Picks a bond that has pins. None are added any more.

@@ -3,11 +3,12 @@
 //! Binding all members of an IOMMU group, or none (S12, S14, S15, S16, S19).
 
 use crate::{
-    bond::{Bond, Owner, Request, Scope},
+    bond::{Bond, Request, Scope},
     device::SvaDevice,
+    owner::Owner,
 };
 use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
-use kernel_ext::{devres, group::IommuGroup};
+use kernel_ext::{devres, group::IommuGroup, pasid::Pasid};
 
 /// The members that are initialised for SVA, and how many are not.
 fn members(group: &IommuGroup) -> Result<(KVec<Arc<SvaDevice>>, usize)> {
@@ -24,47 +25,126 @@ fn members(group: &IommuGroup) -> Result<(KVec<Arc<SvaDevice>>, usize)> {
     Ok((devices, skipped))
 }
 
-/// Binds `mm` to all members that are initialised for SVA, under one PASID, or to none.
+/// What one bind of a group gave.
+pub(crate) struct GroupBonds {
+    /// Not empty. All have one PASID, address space and attachment.
+    bonds: KVec<Arc<Bond>>,
+    /// How many members have no bond.
+    left_out: usize,
+}
+
+impl GroupBonds {
+    /// The bonds; members that came later have others.
+    pub(crate) fn bonds(&self) -> &[Arc<Bond>] {
+        &self.bonds
+    }
+
+    /// The PASID.
+    pub(crate) fn pasid(&self) -> u32 {
+        self.bonds.first().map_or(Pasid::NONE, |bond| bond.pasid)
+    }
+
+    /// How many members were left out.
+    pub(crate) fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Logs it, for those who are not told.
+    pub(crate) fn log_left_out(&self, group: &IommuGroup) {
+        if self.left_out > 0 {
+            pr_info!(
+                "group {}: PASID {} left out {} of {} devices, not initialised for SVA\n",
+                group.id(),
+                self.pasid(),
+                self.left_out,
+                self.bonds.len() + self.left_out
+            );
+        }
+    }
+
+    /// The bond of `device`.
+    pub(crate) fn of_device(&self, device: &SvaDevice) -> Option<&Arc<Bond>> {
+        self.bonds
+            .iter()
+            .find(|bond| ::core::ptr::eq(&*bond.device, device))
+    }
+
+    /// Undoes the bind, also for members that have joined since (S16). May sleep.
+    ///
+    /// Bonds that have ended meanwhile need no unbind.
+    pub(crate) fn unbind(&self) {
+        for bond in self.bonds.iter().rev() {
+            let _ = bond.unbind();
+        }
+        let mut last = None;
+
+        while let Some(bond) = self.joined_after(last) {
+            let _ = bond.unbind();
+            last = Some(Arc::as_ptr(&bond).addr());
+        }
+    }
+
+    /// Of the bonds that members got when they joined, the next by address: each was made with as
+    /// many binds as the group had.
+    fn joined_after(&self, last: Option<usize>) -> Option<Arc<Bond>> {
+        let first = self.bonds.first()?;
+        let mut inner = first.space.lock()?;
+
+        inner
+            .bonds
+            .entries()
+            .map(|entry| &entry.bond)
+            // All bonds on one attachment count in one place. Those that had joined before the
+            // bind are among its own.
+            .filter(|bond| bond.joined && Arc::ptr_eq(&bond.stats, &first.stats))
+            .filter(|bond| self.of_device(&bond.device).is_none())
+            .filter(|bond| last < Some(Arc::as_ptr(bond).addr()))
+            .min_by_key(|bond| Arc::as_ptr(bond).addr())
+            .cloned()
+    }
+}
+
+/// Binds `mm` to all members that are initialised for SVA and that `suits` means, under one PASID,
+/// or to none.
 ///
-/// Returns the PASID; how many members were left out goes to the log. May sleep; takes
-/// `mmap_lock` and the group's mutex.
+/// May sleep; takes `mmap_lock` and the group's mutex.
 ///
 /// # Errors
 ///
-/// `ENODEV` if no member is initialised, else as [`Bond::bind`].
+/// `ENODEV` if there is no such member, else as [`Bond::bind`].
 pub(crate) fn bind<F>(
     group: &IommuGroup,
     mm: &MmWithUser,
+    suits: impl Fn(&SvaDevice) -> bool,
     request: impl Fn() -> Request<F>,
-) -> Result<u32>
+) -> Result<GroupBonds>
 where
     F: FnOnce() -> Result<Arc<dyn Owner>>,
 {
     let (devices, skipped) = members(group)?;
-    let mut bonds = KVec::<Arc<Bond>>::with_capacity(devices.len(), GFP_KERNEL)?;
+    let bonds = KVec::with_capacity(devices.len(), GFP_KERNEL)?;
+    let mut bound = GroupBonds {
+        bonds,
+        left_out: skipped,
+    };
 
     for device in &devices {
+        if !suits(device) {
+            bound.left_out += 1;
+            continue;
+        }
         match Bond::bind(device, mm, request()) {
-            Ok(bond) => bonds.push(bond, GFP_KERNEL)?,
+            Ok(bond) => bound.bonds.push(bond, GFP_KERNEL)?,
             Err(e) => {
-                for bond in bonds.iter().rev() {
-                    // A bond that has ended meanwhile needs no unbind.
-                    let _ = bond.unbind();
-                }
+                bound.unbind();
                 return Err(e);
             }
         }
     }
-    let pasid = bonds.first().ok_or(ENODEV)?.pasid;
-
-    if skipped > 0 {
-        pr_info!(
-            "group {}: PASID {pasid} left out {skipped} of {} devices, not initialised for SVA\n",
-            group.id(),
-            devices.len() + skipped
-        );
+    if bound.bonds.is_empty() {
+        return Err(ENODEV);
     }
-    Ok(pasid)
+    Ok(bound)
 }
 
 /// Gives a device that has just been initialised the bonds of its group (S16).
@@ -101,7 +181,7 @@ pub(crate) fn join(device: &Arc<SvaDevice>) -> Result {
     Ok(())
 }
 
-/// Undoes one [`bind`]: goes on past errors, logs each, and returns the first.
+/// Undoes one [`bind`] of any driver: goes on past errors, logs each, and returns the first.
 ///
 /// # Errors
 ///

@@ -12,12 +12,13 @@
 //! |---|---|
 //! | `api`, `c_api` | the interfaces for drivers in Rust and in C |
 //! | `device` | a device between init and shutdown, and its bonds by PASID |
-//! | `bond` | bind and unbind |
+//! | `bond`, `unbind` | how bonds begin and end |
+//! | `owner` | the driver's side of a bond |
 //! | `group` | binding all members of an IOMMU group, or none |
 //! | `address_space` | what one process has here, under one lock |
 //! | `bond_list`, `attachments` | of that: its bonds, and how often each was bound; its attachments |
 //! | `fault` | serving page requests |
-//! | `pin` | memory that a device touches without page requests |
+//! | `pin`, `pinned` | memory that a device touches without page requests; the same for drivers in Rust |
 //! | `rid` | bonds without PASID |
 //! | `reserved` | addresses that the process must not use |
 //! | `exit` | what happens when a process exits |
@@ -55,14 +56,19 @@ mod exit;
 mod fault;
 mod features;
 mod group;
+mod owner;
 mod pin;
+mod pinned;
 mod reserved;
 mod rid;
 mod stats;
 mod trace;
+mod unbind;
 
-pub use api::{find, Bond, Device, Handler, Pinned};
+pub use api::{find, max_pasid, Bond, Device, Handler};
 pub use features::{Feature, Features};
+pub use owner::End;
+pub use pinned::Pinned;
 
 use crate::{
     core::{Core, CORE},

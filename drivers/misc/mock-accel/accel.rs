@@ -18,11 +18,14 @@ use kernel::{
 };
 use kernel_ext::workqueue::OwnedQueue;
 use smmu::api::Dma;
-use sva::Features;
+use sva::{
+    End,
+    Features, //
+};
 
 /// What lives on while a file is open, even if the device is gone.
 ///
-/// Lock order: a context's state → `workers`. No lock of a context is taken under `contexts`, save
+/// Lock order: a context's bond → `contexts`; a context's state → `workers`. No lock of a context is taken under `contexts`, save
 /// to ask whether it is quiet.
 #[pin_data]
 pub(crate) struct Accel {
@@ -72,7 +75,7 @@ impl Accel {
     }
 
     /// Stops the contexts that `which` means, and waits until they are quiet.
-    fn stop(&self, why: Error, which: impl Fn(&Context) -> bool) {
+    fn stop_contexts(&self, why: Error, which: impl Fn(&Context) -> bool) {
         let busy = || {
             let contexts = self.contexts.lock();
             let mut busy = contexts.iter().filter(|c| which(c) && !c.is_quiet());
@@ -86,22 +89,27 @@ impl Accel {
     }
 }
 
-/// What a bond ends with when its process exits: nothing may be sent under its PASID any more.
-pub(crate) struct Exit;
+impl sva::Handler for Accel {
+    /// The contexts are found by their PASIDs.
+    type BondData = ();
 
-impl sva::Handler for Exit {
-    /// One for all bonds: it knows the contexts by their PASIDs.
-    type BondData = Accel;
+    fn stop(&self, pasid: u32, _data: &Arc<()>, why: End) {
+        let why = match why {
+            End::Shutdown => ENODEV,
+            End::Exit | End::Unbind => ESRCH,
+        };
 
-    fn mm_exit(&self, pasid: u32, accel: &Arc<Accel>) {
-        accel.stop(ESRCH, |context| context.pasid == pasid);
+        self.stop_contexts(why, |context| context.pasid == pasid);
     }
 }
 
 /// The device while it has its driver.
 pub(crate) struct BoundAccel {
-    sva: sva::Device<Exit>,
-    accel: Arc<Accel>,
+    // Dropped in this order: no file can be opened any more, and those that are open lose the
+    // device; first each bond, before which `stop` ends its jobs.
+    sva: sva::Device<Accel>,
+    accel: Working,
+    no_data: Arc<()>,
 }
 
 impl BoundAccel {
@@ -109,16 +117,19 @@ impl BoundAccel {
     ///
     /// # Errors
     ///
-    /// - `ENODEV`: the device is not behind a mock SMMU.
-    /// - `EOPNOTSUPP`: its SMMU has no PASIDs, or cannot share address spaces.
+    /// - `ENODEV`: the device is not behind a mock SMMU, or has no PASIDs, or its SMMU cannot
+    ///   share address spaces. Such devices are not for this driver.
     /// - `ENOMEM`.
     pub(crate) fn new(dev: &Device<Bound>) -> Result<Self> {
-        let accel = Accel::new(dev)?;
-        let handler = Arc::new(Exit, GFP_KERNEL)?;
+        if sva::max_pasid(dev)? == 0 {
+            return Err(ENODEV);
+        }
+        let accel = Working(Accel::new(dev)?);
 
         Ok(Self {
-            sva: sva::Device::init(dev, Features::SHARED, 0, handler)?,
+            sva: sva::Device::init(dev, Features::SHARED, 0, accel.0.clone())?,
             accel,
+            no_data: Arc::new((), GFP_KERNEL)?,
         })
     }
 
@@ -126,23 +137,26 @@ impl BoundAccel {
     ///
     /// # Errors
     ///
-    /// Those of [`sva::Device::bind`].
+    /// Those of [`sva::Device::bind_group`].
     pub(crate) fn open(&self, mm: &MmWithUser) -> Result<(Arc<Accel>, Arc<Context>)> {
-        let accel = &self.accel;
-        let bond = self.sva.bind(mm, Features::SHARED, accel.clone())?;
+        let accel = &self.accel.0;
+        // These devices do not reach each other but through the memory of processes, so it does
+        // not matter whether their SMMU can tell them apart.
+        let no_data = self.no_data.clone();
+        let bond = self.sva.bind_group(mm, Features::SHARED, no_data)?;
         let context = Context::new(accel.clone(), mm, bond)?;
 
-        accel.contexts.lock().push(context.clone(), GFP_KERNEL)?;
+        context.start(|| accel.contexts.lock().push(context.clone(), GFP_KERNEL))??;
         Ok((accel.clone(), context))
     }
 }
 
-impl Drop for BoundAccel {
+/// An [`Accel`] that can run jobs, until this is dropped.
+struct Working(Arc<Accel>);
+
+impl Drop for Working {
     fn drop(&mut self) {
-        // No file can be opened any more. Those that are open lose the device: first their jobs,
-        // then, when `sva` is dropped, the bonds.
-        self.accel.stop(ENODEV, |_| true);
-        let workers = self.accel.workers.lock().take();
+        let workers = self.0.workers.lock().take();
 
         drop(workers);
     }

@@ -3,10 +3,7 @@
 //! Contexts: what one open file has of the device.
 
 use crate::{
-    accel::{
-        Accel,
-        Exit, //
-    },
+    accel::Accel,
     bus::{
         Bus,
         BusError, //
@@ -74,7 +71,7 @@ pub(crate) struct Context {
     buffer: Mutex<KVVec<u8>>,
     /// From here until the context's end, the device uses the address space.
     #[pin]
-    bond: Mutex<Option<sva::Bond<Exit>>>,
+    bond: Mutex<Option<sva::Bond<Accel>>>,
     #[pin]
     work: Work<Context>,
 }
@@ -104,7 +101,7 @@ impl Context {
     pub(crate) fn new(
         accel: Arc<Accel>,
         mm: &MmWithUser,
-        bond: sva::Bond<Exit>,
+        bond: sva::Bond<Accel>,
     ) -> Result<Arc<Self>> {
         let state = State {
             jobs: JobQueue::new()?,
@@ -130,6 +127,18 @@ impl Context {
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Calls `start`, after which jobs may be submitted; unless the bond has ended, for then nobody
+    /// would stop them. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`: the bond has ended.
+    pub(crate) fn start<R>(&self, start: impl FnOnce() -> R) -> Result<R> {
+        let bond = self.bond.lock();
+
+        bond.as_ref().ok_or(ESRCH)?.start(|_pasid| start())
     }
 
     /// Whether the caller's pointers mean the same to this context.

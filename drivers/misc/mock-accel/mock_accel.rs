@@ -29,7 +29,10 @@ use kernel::{
     str::CString,
     sync::Mutex, //
 };
-use kernel_ext::misc_device::Registration;
+use kernel_ext::{
+    misc_device::Registration,
+    platform_driver::ManagedDma, //
+};
 use pin_init::pin_init_scope;
 
 mod accel;
@@ -45,13 +48,13 @@ mod queue;
 mod test_memory;
 mod uapi;
 
-kernel::module_platform_driver! {
+kernel::module_driver!(<T>, ManagedDma<T>, {
     type: MockAccel,
     name: "mock_accel",
     authors: ["The sva developers"],
     description: "A mock accelerator that shares its users' address spaces",
     license: "GPL",
-}
+});
 
 /// The platform driver.
 struct MockAccel;

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a test learns of the end of a bond.
+
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{Arc, Mutex},
+    time::{delay::fsleep, Delta},
+};
+use smmu::api::Dma;
+use sva::End;
+
+/// How a device was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stop {
+    pub(crate) pasid: u32,
+    pub(crate) why: End,
+    /// Whether the device could still read at [`Record::probe_at`] when it was told.
+    pub(crate) reached: bool,
+}
+
+type Action = KBox<dyn FnMut() + Send>;
+
+/// The data of a bond.
+#[pin_data]
+pub(crate) struct Record {
+    #[pin]
+    stops: Mutex<KVec<Stop>>,
+    #[pin]
+    probe_at: Mutex<Option<usize>>,
+    #[pin]
+    action: Mutex<Option<Action>>,
+}
+
+impl Record {
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                stops <- new_mutex!(KVec::new(), "sva_test_stops"),
+                probe_at <- new_mutex!(None, "sva_test_probe_at"),
+                action <- new_mutex!(None, "sva_test_action"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Has the device read at `addr` when it is stopped.
+    pub(crate) fn probe_at(&self, addr: usize) {
+        *self.probe_at.lock() = Some(addr);
+    }
+
+    /// Has `action` run when a device is stopped, before that is recorded.
+    pub(crate) fn on_stop(&self, action: impl FnMut() + Send + 'static) -> Result {
+        let action: Action = KBox::new(action, GFP_KERNEL)?;
+
+        *self.action.lock() = Some(action);
+        Ok(())
+    }
+
+    /// A device is stopped.
+    pub(crate) fn stopped(&self, dma: &Dma, pasid: u32, why: End) {
+        let addr = *self.probe_at.lock();
+        let ssid = (pasid != 0).then_some(pasid);
+        let reached = addr.is_some_and(|addr| dma.read(ssid, addr as u64, &mut [0; 8]).is_ok());
+        let action = self.action.lock().take();
+
+        if let Some(mut action) = action {
+            (*action)();
+        }
+        let stop = Stop {
+            pasid,
+            why,
+            reached,
+        };
+
+        if self.stops.lock().push(stop, GFP_KERNEL).is_err() {
+            pr_err!("no memory for a record\n");
+        }
+    }
+
+    /// How often a device was stopped.
+    pub(crate) fn count(&self) -> usize {
+        self.stops.lock().len()
+    }
+
+    /// How a device was stopped, the first time.
+    pub(crate) fn first(&self) -> Option<Stop> {
+        self.stops.lock().first().copied()
+    }
+}
+
+/// Waits until `condition` holds, but not for ever.
+pub(crate) fn wait_until(condition: impl Fn() -> bool) -> bool {
+    for _ in 0..1000 {
+        if condition() {
+            return true;
+        }
+        fsleep(Delta::from_millis(10));
+    }
+    false
+}
