@@ -12,6 +12,8 @@
 #include <linux/mock_smmu.h>
 #include <linux/sva.h>
 
+#include "../page_state.h"
+
 /* Exported for modules, but declared in a header that only the IOMMU core has. */
 int iommu_attach_group_handle(struct iommu_domain *domain, struct iommu_group *group,
 			      struct iommu_attach_handle *handle);
@@ -24,6 +26,10 @@ static const u32 RUST_CONST_HELPER_FAULT_FLAG_USER = FAULT_FLAG_USER;
 static const u32 RUST_CONST_HELPER_FAULT_FLAG_WRITE = FAULT_FLAG_WRITE;
 static const u32 RUST_CONST_HELPER_FAULT_FLAG_INSTRUCTION = FAULT_FLAG_INSTRUCTION;
 static const u32 RUST_CONST_HELPER_FAULT_FLAG_VMA_LOCK = FAULT_FLAG_VMA_LOCK;
+static const u32 RUST_CONST_HELPER_FAULT_FLAG_ALLOW_RETRY = FAULT_FLAG_ALLOW_RETRY;
+static const u32 RUST_CONST_HELPER_FAULT_FLAG_KILLABLE = FAULT_FLAG_KILLABLE;
+static const u32 RUST_CONST_HELPER_FAULT_FLAG_INTERRUPTIBLE = FAULT_FLAG_INTERRUPTIBLE;
+static const u32 RUST_CONST_HELPER_FAULT_FLAG_TRIED = FAULT_FLAG_TRIED;
 static const u32 RUST_CONST_HELPER_VM_FAULT_ERROR = VM_FAULT_ERROR;
 static const u32 RUST_CONST_HELPER_VM_FAULT_RETRY = VM_FAULT_RETRY;
 static const u32 RUST_CONST_HELPER_VM_FAULT_COMPLETED = VM_FAULT_COMPLETED;

@@ -7,10 +7,9 @@ use crate::{
     core::Core,
     device::SvaDevice,
     exit::ExitWatch,
-    fault::FaultService,
+    fault::{FaultService, Faults},
     features::{Feature, Features},
-    reserved,
-    stats::FaultStats, //
+    reserved, //
 };
 use kernel::{
     mm::{Mm, MmWithUser},
@@ -66,7 +65,7 @@ pub(crate) enum Attached {
     /// Attached. Dropping it detaches.
     New(GroupAttachment),
     /// Another member of the group has the attachment already.
-    Shared { pasid: u32, stats: Arc<FaultStats> },
+    Shared { pasid: u32, faults: Arc<Faults> },
     /// Attached to accesses without PASID, for one bond alone. Dropping it detaches.
     WithoutPasid(GroupAttachment),
 }
@@ -81,10 +80,10 @@ impl Attached {
     }
 
     /// Where its page requests are counted.
-    pub(crate) fn stats(&self) -> &Arc<FaultStats> {
+    pub(crate) fn faults(&self) -> &Arc<Faults> {
         match self {
-            Self::New(attachment) | Self::WithoutPasid(attachment) => &attachment.handler().stats,
-            Self::Shared { stats, .. } => stats,
+            Self::New(attachment) | Self::WithoutPasid(attachment) => attachment.handler().faults(),
+            Self::Shared { faults, .. } => faults,
         }
     }
 }
@@ -223,7 +222,7 @@ impl Inner {
             let there = &self.attachments[at];
 
             // Page requests of all members arrive there.
-            if there.handler().serves != serves {
+            if there.handler().serves() != serves {
                 return Err(EEXIST);
             }
             // The PASID was chosen to fit all members, but a driver may have set a lower limit.
@@ -232,7 +231,7 @@ impl Inner {
             }
             return Ok(Attached::Shared {
                 pasid: there.pasid().get(),
-                stats: there.handler().stats.clone(),
+                faults: there.handler().faults().clone(),
             });
         }
         let endpoint = &device.endpoint;
@@ -270,10 +269,7 @@ impl Inner {
         domain: Arc<SvaDomain<FaultService>>,
         serves: bool,
     ) -> Result<Attached> {
-        let service = FaultService {
-            serves,
-            stats: Arc::new(FaultStats::default(), GFP_KERNEL)?,
-        };
+        let service = FaultService::new(&device.core, serves)?;
 
         Ok(Attached::New(KBox::try_pin_init(
             Attachment::new(device.endpoint.clone(), pasid, domain, mm, service),
@@ -299,10 +295,7 @@ impl Inner {
 
         // The core would re-attach nothing for the domain that it has.
         let domain = Arc::new(SvaDomain::alloc(&device.endpoint, mm)?, GFP_KERNEL)?;
-        let service = FaultService {
-            serves: old.handler().serves,
-            stats: old.handler().stats.clone(),
-        };
+        let service = old.handler().successor();
         let endpoint = device.endpoint.clone();
         let new = KBox::try_pin_init(
             Attachment::replace(old, endpoint, domain, mm, service),
@@ -381,8 +374,11 @@ impl Inner {
                 let moved = self.attachments[at].set_endpoint(endpoint);
 
                 debug_assert!(moved.is_ok());
-                // The group stays attached, so nothing else waits for this device's requests.
-                bond.device.endpoint.flush_page_requests();
+                // The group stays attached, but this device must not be waited with any more.
+                self.attachments[at]
+                    .handler()
+                    .faults()
+                    .abandon(Some(&bond.device.endpoint));
             }
             None => {
                 drop(self.attachments.remove(at));

@@ -5,10 +5,10 @@
 use crate::{
     address_space::{AddressSpace, HandlerTask, Inner},
     device::{Opened, SvaDevice},
+    fault::Faults,
     features::{Feature, Features},
     pin::Pins,
     rid,
-    stats::FaultStats,
 };
 use kernel::{
     current,
@@ -44,7 +44,7 @@ pub(crate) struct Bond {
     pub(crate) scope: Scope,
     pub(crate) flags: Features,
     pub(crate) owner: Arc<dyn Owner>,
-    pub(crate) stats: Arc<FaultStats>,
+    pub(crate) faults: Arc<Faults>,
     /// Released after the device has been detached.
     #[pin]
     pub(crate) pins: Pins,
@@ -194,7 +194,7 @@ impl Bond {
                 scope: terms.scope,
                 flags: terms.flags,
                 owner: terms.owner,
-                stats: made_for.stats().clone(),
+                faults: made_for.faults().clone(),
                 pins <- Pins::new(),
                 pid: terms.pid,
             }),
@@ -319,7 +319,7 @@ impl Bond {
         if found {
             self.device.forget_bond(self);
             self.device.core.totals.unbinds.add(1);
-            self.device.core.totals.ended.absorb(&self.stats);
+            self.device.core.totals.ended.absorb(&self.faults.stats);
             self.space.wake_handler_waiters();
         }
         Self::unlock(&self.device, &self.space, inner);

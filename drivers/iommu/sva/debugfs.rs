@@ -69,9 +69,9 @@ fn bonds(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
                 bond.pid,
                 refs,
                 bond.flags.name(),
-                bond.stats.requests.get(),
-                bond.stats.served.get(),
-                bond.stats.refused.get(),
+                bond.faults.stats.requests.get(),
+                bond.faults.stats.served.get(),
+                bond.faults.stats.refused.get(),
                 bond.pins.pages(),
             )?;
         }
@@ -96,7 +96,9 @@ fn stats(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "page_request_groups {}", faults.groups.get())?;
     writeln!(f, "page_requests {}", faults.requests.get())?;
     writeln!(f, "pages_served {}", faults.served.get())?;
-    writeln!(f, "faults_refused {}", faults.refused.get())
+    writeln!(f, "faults_refused {}", faults.refused.get())?;
+    writeln!(f, "pages_there_before {}", faults.ready.get())?;
+    writeln!(f, "page_requests_deferred {}", faults.deferred.get())
 }
 
 /// The faults of all bonds, ended or not, and how many devices and bonds there are.
@@ -111,7 +113,7 @@ fn live(core: &Core) -> Result<(FaultStats, usize, usize)> {
 
         live += bonds.len();
         for bond in &bonds {
-            sum.absorb(&bond.stats);
+            sum.absorb(&bond.faults.stats);
         }
     }
     Ok((sum, devices.len(), live))

@@ -12,7 +12,6 @@ use crate::{
     device::SvaDevice,
     fault::FaultService,
     features::{Feature, Features},
-    stats::FaultStats,
 };
 use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
 use kernel_ext::{attachment::Attachment, domain::SvaDomain};
@@ -34,10 +33,7 @@ pub(crate) fn attach(device: &SvaDevice, mm: &MmWithUser, flags: Features) -> Re
     if endpoint.needs_direct() || !alone() {
         return Err(EBUSY);
     }
-    let service = FaultService {
-        serves: flags.contains(Feature::Iopf),
-        stats: Arc::new(FaultStats::default(), GFP_KERNEL)?,
-    };
+    let service = FaultService::new(&device.core, flags.contains(Feature::Iopf))?;
     let domain = Arc::new(SvaDomain::alloc(endpoint, mm)?, GFP_KERNEL)?;
     let attachment: GroupAttachment = KBox::try_pin_init(
         Attachment::without_pasid(endpoint.clone(), domain, mm, service)?,

@@ -37,6 +37,10 @@ pub(crate) struct FaultStats {
     pub(crate) served: Counter,
     /// Page requests that were refused.
     pub(crate) refused: Counter,
+    /// Of those served: the page was there before, for this access.
+    pub(crate) ready: Counter,
+    /// Of all: had to wait, and did so in a worker.
+    pub(crate) deferred: Counter,
 }
 
 impl FaultStats {
@@ -46,6 +50,8 @@ impl FaultStats {
         self.requests.add(other.requests.get());
         self.served.add(other.served.get());
         self.refused.add(other.refused.get());
+        self.ready.add(other.ready.get());
+        self.deferred.add(other.deferred.get());
     }
 }
 

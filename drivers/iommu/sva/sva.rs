@@ -15,7 +15,7 @@
 //! | `bond` | bind and unbind |
 //! | `group` | binding all members of an IOMMU group, or none |
 //! | `address_space` | what one process has here: attachments and bonds, under one lock |
-//! | `fault` | serving page requests |
+//! | `fault`, `deferred` | serving page requests: those that need not wait, and those that may |
 //! | `pin` | memory that a device touches without page requests |
 //! | `rid` | bonds without PASID |
 //! | `reserved` | addresses that the process must not use |
@@ -46,6 +46,7 @@ mod bond;
 mod c_api;
 mod core;
 mod debugfs;
+mod deferred;
 mod device;
 mod exit;
 mod fault;
