@@ -10,6 +10,7 @@
 use crate::{
     core::Core,
     deferred::{Deferred, DeferredGroups},
+    features::{Feature, Features},
     stats::FaultStats,
 };
 use kernel::{
@@ -32,7 +33,7 @@ const BATCH: usize = 64;
 /// Serves the page requests of one attachment.
 pub(crate) struct FaultService {
     /// Whether the bonds have `IOPF`; else all that the device touches is pinned.
-    serves: bool,
+    pub(crate) serves: bool,
     faults: Arc<Faults>,
 }
 
@@ -138,8 +139,12 @@ impl FaultHandler for FaultService {
 }
 
 impl FaultService {
-    /// Makes a service that does its work, or (not `serves`) refuses it.
-    pub(crate) fn new(core: &Arc<Core>, serves: bool) -> Result<Self> {
+    /// The service for an attachment of bonds with `flags`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(core: &Arc<Core>, flags: Features) -> Result<Self> {
         let faults = Arc::pin_init(
             pin_init!(Faults {
                 core: core.clone(),
@@ -149,10 +154,13 @@ impl FaultService {
             GFP_KERNEL,
         )?;
 
-        Ok(Self { serves, faults })
+        Ok(Self {
+            serves: Self::serves(flags),
+            faults,
+        })
     }
 
-    /// For an attachment that takes over.
+    /// The service for an attachment that takes over from this one's; it goes on counting.
     pub(crate) fn successor(&self) -> Self {
         Self {
             serves: self.serves,
@@ -160,8 +168,9 @@ impl FaultService {
         }
     }
 
-    pub(crate) fn serves(&self) -> bool {
-        self.serves
+    /// Whether bonds with `flags` have page requests served.
+    pub(crate) fn serves(flags: Features) -> bool {
+        flags.contains(Feature::Iopf)
     }
 
     pub(crate) fn faults(&self) -> &Arc<Faults> {

@@ -8,10 +8,10 @@
 //! as well. The unbind brings the former domain back. Bonds with PASIDs are not concerned.
 
 use crate::{
-    address_space::{Attached, GroupAttachment},
+    attachments::{Attached, GroupAttachment},
     device::SvaDevice,
     fault::FaultService,
-    features::{Feature, Features},
+    features::Features, //
 };
 use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
 use kernel_ext::{attachment::Attachment, domain::SvaDomain};
@@ -33,7 +33,7 @@ pub(crate) fn attach(device: &SvaDevice, mm: &MmWithUser, flags: Features) -> Re
     if endpoint.needs_direct() || !alone() {
         return Err(EBUSY);
     }
-    let service = FaultService::new(&device.core, flags.contains(Feature::Iopf))?;
+    let service = FaultService::new(&device.core, flags)?;
     let domain = Arc::new(SvaDomain::alloc(endpoint, mm)?, GFP_KERNEL)?;
     let attachment: GroupAttachment = KBox::try_pin_init(
         Attachment::without_pasid(endpoint.clone(), domain, mm, service)?,

@@ -3,6 +3,7 @@
 
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
+#include <linux/uaccess.h>
 
 #include "fixture.h"
 
@@ -123,6 +124,108 @@ static void one_bad_page_does_not_keep_the_others_out(struct kunit *test)
 	unbound(test, &c);
 }
 
+/* Reports a request as the IOMMU driver does; the last of a group has it served. */
+static int report(struct fault_case *c, unsigned long addr, u32 perm, bool last)
+{
+	struct iopf_fault evt = { .fault = { .type = IOMMU_FAULT_PAGE_REQ } };
+	struct iommu_fault_page_request *prm = &evt.fault.prm;
+
+	prm->flags = IOMMU_FAULT_PAGE_REQUEST_PASID_VALID | IOMMU_FAULT_PAGE_RESPONSE_NEEDS_PASID;
+	if (last)
+		prm->flags |= IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE;
+	prm->pasid = c->pasid;
+	/* None that the device has under way: its answer is dropped there. */
+	prm->grpid = 511;
+	prm->perm = perm;
+	prm->addr = addr;
+	return iommu_report_device_fault(c->dev, &evt);
+}
+
+/* Whether the page is there, so that no fault is needed. */
+static bool there(unsigned long addr)
+{
+	u8 byte;
+
+	return !copy_from_user_nofault(&byte, (void __user *)addr, 1);
+}
+
+static bool writable(unsigned long addr)
+{
+	u8 byte = 1;
+
+	return !copy_to_user_nofault((void __user *)addr, &byte, 1);
+}
+
+static void served_before_the_report_returns(struct kunit *test)
+{
+	struct fault_case c = bound(test);
+
+	KUNIT_EXPECT_FALSE(test, there(c.space->addr));
+	KUNIT_EXPECT_EQ(test, 0, report(&c, c.space->addr, IOMMU_FAULT_PERM_WRITE, true));
+	KUNIT_EXPECT_TRUE(test, writable(c.space->addr));
+	unbound(test, &c);
+}
+
+/* In no order, with doubles, and some that want more than others. */
+static void group_in_disorder(struct kunit *test)
+{
+	static const u8 pages[] = { 9, 3, 3, 40, 0, 9, 63, 1, 3, 40 };
+	struct fault_case c = bound(test);
+	u32 perm;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		perm = i % 2 ? IOMMU_FAULT_PERM_WRITE : IOMMU_FAULT_PERM_READ;
+		KUNIT_EXPECT_EQ(test, 0, report(&c, c.space->addr + pages[i] * PAGE_SIZE, perm,
+						i == ARRAY_SIZE(pages) - 1));
+	}
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		KUNIT_EXPECT_TRUE(test, there(c.space->addr + pages[i] * PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, writable(c.space->addr + 3 * PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, writable(c.space->addr + 40 * PAGE_SIZE));
+	KUNIT_EXPECT_FALSE(test, there(c.space->addr + 2 * PAGE_SIZE));
+	unbound(test, &c);
+}
+
+/* More than are sorted at a time, over three mappings, one of which allows nothing. */
+static void group_over_mappings(struct kunit *test)
+{
+	struct fault_case c = bound(test);
+	unsigned long none = map(test, PROT_NONE), only = map(test, PROT_READ);
+	int i;
+
+	for (i = 63; i >= 0; i--)
+		KUNIT_EXPECT_EQ(test, 0, report(&c, c.space->addr + i * PAGE_SIZE,
+						IOMMU_FAULT_PERM_WRITE, false));
+	KUNIT_EXPECT_EQ(test, 0, report(&c, none, IOMMU_FAULT_PERM_READ, false));
+	KUNIT_EXPECT_EQ(test, 0, report(&c, only, IOMMU_FAULT_PERM_WRITE, false));
+	KUNIT_EXPECT_EQ(test, 0, report(&c, only, IOMMU_FAULT_PERM_READ, true));
+	for (i = 0; i < 64; i++)
+		KUNIT_EXPECT_TRUE(test, writable(c.space->addr + i * PAGE_SIZE));
+	KUNIT_EXPECT_FALSE(test, there(none));
+	KUNIT_EXPECT_TRUE(test, there(only));
+	KUNIT_EXPECT_FALSE(test, writable(only));
+	unbound(test, &c);
+}
+
+static void pages_there_stay_as_they_are(struct kunit *test)
+{
+	struct fault_case c = bound(test);
+	u64 value;
+
+	KUNIT_ASSERT_EQ(test, 0, put_user(0xabcdULL, (u64 __user *)c.space->addr));
+	KUNIT_EXPECT_EQ(test, 0, report(&c, c.space->addr, IOMMU_FAULT_PERM_WRITE, true));
+	KUNIT_EXPECT_EQ(test, 0, report(&c, c.space->addr, IOMMU_FAULT_PERM_READ, true));
+	KUNIT_EXPECT_EQ(test, 0, get_user(value, (u64 __user *)c.space->addr));
+	KUNIT_EXPECT_EQ(test, 0xabcd, value);
+	/* What was only read so far is the page of zeros: a write gets one of its own. */
+	KUNIT_EXPECT_EQ(test, 0, report(&c, c.space->addr + PAGE_SIZE, IOMMU_FAULT_PERM_READ, true));
+	KUNIT_EXPECT_FALSE(test, writable(c.space->addr + PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 0, report(&c, c.space->addr + PAGE_SIZE, IOMMU_FAULT_PERM_WRITE, true));
+	KUNIT_EXPECT_TRUE(test, writable(c.space->addr + PAGE_SIZE));
+	unbound(test, &c);
+}
+
 static struct kunit_case sva_fault_cases[] = {
 	KUNIT_CASE(cold_pages_are_served),
 	KUNIT_CASE(pages_the_process_wrote_are_read),
@@ -131,6 +234,10 @@ static struct kunit_case sva_fault_cases[] = {
 	KUNIT_CASE(unmapped_is_refused),
 	KUNIT_CASE(other_pasids_are_refused),
 	KUNIT_CASE(one_bad_page_does_not_keep_the_others_out),
+	KUNIT_CASE(served_before_the_report_returns),
+	KUNIT_CASE(group_in_disorder),
+	KUNIT_CASE(group_over_mappings),
+	KUNIT_CASE(pages_there_stay_as_they_are),
 	{}
 };
 
