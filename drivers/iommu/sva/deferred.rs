@@ -65,7 +65,10 @@ impl DeferredGroups {
             only.is_none_or(|endpoint| {
                 let state = deferred.state.lock();
 
-                state.group.as_ref().is_some_and(|group| group.is_from(endpoint))
+                state
+                    .group
+                    .as_ref()
+                    .is_some_and(|group| group.is_from(endpoint))
             })
         };
         loop {

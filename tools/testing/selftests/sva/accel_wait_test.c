@@ -162,7 +162,7 @@ static int accel_fill_of_a_process(void)
 	static uint64_t word;
 	int fd = accel_open(0);
 
-	return fd < 0 || accel_fill(fd, &word, 7, 8) || word != 7;
+	return fd < 0 || accel_fill(fd, &word, 7, 8) != MOCK_ACCEL_SUCCESS || word != 7;
 }
 
 /* While the device waits for one page, others come: of this bond, and of another's. */
