@@ -211,6 +211,7 @@ static void group_over_mappings(struct kunit *test)
 static void pages_there_stay_as_they_are(struct kunit *test)
 {
 	struct fault_case c = bound(test);
+	unsigned long next = c.space->addr + PAGE_SIZE;
 	u64 value;
 
 	KUNIT_ASSERT_EQ(test, 0, put_user(0xabcdULL, (u64 __user *)c.space->addr));
@@ -219,10 +220,10 @@ static void pages_there_stay_as_they_are(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, get_user(value, (u64 __user *)c.space->addr));
 	KUNIT_EXPECT_EQ(test, 0xabcd, value);
 	/* What was only read so far is the page of zeros: a write gets one of its own. */
-	KUNIT_EXPECT_EQ(test, 0, report(&c, c.space->addr + PAGE_SIZE, IOMMU_FAULT_PERM_READ, true));
-	KUNIT_EXPECT_FALSE(test, writable(c.space->addr + PAGE_SIZE));
-	KUNIT_EXPECT_EQ(test, 0, report(&c, c.space->addr + PAGE_SIZE, IOMMU_FAULT_PERM_WRITE, true));
-	KUNIT_EXPECT_TRUE(test, writable(c.space->addr + PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 0, report(&c, next, IOMMU_FAULT_PERM_READ, true));
+	KUNIT_EXPECT_FALSE(test, writable(next));
+	KUNIT_EXPECT_EQ(test, 0, report(&c, next, IOMMU_FAULT_PERM_WRITE, true));
+	KUNIT_EXPECT_TRUE(test, writable(next));
 	unbound(test, &c);
 }
 
