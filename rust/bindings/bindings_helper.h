@@ -11,6 +11,7 @@
 #include <linux/mock_accel.h>
 #include <linux/mock_smmu.h>
 #include <linux/sva.h>
+#include <trace/events/sva.h>
 
 #include "../page_state.h"
 

@@ -6,7 +6,7 @@
 //! Each has a worker, and none waits for another. Nor does an unbind wait for one: a page may take
 //! forever to come. It answers the group itself, and the worker finds nothing left to answer.
 
-use crate::fault::{FaultService, Faults};
+use crate::fault::{self, FaultService, Faults};
 use kernel::{
     mm::{Mm, MmWithUser},
     new_mutex,
@@ -164,7 +164,7 @@ impl Deferred {
                 .refused
                 .add(self.requests.len() as u64 - state.served);
             // Under the lock: whoever finds no group then knows that it has been answered.
-            group.respond(response);
+            fault::answer(group, response);
         }
     }
 

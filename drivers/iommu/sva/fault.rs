@@ -12,6 +12,7 @@ use crate::{
     deferred::{Deferred, DeferredGroups},
     features::{Feature, Features},
     stats::FaultStats,
+    trace,
 };
 use kernel::{
     mm::MmWithUser,
@@ -79,7 +80,9 @@ struct Progress {
 }
 
 impl FaultHandler for FaultService {
-    fn report(&self, domain: &SvaDomain<Self>, group: FaultGroup<Self>) {
+    fn report(&self, domain: &SvaDomain<Self>, mut group: FaultGroup<Self>) {
+        trace::page_requests(&mut group);
+
         let asked = group.len() as u64;
         let stats = &self.faults.stats;
 
@@ -94,7 +97,7 @@ impl FaultHandler for FaultService {
         let Some(mm) = mm else {
             // Or the process is gone; its page tables are being torn down.
             stats.refused.add(asked);
-            group.respond(Response::Invalid);
+            answer(group, Response::Invalid);
             return;
         };
         // Were this the last reference, its exit would run right here, and want this thread to
@@ -112,7 +115,7 @@ impl FaultHandler for FaultService {
             stats.refused.add(progress.refused);
         }
         if progress.deferred.is_empty() {
-            group.respond(progress.response());
+            answer(group, progress.response());
             return;
         }
 
@@ -136,6 +139,12 @@ impl FaultHandler for FaultService {
     fn detached(&self) {
         self.faults.abandon(None);
     }
+}
+
+/// Answers a group.
+pub(crate) fn answer(group: FaultGroup<FaultService>, response: Response) {
+    trace::page_response(&group, response);
+    group.respond(response);
 }
 
 impl FaultService {
