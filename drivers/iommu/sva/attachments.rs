@@ -5,7 +5,7 @@
 use crate::{
     device::SvaDevice,
     fault::{FaultService, Faults},
-    features::Features, //
+    features::{Feature, Features},
 };
 use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
 use kernel_ext::{
@@ -102,6 +102,9 @@ impl Attachments {
             // The PASID was chosen to fit all members, but a driver may have set a lower limit.
             if there.pasid().get() > device.max_pasid {
                 return Err(ENOSPC);
+            }
+            if flags.contains(Feature::NoReadAhead) {
+                there.handler().faults().streams.turn_off();
             }
             return Ok(Attached::Shared {
                 pasid: there.pasid().get(),

@@ -106,9 +106,8 @@ impl Bond {
     where
         F: FnOnce() -> Result<Arc<dyn Owner>>,
     {
-        if !request.flags.is_subset_of(device.features) {
-            return Err(EINVAL);
-        }
+        let flags = device.features.of_bond(request.flags).ok_or(EINVAL)?;
+        let request = Request { flags, ..request };
         let opened = device.keep_open()?;
 
         loop {
@@ -220,9 +219,7 @@ impl Bond {
     ///
     /// As [`Self::bind`].
     pub(crate) fn extend_to(&self, device: &Arc<SvaDevice>) -> Result {
-        if !self.flags.is_subset_of(device.features) {
-            return Err(EINVAL);
-        }
+        let flags = device.features.of_bond(self.flags).ok_or(EINVAL)?;
         let Some(mm) = self.space.mm().mmget_not_zero() else {
             return Ok(());
         };
@@ -240,7 +237,7 @@ impl Bond {
         }
         let terms = Terms {
             scope: self.scope,
-            flags: self.flags,
+            flags,
             owner: self.owner.clone(),
             refs,
             pid: self.pid,

@@ -37,7 +37,7 @@ impl Debugfs {
 fn bonds(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(
         f,
-        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8}",
+        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8} {:>8}",
         "device",
         "group",
         "pasid",
@@ -47,6 +47,7 @@ fn bonds(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
         "requests",
         "pages",
         "refused",
+        "ahead",
         "pinned"
     )?;
     let Some(core) = CORE.get() else {
@@ -62,7 +63,7 @@ fn bonds(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
             }
             writeln!(
                 f,
-                "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8}",
+                "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8} {:>8}",
                 device.endpoint.dev().name().to_str().unwrap_or("?"),
                 device.endpoint.group().id(),
                 bond.pasid,
@@ -72,6 +73,7 @@ fn bonds(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
                 bond.faults.stats.requests.get(),
                 bond.faults.stats.served.get(),
                 bond.faults.stats.refused.get(),
+                bond.faults.stats.read_ahead.get(),
                 bond.pins.pages(),
             )?;
         }
@@ -98,7 +100,9 @@ fn stats(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "pages_served {}", faults.served.get())?;
     writeln!(f, "faults_refused {}", faults.refused.get())?;
     writeln!(f, "pages_there_before {}", faults.ready.get())?;
-    writeln!(f, "page_requests_deferred {}", faults.deferred.get())
+    writeln!(f, "page_requests_deferred {}", faults.deferred.get())?;
+    writeln!(f, "pages_read_ahead {}", faults.read_ahead.get())?;
+    writeln!(f, "pages_read_ahead_wasted {}", faults.wasted.get())
 }
 
 /// The faults of all bonds, ended or not, and how many devices and bonds there are.

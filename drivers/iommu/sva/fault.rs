@@ -6,14 +6,19 @@
 //! lock of the one mapping concerned. What may have to wait goes to a worker, so that no process
 //! waits for another's slow page: files, swap, `userfaultfd`, mappings that are just being changed,
 //! and everything while memory is short.
+//!
+//! For a device that goes through memory in order, pages are faulted in ahead: see `read_ahead`.
 
 use crate::{
     core::Core,
     deferred::{Deferred, DeferredGroups},
     features::{Feature, Features},
+    module_parameters,
+    read_ahead::{Step, Streams},
     stats::FaultStats,
     trace,
 };
+use ::core::ops::Range;
 use kernel::{
     mm::MmWithUser,
     page::PAGE_SHIFT,
@@ -23,13 +28,16 @@ use kernel::{
 use kernel_ext::{
     attachment::FaultHandler,
     domain::SvaDomain,
-    fault::{FaultGroup, PageRequest, Response},
+    fault::{Access, FaultGroup, PageRequest, Response},
     group::Endpoint,
     mm_fault::{self, LockedVma, PageState},
 };
 
 /// How many requests are sorted and served together.
 const BATCH: usize = 64;
+
+/// Nothing is read ahead unless so many pages are free beside.
+const SPARE: u64 = 1024;
 
 /// Serves the page requests of one attachment.
 pub(crate) struct FaultService {
@@ -45,6 +53,7 @@ pub(crate) struct FaultService {
 pub(crate) struct Faults {
     pub(crate) core: Arc<Core>,
     pub(crate) stats: FaultStats,
+    pub(crate) streams: Streams,
     #[pin]
     pub(crate) deferred: DeferredGroups,
 }
@@ -103,7 +112,7 @@ impl FaultHandler for FaultService {
         // Were this the last reference, its exit would run right here, and want this thread to
         // get on.
         let mm = MmWithUser::into_mmput_async(mm);
-        let progress = serve(&mm, &group);
+        let progress = self.faults.serve(&mm, &group);
 
         if progress.served > 0 {
             stats.served.add(progress.served);
@@ -154,10 +163,15 @@ impl FaultService {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(core: &Arc<Core>, flags: Features) -> Result<Self> {
+        let read_ahead = match flags.contains(Feature::NoReadAhead) {
+            true => 0,
+            false => module_parameters::read_ahead.value(),
+        };
         let faults = Arc::pin_init(
             pin_init!(Faults {
                 core: core.clone(),
                 stats: FaultStats::default(),
+                streams: Streams::new(read_ahead),
                 deferred <- DeferredGroups::new(),
             }),
             GFP_KERNEL,
@@ -214,71 +228,130 @@ impl Progress {
     }
 }
 
-/// Faults in what the group asks for, as far as that need not wait.
-///
-/// One request that fails does not keep the others from being served.
-fn serve<T: FaultHandler>(mm: &MmWithUser, group: &FaultGroup<T>) -> Progress {
-    let mut progress = Progress::default();
-    let mut requests = group.requests();
+impl Faults {
+    /// Faults in what the group asks for, as far as that need not wait.
+    ///
+    /// One request that fails does not keep the others from being served.
+    fn serve(&self, mm: &MmWithUser, group: &FaultGroup<FaultService>) -> Progress {
+        let mut progress = Progress::default();
+        let mut requests = group.requests();
 
-    if group.len() == 1 {
-        for request in requests {
-            serve_batch(mm, &[request], &mut progress);
-        }
-        return progress;
-    }
-    let mut batch = [PageRequest::default(); BATCH];
-
-    loop {
-        let mut filled = 0;
-
-        for (slot, request) in batch.iter_mut().zip(&mut requests) {
-            *slot = request;
-            filled += 1;
-        }
-        let batch = &mut batch[..filled];
-
-        if !batch.is_sorted_by_key(|request| request.addr) {
-            batch.sort_unstable_by_key(|request| request.addr);
-        }
-        serve_batch(mm, batch, &mut progress);
-        if filled < BATCH {
+        if group.len() == 1 {
+            for request in requests {
+                self.serve_batch(mm, &[request], &mut progress);
+            }
             return progress;
         }
+        let mut batch = [PageRequest::default(); BATCH];
+
+        loop {
+            let mut filled = 0;
+
+            for (slot, request) in batch.iter_mut().zip(&mut requests) {
+                *slot = request;
+                filled += 1;
+            }
+            let batch = &mut batch[..filled];
+
+            if !batch.is_sorted_by_key(|request| request.addr) {
+                batch.sort_unstable_by_key(|request| request.addr);
+            }
+            self.serve_batch(mm, batch, &mut progress);
+            if filled < BATCH {
+                return progress;
+            }
+        }
+    }
+
+    /// Serves requests that are sorted, so that those in one mapping need one lock.
+    fn serve_batch(&self, mm: &MmWithUser, batch: &[PageRequest], progress: &mut Progress) {
+        let mut vma = None;
+        let mut memory = None;
+        let mut memory_at_hand =
+            || *memory.get_or_insert_with(|| mm_fault::memory_at_hand(mm, batch.len()));
+        let mut before: Option<PageRequest> = None;
+        let mut news = false;
+
+        for &request in batch {
+            let again = |before: PageRequest| {
+                page(before) == page(request) && before.access == request.access
+            };
+
+            if before.is_some_and(again) {
+                progress.note(request, Outcome::Ready);
+                continue;
+            }
+            if !vma
+                .as_ref()
+                .is_some_and(|vma: &LockedVma<'_>| vma.range().contains(&request.addr))
+            {
+                // Never two at a time.
+                drop(vma.take());
+                vma = LockedVma::lock(mm, request.addr);
+            }
+            let outcome = serve_one(&mut vma, &request, &mut memory_at_hand);
+
+            news |= matches!(outcome, Outcome::Served);
+            before = matches!(outcome, Outcome::Served | Outcome::Ready).then_some(request);
+            progress.note(request, outcome);
+        }
+        if let (Some(vma), Some(first), Some(last), true) = (vma, batch.first(), before, news) {
+            let pages = page(*first)..page(last) + 1;
+
+            if pages.end - pages.start <= batch.len() as u64 {
+                self.read_ahead(mm, vma, pages, last.access);
+            }
+        }
+    }
+
+    /// Faults in what is likely to be asked for after `pages`, whose last lie in `vma`.
+    fn read_ahead(&self, mm: &MmWithUser, vma: LockedVma<'_>, pages: Range<u64>, access: Access) {
+        let plan = match self.streams.advance(pages.start, pages.end) {
+            Step::Stream(plan) => plan,
+            Step::New { wasted } => {
+                if wasted > 0 {
+                    self.stats.wasted.add(wasted);
+                }
+                return;
+            }
+        };
+        let (mut next, mut read) = (pages.end, 0);
+
+        if plan.window > 0
+            && !vma.is_random()
+            && mm_fault::memory_at_hand(mm, (plan.window + SPARE) as usize)
+        {
+            let end = (next + plan.window).min(vma.range().end >> PAGE_SHIFT);
+            let mut locked = Some(vma);
+
+            while let (Some(vma), true) = (locked.take(), next < end) {
+                let addr = next << PAGE_SHIFT;
+
+                match vma.page_state(addr, access) {
+                    PageState::Ready => locked = Some(vma),
+                    PageState::Absent => {
+                        let result;
+
+                        (locked, result) = vma.fault_in(addr, access);
+                        if result.is_err() {
+                            break;
+                        }
+                        read += 1;
+                    }
+                    // To be copied, or waited for: not before it is asked for.
+                    PageState::Present | PageState::Away => break,
+                }
+                next += 1;
+            }
+            self.stats.read_ahead.add(read);
+        }
+        self.streams.settle(plan, next, next - pages.end);
     }
 }
 
-/// Serves requests that are sorted, so that those in one mapping need one lock.
-fn serve_batch(mm: &MmWithUser, batch: &[PageRequest], progress: &mut Progress) {
-    let mut vma = None;
-    let mut memory = None;
-    let mut memory_at_hand =
-        || *memory.get_or_insert_with(|| mm_fault::memory_at_hand(mm, batch.len()));
-    let mut before: Option<PageRequest> = None;
-
-    for &request in batch {
-        let again = |before: PageRequest| {
-            before.addr >> PAGE_SHIFT == request.addr >> PAGE_SHIFT
-                && before.access == request.access
-        };
-
-        if before.is_some_and(again) {
-            progress.note(request, Outcome::Ready);
-            continue;
-        }
-        if !vma
-            .as_ref()
-            .is_some_and(|vma: &LockedVma<'_>| vma.range().contains(&request.addr))
-        {
-            // Never two at a time.
-            drop(vma.take());
-            vma = LockedVma::lock(mm, request.addr);
-        }
-        let outcome = serve_one(&mut vma, &request, &mut memory_at_hand);
-
-        before = matches!(outcome, Outcome::Served | Outcome::Ready).then_some(request);
-        progress.note(request, outcome);
-    }
+/// The number of the page that is asked for.
+fn page(request: PageRequest) -> u64 {
+    request.addr >> PAGE_SHIFT
 }
 
 /// Serves a request in a mapping that is locked, if it is. The lock may get lost.

@@ -17,6 +17,7 @@
 //! | `address_space` | what one process has here, under one lock |
 //! | `bond_list`, `attachments` | of that: its bonds, and how often each was bound; its attachments |
 //! | `fault`, `deferred` | serving page requests: those that need not wait, and those that may |
+//! | `read_ahead` | faulting in what a device is about to ask for |
 //! | `pin` | memory that a device touches without page requests |
 //! | `rid` | bonds without PASID |
 //! | `reserved` | addresses that the process must not use |
@@ -57,6 +58,7 @@ mod fault;
 mod features;
 mod group;
 mod pin;
+mod read_ahead;
 mod reserved;
 mod rid;
 mod stats;
@@ -77,6 +79,12 @@ module! {
     authors: ["The sva developers"],
     description: "Shared virtual addressing for device drivers",
     license: "GPL",
+    params: {
+        read_ahead: u32 {
+            default: 64,
+            description: "Most pages to fault in before a device asks for them; 0: none",
+        },
+    },
 }
 
 /// The module.

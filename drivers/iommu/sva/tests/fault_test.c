@@ -227,6 +227,44 @@ static void pages_there_stay_as_they_are(struct kunit *test)
 	unbound(test, &c);
 }
 
+/* How many of the first 16 pages are there after three were asked for in order. */
+static int pages_after_three(struct kunit *test, unsigned long features, unsigned long flags)
+{
+	struct fault_case c = { .dev = sva_test_device(test, NULL) };
+	int i, pages = 0;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_shutdown(c.dev));
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_init(c.dev, features, 0));
+	c.space = sva_test_mm(test);
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(c.dev, c.space->mm, &c.pasid, flags, NULL));
+	for (i = 0; i < 3; i++)
+		KUNIT_EXPECT_EQ(test, 0, report(&c, c.space->addr + i * PAGE_SIZE,
+						IOMMU_FAULT_PERM_WRITE, true));
+	for (i = 0; i < 16; i++)
+		pages += writable(c.space->addr + i * PAGE_SIZE);
+	unbound(test, &c);
+	return pages;
+}
+
+static void read_ahead_in_order(struct kunit *test)
+{
+	KUNIT_EXPECT_LT(test, 3, pages_after_three(test, SVA_TEST_FLAGS, SVA_TEST_FLAGS));
+}
+
+static void no_read_ahead_for_a_bond(struct kunit *test)
+{
+	unsigned long off = SVA_TEST_FLAGS | IOMMU_SVA_FEAT_NO_READ_AHEAD;
+
+	KUNIT_EXPECT_EQ(test, 3, pages_after_three(test, SVA_TEST_FLAGS, off));
+}
+
+static void no_read_ahead_for_a_device(struct kunit *test)
+{
+	unsigned long off = SVA_TEST_FLAGS | IOMMU_SVA_FEAT_NO_READ_AHEAD;
+
+	KUNIT_EXPECT_EQ(test, 3, pages_after_three(test, off, SVA_TEST_FLAGS));
+}
+
 static struct kunit_case sva_fault_cases[] = {
 	KUNIT_CASE(cold_pages_are_served),
 	KUNIT_CASE(pages_the_process_wrote_are_read),
@@ -239,6 +277,9 @@ static struct kunit_case sva_fault_cases[] = {
 	KUNIT_CASE(group_in_disorder),
 	KUNIT_CASE(group_over_mappings),
 	KUNIT_CASE(pages_there_stay_as_they_are),
+	KUNIT_CASE(read_ahead_in_order),
+	KUNIT_CASE(no_read_ahead_for_a_bond),
+	KUNIT_CASE(no_read_ahead_for_a_device),
 	{}
 };
 
