@@ -25,7 +25,6 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/userfaultfd_k.h>
-#include <linux/workqueue.h>
 
 #include "page_state.h"
 
@@ -38,11 +37,6 @@ void *rust_helper_sva_alloc_pages_exact(size_t size)
 u32 rust_helper_sva_crc32_le(u32 crc, const void *data, size_t len)
 {
 	return crc32_le(crc, data, len);
-}
-
-void rust_helper_sva_init_work(struct work_struct *work, work_func_t func)
-{
-	INIT_WORK(work, func);
 }
 
 void rust_helper_sva_memcpy(void *to, const void *from, size_t size)

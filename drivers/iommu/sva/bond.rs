@@ -9,8 +9,7 @@ use crate::{
     fault::Faults,
     features::{Feature, Features},
     pin::Pins,
-    rid,
-    trace,
+    rid, trace,
 };
 use kernel::{
     current,

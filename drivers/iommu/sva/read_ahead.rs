@@ -234,9 +234,21 @@ mod tests {
         let word = Atomic::new(0);
 
         for stream in [
-            Stream { next: 0, run: 0, window: 0 },
-            Stream { next: 1, run: Stream::MAX_RUN, window: u64::from(MAX_WINDOW) },
-            Stream { next: (1 << 48) - 1, run: 1, window: 3 },
+            Stream {
+                next: 0,
+                run: 0,
+                window: 0,
+            },
+            Stream {
+                next: 1,
+                run: Stream::MAX_RUN,
+                window: u64::from(MAX_WINDOW),
+            },
+            Stream {
+                next: (1 << 48) - 1,
+                run: 1,
+                window: 3,
+            },
         ] {
             stream.store(&word);
             assert_eq!(Stream::load(&word), stream);
@@ -291,7 +303,9 @@ mod tests {
         let (mut page, mut read) = (12345_u64, 0);
 
         for _ in 0..1000 {
-            page = page.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            page = page
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             read += ask(&streams, 1 + (page >> 40));
         }
         assert_eq!(read, 0);
@@ -323,7 +337,8 @@ mod tests {
         ask(&streams, 10);
         assert_eq!(ask(&streams, 11), 4);
         for i in 0..16 {
-            if let Step::New { wasted: more } = streams.advance(1 << (20 + i), (1 << (20 + i)) + 1) {
+            if let Step::New { wasted: more } = streams.advance(1 << (20 + i), (1 << (20 + i)) + 1)
+            {
                 wasted += more;
             }
         }
