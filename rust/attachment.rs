@@ -19,7 +19,7 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
-        atomic::{Acquire, AtomicFlag, Relaxed, Release},
+        atomic::{Acquire, AtomicFlag, Release},
         Arc, SpinLock,
     },
     types::Opaque,
@@ -29,12 +29,13 @@ use kernel::{
 pub trait FaultHandler: Send + Sync + Sized + 'static {
     /// Takes a group of page requests, in the thread in which the IOMMU driver reports it.
     ///
-    /// Must not wait for other page requests. What may take long goes to
-    /// [`FaultGroup::defer`], which has [`Self::work`] called.
+    /// May sleep for memory. Page requests of other processes come by the same thread, so what may
+    /// take longer, as I/O does, must be done elsewhere.
     fn report(&self, domain: &SvaDomain<Self>, group: FaultGroup<Self>);
 
-    /// Takes a deferred group, in a worker of the device's page request queue. May sleep.
-    fn work(&self, domain: &SvaDomain<Self>, group: FaultGroup<Self>);
+    /// The domain has been detached, and [`Self::report`] is not called any more: sees to it that
+    /// on return all groups have been answered. May sleep, but must not wait for pages.
+    fn detached(&self);
 }
 
 /// A domain attached to one PASID of an IOMMU group, or to its accesses without; detached when
@@ -61,8 +62,6 @@ pub struct Attachment<T: FaultHandler> {
     handler: T,
     /// Another attachment has taken over.
     replaced: AtomicFlag,
-    /// Page requests have arrived, of which some may be in flight.
-    reported: AtomicFlag,
 }
 
 // SAFETY: The handle is only used by the core, which does so under locks; the rest is `Send`.
@@ -198,7 +197,6 @@ impl<T: FaultHandler> Attachment<T> {
             domain,
             handler,
             replaced: AtomicFlag::new(false),
-            reported: AtomicFlag::new(false),
             _: {
                 // SAFETY: `this` is pinned, and all its fields have been initialised above.
                 let this = unsafe { this.as_ref() };
@@ -249,11 +247,11 @@ impl<T: FaultHandler> Attachment<T> {
     /// # Safety
     ///
     /// `group` must be unanswered and have arrived at an attachment of this `T`. The result must
-    /// not be used after `group` has been answered and the handler has returned.
+    /// not be used after [`FaultHandler::report`] has returned.
     pub(crate) unsafe fn of_group<'a>(group: *mut bindings::iopf_group) -> &'a Self {
         // SAFETY: The core found the handle for this group; by the type invariants of
         // `SvaDomain`, it is embedded in an attachment of this type. The attachment lives on:
-        // drop first has the IOMMU driver stop reporting and then flushes the queue.
+        // drop first has the IOMMU driver stop reporting and drain its queue.
         unsafe {
             let handle = (*group).attach_handle;
 
@@ -326,13 +324,9 @@ impl<T: FaultHandler> PinnedDrop for Attachment<T> {
                 }
             }
         }
-        // The IOMMU driver reports no more requests for this PASID; those that it did report
-        // still use `self`. All members share their IOMMU's queue.
-        //
-        // Relaxed: whoever reports is done, and the IOMMU driver has waited for that.
-        if self.reported.load(Relaxed) {
-            endpoint.flush_page_requests();
-        }
+        // The IOMMU driver reports no more requests for this PASID, and has drained its queue: no
+        // `report` runs. What waits elsewhere names devices that may go now.
+        self.handler.detached();
     }
 }
 
@@ -347,26 +341,6 @@ pub(crate) unsafe extern "C" fn report<T: FaultHandler>(group: *mut bindings::io
     // SAFETY: The core passes on the duty to answer the group.
     let group = unsafe { FaultGroup::from_raw(group) };
 
-    // Written once, so that reports do not fight for the cache line.
-    if !attachment.reported.load(Relaxed) {
-        attachment.reported.store(true, Relaxed);
-    }
     attachment.handler.report(&attachment.domain, group);
     0
-}
-
-/// Runs [`FaultHandler::work`] for a deferred group.
-///
-/// # Safety
-///
-/// `work` must be that of a group which [`FaultGroup::defer`] queued.
-pub(crate) unsafe extern "C" fn work<T: FaultHandler>(work: *mut bindings::work_struct) {
-    // SAFETY: By this function's contract `work` is embedded in a group.
-    let group = unsafe { kernel::container_of!(work, bindings::iopf_group, work) };
-    // SAFETY: `defer` queues groups that arrived at attachments of this type, unanswered.
-    let attachment = unsafe { Attachment::<T>::of_group(group) };
-    // SAFETY: `defer` passed on the duty to answer the group.
-    let group = unsafe { FaultGroup::from_raw(group) };
-
-    attachment.handler.work(&attachment.domain, group);
 }

@@ -2,10 +2,7 @@
 
 //! Page requests: groups of them as the IOMMU core hands them over.
 
-use crate::{
-    attachment::{self, FaultHandler},
-    bindings,
-};
+use crate::{attachment::FaultHandler, bindings, group::Endpoint};
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{device::Device, impl_flags};
 
@@ -51,7 +48,7 @@ impl Response {
 }
 
 /// One page request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct PageRequest {
     /// The address, at the start of a page.
     pub addr: u64,
@@ -191,24 +188,12 @@ impl<T: FaultHandler> FaultGroup<T> {
         unsafe { Self::answer(group, response) };
     }
 
-    /// Gives the group to a worker of the device's queue, which calls [`FaultHandler::work`].
-    ///
-    /// Any context that may take a spinlock.
-    pub fn defer(self) {
-        let group = core::mem::ManuallyDrop::new(self).group.as_ptr();
+    /// Whether it came from the device of `endpoint`.
+    pub fn is_from(&self, endpoint: &Endpoint) -> bool {
+        // SAFETY: The group is valid, and holds a reference to its fault parameter.
+        let dev = unsafe { (*(*self.group.as_ptr()).fault_param).dev };
 
-        // SAFETY: By the type invariants the group is ours, so its work item is not in use. The
-        // worker takes over the duty to answer. The queue outlives the devices that report to it.
-        unsafe {
-            let work = &raw mut (*group).work;
-
-            bindings::sva_init_work(work, Some(attachment::work::<T>));
-            bindings::queue_work_on(
-                bindings::wq_misc_consts_WORK_CPU_UNBOUND as i32,
-                (*(*(*group).fault_param).queue).wq,
-                work,
-            );
-        }
+        core::ptr::eq(dev, endpoint.as_raw())
     }
 
     /// # Safety

@@ -221,20 +221,6 @@ impl Endpoint {
         unsafe { (*(*self.as_raw()).iommu).require_direct() != 0 }
     }
 
-    /// Waits until the page requests that are queued for the device have been answered.
-    ///
-    /// May sleep; must not be called from a page request's worker, nor under a lock that one takes.
-    pub fn flush_page_requests(&self) {
-        // SAFETY: `dev->iommu` is valid by the type invariants. The core complains of a device
-        // that takes no page requests, so ask first; nobody clears the field while the device has
-        // a driver.
-        unsafe {
-            if !(*(*self.as_raw()).iommu).fault_param.is_null() {
-                bindings::iopf_queue_flush_dev(self.as_raw());
-            }
-        }
-    }
-
     /// The raw device, for C functions.
     pub(crate) fn as_raw(&self) -> *mut bindings::device {
         crate::device_raw(&self.dev)

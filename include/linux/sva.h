@@ -34,6 +34,16 @@ struct mm_struct;
  * are refused, and the driver pins what the device touches: sva_pin_range().
  */
 #define IOMMU_SVA_FEAT_IOPF	BIT(1)
+/*
+ * No page is faulted in before the device asks for it. Else, where a device goes
+ * through memory in order, up to 64 pages after those that it asked for are (module
+ * parameter "read_ahead" of sva_core; 0: none): of the same mapping, anonymous, not
+ * there yet, as a fault of the process itself would, and only while memory is
+ * plentiful. MADV_RANDOM keeps the process's memory from it. Asked for at init it is
+ * so for all bonds of the device. Bonds of a group's devices with one mm share this:
+ * one that asks for it asks for all.
+ */
+#define IOMMU_SVA_FEAT_NO_READ_AHEAD	BIT(2)
 
 /**
  * typedef sva_mm_exit_handler_t - told that a process which was bound is gone
@@ -89,7 +99,8 @@ int sva_device_shutdown(struct device *dev);
  * @dev: the device
  * @mm: the mm to bind; the caller holds a reference to it
  * @pasid: where the PASID is stored; IOMMU_NO_PASID (0) for a bond without
- * @flags: IOMMU_SVA_FEAT_*, a subset of what the device was initialized with;
+ * @flags: IOMMU_SVA_FEAT_*, a subset of what the device was initialized with,
+ *	   or that and IOMMU_SVA_FEAT_NO_READ_AHEAD
  * @drvdata: passed to the exit handler
  *
  * A second bind of the same mm to the same device with the same @flags and

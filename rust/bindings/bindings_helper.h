@@ -14,6 +14,7 @@
 #include <trace/events/sva.h>
 
 #include "counted.h"
+#include "page_state.h"
 
 /* Exported for modules, but declared in a header that only the IOMMU core has. */
 int iommu_attach_group_handle(struct iommu_domain *domain, struct iommu_group *group,
@@ -27,6 +28,10 @@ static const u32 RUST_CONST_HELPER_FAULT_FLAG_USER = FAULT_FLAG_USER;
 static const u32 RUST_CONST_HELPER_FAULT_FLAG_WRITE = FAULT_FLAG_WRITE;
 static const u32 RUST_CONST_HELPER_FAULT_FLAG_INSTRUCTION = FAULT_FLAG_INSTRUCTION;
 static const u32 RUST_CONST_HELPER_FAULT_FLAG_VMA_LOCK = FAULT_FLAG_VMA_LOCK;
+static const u32 RUST_CONST_HELPER_FAULT_FLAG_ALLOW_RETRY = FAULT_FLAG_ALLOW_RETRY;
+static const u32 RUST_CONST_HELPER_FAULT_FLAG_KILLABLE = FAULT_FLAG_KILLABLE;
+static const u32 RUST_CONST_HELPER_FAULT_FLAG_INTERRUPTIBLE = FAULT_FLAG_INTERRUPTIBLE;
+static const u32 RUST_CONST_HELPER_FAULT_FLAG_TRIED = FAULT_FLAG_TRIED;
 static const u32 RUST_CONST_HELPER_VM_FAULT_ERROR = VM_FAULT_ERROR;
 static const u32 RUST_CONST_HELPER_VM_FAULT_RETRY = VM_FAULT_RETRY;
 static const u32 RUST_CONST_HELPER_VM_FAULT_COMPLETED = VM_FAULT_COMPLETED;

@@ -5,9 +5,8 @@
 use crate::{
     bond::Scope,
     device::SvaDevice,
-    fault::FaultService,
-    features::Features,
-    stats::FaultStats, //
+    fault::{FaultService, Faults},
+    features::{Feature, Features},
 };
 use kernel::{
     mm::MmWithUser,
@@ -32,7 +31,7 @@ pub(crate) enum Attached {
     /// Attached. Dropping it detaches.
     New(GroupAttachment),
     /// Another member of the group has the attachment already.
-    Shared { pasid: u32, stats: Arc<FaultStats> },
+    Shared { pasid: u32, faults: Arc<Faults> },
     /// Attached to accesses without PASID, for one bond alone. Dropping it detaches.
     WithoutPasid(GroupAttachment),
 }
@@ -47,10 +46,10 @@ impl Attached {
     }
 
     /// Where its page requests are counted.
-    pub(crate) fn stats(&self) -> &Arc<FaultStats> {
+    pub(crate) fn faults(&self) -> &Arc<Faults> {
         match self {
-            Self::New(attachment) | Self::WithoutPasid(attachment) => &attachment.handler().stats,
-            Self::Shared { stats, .. } => stats,
+            Self::New(attachment) | Self::WithoutPasid(attachment) => attachment.handler().faults(),
+            Self::Shared { faults, .. } => faults,
         }
     }
 }
@@ -130,9 +129,12 @@ impl Attachments {
             if there.pasid().get() > device.max_pasid {
                 return Err(ENOSPC);
             }
+            if flags.contains(Feature::NoReadAhead) {
+                there.handler().faults().streams.turn_off();
+            }
             return Ok(Attached::Shared {
                 pasid: there.pasid().get(),
-                stats: there.handler().stats.clone(),
+                faults: there.handler().faults().clone(),
             });
         }
         let endpoint = &device.endpoint;
@@ -147,7 +149,7 @@ impl Attachments {
 
         if let Some(there) = self.all().find(|there| there.domain().fits(endpoint)) {
             let shared =
-                Self::attach_domain(endpoint, mm, pasid.clone(), there.domain().clone(), flags);
+                Self::attach_domain(device, mm, pasid.clone(), there.domain().clone(), flags);
 
             // A domain for another IOMMU of the same driver need not fit.
             if !matches!(shared, Err(e) if e == EINVAL) {
@@ -156,20 +158,20 @@ impl Attachments {
         }
         let domain = Arc::new(SvaDomain::alloc(endpoint, mm)?, GFP_KERNEL)?;
 
-        Self::attach_domain(endpoint, mm, pasid, domain, flags)
+        Self::attach_domain(device, mm, pasid, domain, flags)
     }
 
     fn attach_domain(
-        endpoint: &Arc<Endpoint>,
+        device: &SvaDevice,
         mm: &MmWithUser,
         pasid: Arc<Pasid>,
         domain: Arc<SvaDomain<FaultService>>,
         flags: Features,
     ) -> Result<Attached> {
-        let service = FaultService::new(flags)?;
+        let service = FaultService::new(&device.core, flags)?;
 
         Ok(Attached::New(KBox::try_pin_init(
-            Attachment::new(endpoint.clone(), pasid, domain, mm, service),
+            Attachment::new(device.endpoint.clone(), pasid, domain, mm, service),
             GFP_KERNEL,
         )?))
     }
@@ -242,8 +244,8 @@ impl Attachments {
             let moved = there.set_endpoint(staying.clone());
 
             debug_assert!(moved.is_ok());
-            // Without a detach nothing else waits for this device's requests.
-            leaving.flush_page_requests();
+            // Without a detach nothing else sees to this device's requests.
+            self.list[at].handler().faults().abandon(Some(leaving));
         }
     }
 

@@ -6,12 +6,11 @@ use crate::{
     address_space::{AddressSpace, Inner},
     bond_list::HandlerTask,
     device::{Opened, SvaDevice},
+    fault::Faults,
     features::{Feature, Features},
     owner::{Hook, Owner},
     pin::Pins,
-    rid,
-    stats::FaultStats,
-    trace,
+    rid, trace,
 };
 use kernel::{
     current,
@@ -34,7 +33,7 @@ pub(crate) struct Bond {
     pub(crate) pasid: u32,
     pub(crate) scope: Scope,
     pub(crate) flags: Features,
-    pub(crate) stats: Arc<FaultStats>,
+    pub(crate) faults: Arc<Faults>,
     /// Whether the device came into a group that was bound (S16).
     pub(crate) joined: bool,
     /// Whether the driver may start the device; held while it does.
@@ -104,9 +103,8 @@ impl Bond {
     where
         F: FnOnce() -> Result<Arc<dyn Owner>>,
     {
-        if !request.flags.is_subset_of(device.features) {
-            return Err(EINVAL);
-        }
+        let flags = device.features.of_bond(request.flags).ok_or(EINVAL)?;
+        let request = Request { flags, ..request };
 
         loop {
             let opened = device.keep_open()?;
@@ -212,7 +210,7 @@ impl Bond {
                 pasid: made_for.pasid(),
                 scope: terms.scope,
                 flags: terms.flags,
-                stats: made_for.stats().clone(),
+                faults: made_for.faults().clone(),
                 joined: terms.joined,
                 startable <- new_mutex!(true, "sva_bond_startable"),
                 pins <- Pins::new(),
@@ -248,9 +246,7 @@ impl Bond {
     ///
     /// As [`Self::bind`].
     pub(crate) fn extend_to(&self, device: &Arc<SvaDevice>) -> Result {
-        if !self.flags.is_subset_of(device.features) {
-            return Err(EINVAL);
-        }
+        let flags = device.features.of_bond(self.flags).ok_or(EINVAL)?;
         let Some(mm) = self.space.mm().mmget_not_zero() else {
             return Ok(());
         };
@@ -273,7 +269,7 @@ impl Bond {
         }
         let terms = Terms {
             scope: self.scope,
-            flags: self.flags,
+            flags,
             owner,
             refs,
             joined: true,

@@ -43,6 +43,8 @@ pub(crate) struct Core {
     device_files: DeviceFiles,
     /// Where the exits of processes are dealt with, and their address spaces mapped in.
     pub(crate) queue: Arc<OwnedQueue>,
+    /// Where page requests wait that take long. Not that above: nothing flushes this one.
+    pub(crate) waiters: OwnedQueue,
     pub(crate) totals: Totals,
 }
 
@@ -55,6 +57,7 @@ impl Core {
             devices <- new_mutex!(KVec::new(), "sva_device_list"),
             device_files,
             queue: Arc::new(OwnedQueue::new(c"sva")?, GFP_KERNEL)?,
+            waiters: OwnedQueue::new(c"sva_faults")?,
             totals: Totals::default(),
         })
     }

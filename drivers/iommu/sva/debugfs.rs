@@ -92,7 +92,7 @@ fn bonds(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
 fn bonds_header(f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(
         f,
-        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8}",
+        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8} {:>8}",
         "device",
         "group",
         "pasid",
@@ -102,6 +102,7 @@ fn bonds_header(f: &mut Formatter<'_>) -> fmt::Result {
         "requests",
         "pages",
         "refused",
+        "ahead",
         "pinned"
     )
 }
@@ -116,16 +117,17 @@ fn bond_line(bond: &Bond, f: &mut Formatter<'_>) -> fmt::Result {
     }
     writeln!(
         f,
-        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8}",
+        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8} {:>8}",
         name(endpoint.dev()),
         endpoint.group().id(),
         bond.pasid,
         bond.pid,
         refs,
         bond.flags.name(),
-        bond.stats.requests.get(),
-        bond.stats.served.get(),
-        bond.stats.refused.get(),
+        bond.faults.stats.requests.get(),
+        bond.faults.stats.served.get(),
+        bond.faults.stats.refused.get(),
+        bond.faults.stats.read_ahead.get(),
         bond.pins.pages(),
     )
 }
@@ -139,7 +141,7 @@ fn one_device(device: &Arc<SvaDevice>, f: &mut Formatter<'_>) -> fmt::Result {
 
     faults.absorb(&device.totals.ended);
     for bond in &bonds {
-        faults.absorb(&bond.stats);
+        faults.absorb(&bond.faults.stats);
     }
     writeln!(f, "features {}", device.features.name())?;
     writeln!(f, "max_pasid {}", device.max_pasid)?;
@@ -179,7 +181,11 @@ fn write_totals(totals: &Totals, faults: &FaultStats, f: &mut Formatter<'_>) -> 
     writeln!(f, "page_request_groups {}", faults.groups.get())?;
     writeln!(f, "page_requests {}", faults.requests.get())?;
     writeln!(f, "pages_served {}", faults.served.get())?;
-    writeln!(f, "faults_refused {}", faults.refused.get())
+    writeln!(f, "faults_refused {}", faults.refused.get())?;
+    writeln!(f, "pages_there_before {}", faults.ready.get())?;
+    writeln!(f, "page_requests_deferred {}", faults.deferred.get())?;
+    writeln!(f, "pages_read_ahead {}", faults.read_ahead.get())?;
+    writeln!(f, "pages_read_ahead_wasted {}", faults.wasted.get())
 }
 
 /// The faults of all bonds, ended or not, and how many devices and bonds there are.
@@ -194,7 +200,7 @@ fn live(core: &Core) -> Result<(FaultStats, usize, usize)> {
 
         live += bonds.len();
         for bond in &bonds {
-            sum.absorb(&bond.stats);
+            sum.absorb(&bond.faults.stats);
         }
     }
     Ok((sum, devices.len(), live))

@@ -96,7 +96,7 @@ impl GroupBonds {
             .map(|entry| &entry.bond)
             // All bonds on one attachment count in one place. Those that had joined before the
             // bind are among its own.
-            .filter(|bond| bond.joined && Arc::ptr_eq(&bond.stats, &first.stats))
+            .filter(|bond| bond.joined && Arc::ptr_eq(&bond.faults, &first.faults))
             .filter(|bond| self.of_device(&bond.device).is_none())
             .filter(|bond| last < Some(Arc::as_ptr(bond).addr()))
             .min_by_key(|bond| Arc::as_ptr(bond).addr())

@@ -33,7 +33,7 @@ pub(crate) fn attach(device: &SvaDevice, mm: &MmWithUser, flags: Features) -> Re
     if endpoint.needs_direct() || !alone() {
         return Err(EBUSY);
     }
-    let service = FaultService::new(flags)?;
+    let service = FaultService::new(&device.core, flags)?;
     let domain = Arc::new(SvaDomain::alloc(endpoint, mm)?, GFP_KERNEL)?;
     let attachment: GroupAttachment = KBox::try_pin_init(
         Attachment::without_pasid(endpoint.clone(), domain, mm, service)?,

@@ -37,6 +37,14 @@ pub(crate) struct FaultStats {
     pub(crate) served: Counter,
     /// Page requests that were refused.
     pub(crate) refused: Counter,
+    /// Of those served: the page was there before, for this access.
+    pub(crate) ready: Counter,
+    /// Of all: had to wait, and did so in a worker.
+    pub(crate) deferred: Counter,
+    /// Pages that were faulted in before the device asked for them.
+    pub(crate) read_ahead: Counter,
+    /// Of them, those that belong to streams which did not go on, as far as could be seen.
+    pub(crate) wasted: Counter,
 }
 
 impl FaultStats {
@@ -46,6 +54,10 @@ impl FaultStats {
         self.requests.add(other.requests.get());
         self.served.add(other.served.get());
         self.refused.add(other.refused.get());
+        self.ready.add(other.ready.get());
+        self.deferred.add(other.deferred.get());
+        self.read_ahead.add(other.read_ahead.get());
+        self.wasted.add(other.wasted.get());
     }
 }
 

@@ -17,7 +17,8 @@
 //! | `group` | binding all members of an IOMMU group, or none |
 //! | `address_space` | what one process has here, under one lock |
 //! | `bond_list`, `attachments` | of that: its bonds, and how often each was bound; its attachments |
-//! | `fault` | serving page requests |
+//! | `fault`, `deferred` | serving page requests: those that need not wait, and those that may |
+//! | `read_ahead` | faulting in what a device is about to ask for |
 //! | `pin`, `pinned` | memory that a device touches without page requests; the same for drivers in Rust |
 //! | `rid` | bonds without PASID |
 //! | `reserved` | addresses that the process must not use |
@@ -51,6 +52,7 @@ mod bond_list;
 mod c_api;
 mod core;
 mod debugfs;
+mod deferred;
 mod device;
 mod exit;
 mod fault;
@@ -59,6 +61,7 @@ mod group;
 mod owner;
 mod pin;
 mod pinned;
+mod read_ahead;
 mod reserved;
 mod rid;
 mod stats;
@@ -82,6 +85,12 @@ module! {
     authors: ["The sva developers"],
     description: "Shared virtual addressing for device drivers",
     license: "GPL",
+    params: {
+        read_ahead: u32 {
+            default: 64,
+            description: "Most pages to fault in before a device asks for them; 0: none",
+        },
+    },
 }
 
 /// The module.

@@ -113,7 +113,7 @@ impl Bond {
             self.device.forget_bond(self);
             self.device.count(|totals| {
                 totals.unbinds.add(1);
-                totals.ended.absorb(&self.stats);
+                totals.ended.absorb(&self.faults.stats);
             });
             self.space.wake_handler_waiters();
             trace::unbind(self, 0);

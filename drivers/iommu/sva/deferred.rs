@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page request groups that may have to wait: for I/O, for memory, or for what a process itself
+//! does at a `userfaultfd`.
+//!
+//! Each has a worker, and none waits for another. Nor does an unbind wait for one: a page may take
+//! forever to come. It answers the group itself, and the worker finds nothing left to answer.
+
+use crate::fault::{self, FaultService, Faults};
+use kernel::{
+    mm::{Mm, MmWithUser},
+    new_mutex,
+    prelude::*,
+    sync::{aref::ARef, Arc, Mutex},
+    workqueue::{impl_has_work, new_work, Work, WorkItem},
+};
+use kernel_ext::{
+    fault::{FaultGroup, PageRequest, Response},
+    group::Endpoint,
+    mm_fault,
+};
+
+/// The groups of one attachment that wait.
+#[pin_data]
+pub(crate) struct DeferredGroups {
+    #[pin]
+    list: Mutex<KVec<Arc<Deferred>>>,
+}
+
+/// A group that waits.
+#[pin_data]
+pub(crate) struct Deferred {
+    faults: Arc<Faults>,
+    mm: ARef<Mm>,
+    /// What is still to be served.
+    requests: KVec<PageRequest>,
+    /// Whether the others of the group have been served.
+    complete: bool,
+    #[pin]
+    state: Mutex<State>,
+    #[pin]
+    work: Work<Self>,
+}
+
+struct State {
+    /// Until it is answered, which is done under the lock.
+    group: Option<FaultGroup<FaultService>>,
+    served: u64,
+}
+
+impl_has_work! {
+    impl HasWork<Self> for Deferred { self.work }
+}
+
+impl DeferredGroups {
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            list <- new_mutex!(KVec::new(), "sva_deferred_groups"),
+        })
+    }
+
+    /// Answers the groups that wait, or those of one device, without what they wait for.
+    pub(crate) fn abandon(&self, only: Option<&Endpoint>) {
+        let concerned = |deferred: &Deferred| {
+            only.is_none_or(|endpoint| {
+                let state = deferred.state.lock();
+
+                state
+                    .group
+                    .as_ref()
+                    .is_some_and(|group| group.is_from(endpoint))
+            })
+        };
+        loop {
+            let mut list = self.list.lock();
+            let Some(at) = list.iter().position(|deferred| concerned(deferred)) else {
+                return;
+            };
+            let found = list.remove(at);
+
+            drop(list);
+            if let Ok(deferred) = found {
+                deferred.answer(Response::Invalid);
+            }
+        }
+    }
+
+    fn remove(&self, deferred: &Deferred) {
+        let mut list = self.list.lock();
+        let at = list
+            .iter()
+            .position(|there| core::ptr::eq(&**there, deferred));
+        let removed = at.map(|at| list.remove(at));
+
+        drop(list);
+        drop(removed);
+    }
+}
+
+impl Deferred {
+    /// Has a worker serve `requests` of `group`, whose others were all served if it is `complete`.
+    /// May sleep, for memory.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`: the group has been answered, and served no further.
+    pub(crate) fn start(
+        faults: &Arc<Faults>,
+        mm: ARef<Mm>,
+        group: FaultGroup<FaultService>,
+        requests: KVec<PageRequest>,
+        complete: bool,
+    ) -> Result {
+        // A group that is dropped is answered.
+        let deferred = Arc::pin_init(
+            pin_init!(Self {
+                faults: faults.clone(),
+                mm,
+                requests,
+                complete,
+                state <- new_mutex!(State { group: Some(group), served: 0 }, "sva_deferred_group"),
+                work <- new_work!("sva_deferred"),
+            }),
+            GFP_KERNEL,
+        )?;
+
+        faults
+            .deferred
+            .list
+            .lock()
+            .push(deferred.clone(), GFP_KERNEL)?;
+        // It is new, so it is not queued yet.
+        let _ = faults.core.waiters.enqueue(deferred);
+        Ok(())
+    }
+
+    /// Serves the requests, as long as somebody waits for the answer.
+    fn serve(&self) {
+        let Some(mm) = self.mm.mmget_not_zero() else {
+            return;
+        };
+        // Were this the last reference, its exit would run right here.
+        let mm = MmWithUser::into_mmput_async(mm);
+
+        for request in &self.requests {
+            let result = mm_fault::fault_in(&mm, request.addr, request.access);
+            let mut state = self.state.lock();
+
+            if state.group.is_none() {
+                return;
+            }
+            state.served += u64::from(result.is_ok());
+        }
+    }
+
+    /// Answers, unless it has been done.
+    fn answer(&self, response: Response) {
+        let mut state = self.state.lock();
+
+        if let Some(group) = state.group.take() {
+            self.faults.stats.served.add(state.served);
+            self.faults
+                .stats
+                .refused
+                .add(self.requests.len() as u64 - state.served);
+            // Under the lock: whoever finds no group then knows that it has been answered.
+            fault::answer(group, response);
+        }
+    }
+
+    fn response(&self) -> Response {
+        let served = self.state.lock().served;
+
+        if self.complete && served == self.requests.len() as u64 {
+            Response::Success
+        } else {
+            Response::Invalid
+        }
+    }
+}
+
+impl WorkItem for Deferred {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        this.serve();
+        this.answer(this.response());
+        this.faults.deferred.remove(&this);
+    }
+}

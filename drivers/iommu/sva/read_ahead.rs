@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Read-ahead: a device that goes through memory in order gets pages before it asks for them.
+//!
+//! Each attachment remembers a few streams: the page that each should ask for next. A request for
+//! just that page makes the stream's window grow, and as many pages are faulted in after it. A
+//! stream that never comes to the end of its window has wasted it; the more that happens, the longer
+//! a new stream must go on before it gets one.
+//!
+//! All of it is guesswork: several threads may serve requests of one attachment, and where two
+//! disagree on a stream, one of them wins.
+
+use kernel::{
+    prelude::*,
+    sync::atomic::{ordering::Relaxed, Atomic},
+};
+
+/// How many streams are told apart: a copy has two.
+const STREAMS: usize = 4;
+/// The window of a stream that gets its first, in pages.
+const FIRST_WINDOW: u64 = 4;
+/// The largest window there is, in pages.
+const MAX_WINDOW: u32 = 512;
+/// At most, a new stream must ask 2^this times in order.
+const MAX_CAUTION: u32 = 5;
+
+/// The streams of one attachment.
+pub(crate) struct Streams {
+    /// Most pages to read ahead at a time; 0 if it is turned off.
+    max: Atomic<u32>,
+    streams: [Atomic<u64>; STREAMS],
+    /// Where to look first for a place.
+    hand: Atomic<u32>,
+    /// Log2 of how often a stream must have asked in order before it gets a window.
+    caution: Atomic<u32>,
+}
+
+/// One stream, as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stream {
+    /// The page number that it should ask for next; 0 if there is no stream.
+    next: u64,
+    /// How often it has asked in order, up to [`Self::MAX_RUN`].
+    run: u64,
+    /// How many pages before `next` it did not ask for.
+    window: u64,
+}
+
+impl Stream {
+    const WINDOW_BITS: u32 = 10;
+    const RUN_BITS: u32 = 6;
+    const MAX_RUN: u64 = (1 << Self::RUN_BITS) - 1;
+
+    fn load(from: &Atomic<u64>) -> Self {
+        let word = from.load(Relaxed);
+
+        Self {
+            next: word >> (Self::WINDOW_BITS + Self::RUN_BITS),
+            run: word >> Self::WINDOW_BITS & Self::MAX_RUN,
+            window: word & ((1 << Self::WINDOW_BITS) - 1),
+        }
+    }
+
+    fn store(self, to: &Atomic<u64>) {
+        let word = (self.next << Self::RUN_BITS | self.run) << Self::WINDOW_BITS | self.window;
+
+        to.store(word, Relaxed);
+    }
+
+    /// Whether a request for `page` goes on with it: what it has got already may reach a bit further
+    /// than was read ahead, or less far.
+    fn goes_on(self, page: u64) -> bool {
+        self.next != 0 && page + self.window >= self.next && page <= self.next + self.window
+    }
+}
+
+/// What to read ahead for a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    slot: usize,
+    run: u64,
+    /// How many pages; may be 0.
+    pub(crate) window: u64,
+}
+
+/// What a request was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The next of a stream: to be [settled](Streams::settle).
+    Stream(Plan),
+    /// The first of what may be one. So many pages that were read ahead for another are taken for
+    /// wasted, since it is forgotten.
+    New { wasted: u64 },
+}
+
+impl Streams {
+    /// No streams yet. Up to `max` pages will be read ahead at a time; with 0 none.
+    pub(crate) fn new(max: u32) -> Self {
+        Self {
+            max: Atomic::new(max.min(MAX_WINDOW)),
+            streams: [const { Atomic::new(0) }; STREAMS],
+            hand: Atomic::new(0),
+            caution: Atomic::new(0),
+        }
+    }
+
+    /// Reads nothing ahead from now on.
+    pub(crate) fn turn_off(&self) {
+        self.max.store(0, Relaxed);
+    }
+
+    /// Takes note of a request for the pages from number `first` to before `end`, of which at
+    /// least one was not there.
+    pub(crate) fn advance(&self, first: u64, end: u64) -> Step {
+        let max = u64::from(self.max.load(Relaxed));
+
+        if max == 0 {
+            return Step::New { wasted: 0 };
+        }
+        for (slot, there) in self.streams.iter().enumerate() {
+            let stream = Stream::load(there);
+
+            if stream.goes_on(first) {
+                return Step::Stream(self.plan(slot, stream, first, end, max));
+            }
+        }
+        Step::New {
+            wasted: self.begin(end),
+        }
+    }
+
+    fn plan(&self, slot: usize, stream: Stream, first: u64, end: u64, max: u64) -> Plan {
+        let caution = self.caution.load(Relaxed);
+        let run = (stream.run + 1).min(Stream::MAX_RUN);
+        let window = if first < stream.next {
+            // Less was read ahead than should have been, or it is gone again.
+            stream.window / 2
+        } else if stream.window > 0 {
+            if caution > 0 {
+                self.caution.store(caution - 1, Relaxed);
+            }
+            stream.window * 2
+        } else if run >= 1 << caution {
+            FIRST_WINDOW.max(end - first)
+        } else {
+            0
+        };
+
+        Plan {
+            slot,
+            run,
+            window: window.min(max),
+        }
+    }
+
+    /// Takes note that everything before page number `next` is there, `window` pages of which were
+    /// not asked for.
+    pub(crate) fn settle(&self, plan: Plan, next: u64, window: u64) {
+        let stream = Stream {
+            next,
+            run: plan.run,
+            window,
+        };
+
+        stream.store(&self.streams[plan.slot]);
+    }
+
+    /// Remembers that a stream may have begun, which should ask for `next`. Gives how many pages
+    /// another has wasted.
+    fn begin(&self, next: u64) -> u64 {
+        let mut hand = self.hand.load(Relaxed) as usize % STREAMS;
+
+        // One that went on often is given more time than one that did not.
+        for _ in 1..STREAMS {
+            let stream = Stream::load(&self.streams[hand]);
+
+            if stream.run == 0 {
+                break;
+            }
+            Stream {
+                run: stream.run / 2,
+                ..stream
+            }
+            .store(&self.streams[hand]);
+            hand = (hand + 1) % STREAMS;
+        }
+        let wasted = Stream::load(&self.streams[hand]).window;
+
+        if wasted > 0 {
+            let caution = self.caution.load(Relaxed);
+
+            self.caution.store((caution + 1).min(MAX_CAUTION), Relaxed);
+        }
+        Stream {
+            next,
+            run: 0,
+            window: 0,
+        }
+        .store(&self.streams[hand]);
+        // CAST: Less than `STREAMS`.
+        self.hand.store(((hand + 1) % STREAMS) as u32, Relaxed);
+        wasted
+    }
+}
+
+#[kunit_tests(sva_read_ahead)]
+mod tests {
+    use super::*;
+
+    /// A device that asks for `page` and gets all that is read ahead. How many pages that were.
+    fn ask(streams: &Streams, page: u64) -> u64 {
+        match streams.advance(page, page + 1) {
+            Step::Stream(plan) => {
+                streams.settle(plan, page + 1 + plan.window, plan.window);
+                plan.window
+            }
+            Step::New { .. } => 0,
+        }
+    }
+
+    /// How many requests a stream of `pages` takes.
+    fn stream(streams: &Streams, first: u64, pages: u64) -> u64 {
+        let (mut page, mut requests) = (first, 0);
+
+        while page < first + pages {
+            page += 1 + ask(streams, page);
+            requests += 1;
+        }
+        requests
+    }
+
+    #[test]
+    fn words_hold_streams() {
+        let word = Atomic::new(0);
+
+        for stream in [
+            Stream {
+                next: 0,
+                run: 0,
+                window: 0,
+            },
+            Stream {
+                next: 1,
+                run: Stream::MAX_RUN,
+                window: u64::from(MAX_WINDOW),
+            },
+            Stream {
+                next: (1 << 48) - 1,
+                run: 1,
+                window: 3,
+            },
+        ] {
+            stream.store(&word);
+            assert_eq!(Stream::load(&word), stream);
+        }
+    }
+
+    #[test]
+    fn window_grows_in_order() {
+        let streams = Streams::new(64);
+
+        assert_eq!(ask(&streams, 100), 0);
+        assert_eq!(ask(&streams, 101), 4);
+        assert_eq!(ask(&streams, 106), 8);
+        assert_eq!(ask(&streams, 115), 16);
+        assert_eq!(ask(&streams, 132), 32);
+        assert_eq!(ask(&streams, 165), 64);
+        assert_eq!(ask(&streams, 230), 64);
+    }
+
+    #[test]
+    fn stream_takes_few_requests() {
+        assert!(stream(&Streams::new(64), 1 << 30, 4096) <= 4096 / 32);
+    }
+
+    #[test]
+    fn two_streams_at_once() {
+        let streams = Streams::new(64);
+        let (mut src, mut dst, mut requests) = (1000, 900_000, 0);
+
+        while src < 1000 + 4096 {
+            src += 1 + ask(&streams, src);
+            dst += 1 + ask(&streams, dst);
+            requests += 2;
+        }
+        assert!(requests <= 2 * 4096 / 32);
+    }
+
+    #[test]
+    fn groups_are_one_step() {
+        let streams = Streams::new(64);
+
+        assert_eq!(streams.advance(64, 128), Step::New { wasted: 0 });
+        assert!(matches!(
+            streams.advance(128, 192),
+            Step::Stream(Plan { window: 64, .. })
+        ));
+    }
+
+    #[test]
+    fn random_requests_read_nothing() {
+        let streams = Streams::new(64);
+        let (mut page, mut read) = (12345_u64, 0);
+
+        for _ in 0..1000 {
+            page = page
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            read += ask(&streams, 1 + (page >> 40));
+        }
+        assert_eq!(read, 0);
+    }
+
+    #[test]
+    fn waste_makes_cautious() {
+        let streams = Streams::new(64);
+        let mut read = 0;
+
+        // Pairs: each looks like a stream at first.
+        for pair in 0..1000 {
+            let page = 1 + pair * 10_000;
+
+            read += ask(&streams, page) + ask(&streams, page + 1);
+        }
+        assert!(read <= 8 * FIRST_WINDOW);
+        // One that goes on is believed in the end.
+        assert!(stream(&streams, 1 << 30, 4096) <= 4096 / 16);
+        // And the next one at once.
+        assert!(stream(&streams, 1 << 31, 4096) <= 4096 / 32);
+    }
+
+    #[test]
+    fn wasted_windows_are_counted() {
+        let streams = Streams::new(64);
+        let mut wasted = 0;
+
+        ask(&streams, 10);
+        assert_eq!(ask(&streams, 11), 4);
+        for i in 0..16 {
+            if let Step::New { wasted: more } = streams.advance(1 << (20 + i), (1 << (20 + i)) + 1)
+            {
+                wasted += more;
+            }
+        }
+        assert_eq!(wasted, 4);
+    }
+
+    #[test]
+    fn read_ahead_that_fell_short_shrinks() {
+        let streams = Streams::new(64);
+
+        ask(&streams, 10);
+        assert_eq!(ask(&streams, 11), 4);
+        assert_eq!(ask(&streams, 16), 8);
+        // 17 to 24 were to be there, but 20 is not.
+        assert_eq!(ask(&streams, 20), 4);
+    }
+
+    #[test]
+    fn off_reads_nothing() {
+        let streams = Streams::new(64);
+
+        assert_eq!(ask(&streams, 10), 0);
+        assert_eq!(ask(&streams, 11), 4);
+        streams.turn_off();
+        assert_eq!(stream(&streams, 16, 100), 100);
+        assert_eq!(stream(&Streams::new(0), 16, 100), 100);
+    }
+}
