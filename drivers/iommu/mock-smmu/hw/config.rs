@@ -70,6 +70,17 @@ pub(super) struct Context {
     pub(super) tables: Tables,
 }
 
+impl Context {
+    /// The address that is looked up for `va`.
+    pub(super) fn input(&self, va: u64) -> u64 {
+        if self.tbi {
+            va & (u64::MAX >> 8)
+        } else {
+            va
+        }
+    }
+}
+
 /// Reads the words of a structure.
 fn fetch<const N: usize>(address: u64, event: EventId) -> Result<[u64; N], Reject> {
     let reject = Reject {
@@ -248,6 +259,10 @@ impl<T: Copy> DirectMap<T> {
         })
     }
 
+    fn index(&self, key: u64) -> usize {
+        (key ^ key >> 20) as usize & (self.slots.len() - 1)
+    }
+
     /// The value of `key`, fetched if it is not cached, and kept if it is to be.
     fn get<E>(
         &mut self,
@@ -255,7 +270,7 @@ impl<T: Copy> DirectMap<T> {
         fetch: impl FnOnce() -> Result<T, E>,
         keep: impl FnOnce(&T) -> bool,
     ) -> Result<T, E> {
-        let index = (key ^ key >> 20) as usize & (self.slots.len() - 1);
+        let index = self.index(key);
         match self.slots[index] {
             Some((cached, value)) if cached == key => Ok(value),
             _ => {
@@ -266,6 +281,20 @@ impl<T: Copy> DirectMap<T> {
                 Ok(value)
             }
         }
+    }
+
+    /// The cached value of `key`.
+    fn cached(&self, key: u64) -> Option<T> {
+        match self.slots[self.index(key)] {
+            Some((cached, value)) if cached == key => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Drops what slot `n` holds, counted round and round.
+    fn evict(&mut self, n: u64) {
+        let slot = n as usize & (self.slots.len() - 1);
+        self.slots[slot] = None;
     }
 
     fn invalidate(&mut self, which: impl Fn(u64) -> bool) {
@@ -354,6 +383,31 @@ impl Cache {
             },
             |cd| config.cache_invalid || cd.v(),
         )
+    }
+
+    /// The entry of `sid`, if it is cached.
+    pub(super) fn cached_ste(&self, sid: u32) -> Option<Ste> {
+        self.stes.cached(u64::from(sid))
+    }
+
+    /// The descriptor of `ssid` in the table of `sid`, if it is cached.
+    pub(super) fn cached_cd(&self, sid: u32, ssid: u32) -> Option<Cd> {
+        self.cds.cached(key(sid, ssid))
+    }
+
+    /// A valid cached descriptor with this ASID.
+    pub(super) fn cached_asid(&self, asid: u16) -> Option<(u32, Cd)> {
+        let cached = self.cds.slots.iter().flatten();
+        let mut cds = cached.map(|&(key, cd)| ((key >> 20) as u32, cd));
+        cds.find(|(_, cd)| cd.v() && cd.asid() == asid)
+    }
+
+    /// Drops one entry of each kind.
+    pub(super) fn evict(&mut self, n: u64) {
+        self.stes.evict(n);
+        self.l1_streams.evict(n);
+        self.cds.evict(n);
+        self.l1_cds.evict(n);
     }
 
     /// CFGI_STE and CFGI_STE_RANGE: drops the entries of `first..=last` and all that was found

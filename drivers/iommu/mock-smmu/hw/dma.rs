@@ -4,13 +4,8 @@
 
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::Full,
-        Arc, //
-    }, //
+    sync::Arc, //
 };
-
-use kernel_ext::phys::PhysWindow;
 
 use super::{
     pri::{
@@ -205,93 +200,6 @@ impl Port {
         Ok(())
     }
 
-    /// Does `op` on the naturally aligned word of `size` bytes at `addr`.
-    fn atomic<T: Default>(
-        &self,
-        ssid: Option<u32>,
-        addr: u64,
-        attrs: Attrs,
-        mut op: impl FnMut(&PhysWindow<'_>) -> Result<T>,
-    ) -> DmaResult<T> {
-        let size = size_of::<T>();
-        if addr % size as u64 != 0 {
-            return Err(DmaError {
-                kind: DmaErrorKind::Misaligned,
-                addr,
-            });
-        }
-        let access = Access {
-            read: true,
-            write: true,
-            exec: false,
-            privileged: attrs.privileged,
-        };
-        let mut old = T::default();
-        self.access(ssid, addr, size, access, |memory, _| {
-            if let Some(memory) = memory {
-                old = op(memory)?;
-            }
-            Ok(())
-        })?;
-        self.count(|stats| stats.atomics += 1);
-        Ok(old)
-    }
-
-    /// Adds to the naturally aligned 64-bit word at `addr`, atomically also towards the CPUs.
-    /// Gives the old value.
-    ///
-    /// # Errors
-    ///
-    /// See [`DmaErrorKind`].
-    pub fn fetch_add64(
-        &self,
-        ssid: Option<u32>,
-        addr: u64,
-        add: u64,
-        attrs: Attrs,
-    ) -> DmaResult<u64> {
-        self.atomic(ssid, addr, attrs, |memory| {
-            Ok(memory.atomic64(0)?.fetch_add(add, Full))
-        })
-    }
-
-    /// As [`Self::fetch_add64`], for 32 bits.
-    ///
-    /// # Errors
-    ///
-    /// See [`DmaErrorKind`].
-    pub fn fetch_add32(
-        &self,
-        ssid: Option<u32>,
-        addr: u64,
-        add: u32,
-        attrs: Attrs,
-    ) -> DmaResult<u32> {
-        self.atomic(ssid, addr, attrs, |memory| {
-            Ok(memory.atomic32(0)?.fetch_add(add, Full))
-        })
-    }
-
-    /// Replaces the naturally aligned 64-bit word at `addr` by `new` if it is `old`, atomically
-    /// also towards the CPUs. Gives what was there.
-    ///
-    /// # Errors
-    ///
-    /// See [`DmaErrorKind`].
-    pub fn compare_exchange64(
-        &self,
-        ssid: Option<u32>,
-        addr: u64,
-        old: u64,
-        new: u64,
-        attrs: Attrs,
-    ) -> DmaResult<u64> {
-        self.atomic(ssid, addr, attrs, |memory| {
-            let was = memory.atomic64(0)?.cmpxchg(old, new, Full);
-            Ok(was.unwrap_or_else(|other| other))
-        })
-    }
-
     /// Gets the translations of a range ahead of its use, in page request groups of up to 64
     /// pages. Without ATS it does nothing.
     ///
@@ -321,7 +229,10 @@ impl Port {
     /// Makes accesses under way and later ones fail with [`DmaErrorKind::Stopped`]. Those under
     /// way end soon, not necessarily before this returns. Does not sleep.
     pub fn stop(&self) {
-        self.with_state(|state| state.stopped = true);
+        self.with_state(|state| {
+            state.stopped = !state.lies.unstoppable;
+            state.stats.lies += u64::from(state.lies.unstoppable);
+        });
         self.wake.condvar.notify_all();
     }
 
@@ -351,7 +262,7 @@ impl Port {
             .unwrap_or_default()
     }
 
-    fn with_state<R>(&self, f: impl FnOnce(&mut PortState) -> R) -> Option<R> {
+    pub(super) fn with_state<R>(&self, f: impl FnOnce(&mut PortState) -> R) -> Option<R> {
         let mut engine = self.smmu.engine().lock();
         engine.ports[self.slot].as_deref_mut().map(f)
     }
@@ -363,7 +274,6 @@ impl Port {
 
 impl Drop for Port {
     fn drop(&mut self) {
-        let state = self.smmu.engine().lock().ports[self.slot].take();
-        drop(state);
+        self.smmu.disconnect(self.slot);
     }
 }

@@ -28,12 +28,15 @@ use crate::{
 
 use super::{
     config::Cache,
+    evict::Evictor,
+    lies::Acknowledgement,
     pri::PortState,
     queue::{
         Push,
         Queue, //
     },
     stall::Stalls,
+    strict::Strict,
     tlb::Tlb,
     Config,
     Lines,
@@ -52,6 +55,10 @@ pub(super) struct Engine {
     pub(super) cache: Cache,
     pub(super) tlb: Tlb,
     pub(super) stalls: Stalls,
+    pub(super) strict: Strict,
+    pub(super) evictor: Evictor,
+    /// What a SYNC has to wait for.
+    pub(super) acknowledgement: Option<Acknowledgement>,
     pub(super) cmdq: Queue,
     pub(super) evtq: Queue,
     pub(super) priq: Queue,
@@ -76,6 +83,9 @@ impl Engine {
             cache: Cache::new()?,
             tlb: Tlb::new(TLB_ENTRIES)?,
             stalls: Stalls::new(config.stall_limit())?,
+            strict: Strict::new(config.strict)?,
+            acknowledgement: None,
+            evictor: Evictor::new(config.evict_one_in, config.evict_seed),
             stats: Stats::default(),
             ports,
             config,

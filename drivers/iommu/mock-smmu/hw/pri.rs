@@ -13,6 +13,8 @@ use kernel::{
     }, //
 };
 
+use kernel_ext::thread::KThread;
+
 use crate::fmt::{
     ppr::{
         self,
@@ -25,6 +27,7 @@ use crate::fmt::{
 use super::{
     dma::PortConfig,
     engine::Engine,
+    lies::Lies,
     queue::Push,
     stats::PortStats,
     tlb::Tlb,
@@ -73,6 +76,11 @@ pub(super) struct PortState {
     /// Page requests that wait for a response.
     pub(super) outstanding: u16,
     pub(super) stopped: bool,
+    pub(super) lies: Lies,
+    /// Has the SMMU look for late acknowledgements.
+    pub(super) late: Option<KThread>,
+    /// Submitted work that has not ended.
+    pub(super) pending: u32,
     pub(super) stats: PortStats,
     pub(super) wake: Arc<Wake>,
 }
@@ -88,6 +96,9 @@ impl PortState {
             next_group: 0,
             outstanding: 0,
             stopped: false,
+            lies: Lies::default(),
+            late: None,
+            pending: 0,
             stats: PortStats::default(),
             wake: Arc::pin_init(
                 pin_init!(Wake {
@@ -100,6 +111,13 @@ impl PortState {
 
     /// The next free group index, round and round.
     fn free_group(&mut self) -> Option<usize> {
+        if self.lies.one_group {
+            self.stats.lies += 1;
+            if let Group::Waiting { pages, .. } | Group::Abandoned { pages, .. } = self.groups[0] {
+                self.outstanding -= pages;
+            }
+            return Some(0);
+        }
         let count = self.groups.len();
         let group = (0..count)
             .map(|i| (self.next_group + i) % count)
@@ -111,7 +129,7 @@ impl PortState {
 
 /// What became of a page request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
+pub(super) enum Sent {
     Queued,
     /// Lost without a trace.
     Dropped,
@@ -121,7 +139,7 @@ enum Sent {
 
 impl Engine {
     /// Takes in a page request.
-    fn page_request(&mut self, request: &PageRequest) -> Sent {
+    pub(super) fn page_request(&mut self, request: &PageRequest) -> Sent {
         let cr0 = self.cr0();
         let lost = |response| {
             if request.last() && !request.is_stop_marker() {
@@ -185,6 +203,7 @@ impl Engine {
         if budget == 0 {
             return None;
         }
+        let lies = port.lies;
         let group = port.free_group()?;
 
         let first = t.va & !(PAGE - 1);
@@ -217,12 +236,20 @@ impl Engine {
             .with_group(group as u16);
         let mut sent = Sent::Dropped;
         for (i, va) in missing[..pages].iter().enumerate() {
-            let last = i + 1 == pages;
-            sent = self.page_request(&request.with_address(*va).with_last(last));
+            let last = i + 1 == pages && !lies.no_last;
+            let request = request.with_address(*va).with_last(last);
+            sent = self.page_request(&request);
+            if lies.repeat {
+                self.page_request(&request);
+            }
         }
+        self.flood(slot, &request.with_address(missing[pages - 1]));
         self.signal_page_requests();
 
         let port = self.ports[slot].as_mut()?;
+        if lies.repeat || lies.no_last {
+            port.stats.lies += 1;
+        }
         port.stats.page_requests += pages as u64;
         port.stats.groups += 1;
         port.groups[group] = match sent {

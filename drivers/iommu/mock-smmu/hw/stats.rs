@@ -61,6 +61,12 @@ counters! {
         tlb_hits,
         /// Translations found in a device's ATC.
         atc_hits,
+        /// Entries dropped at random, on request.
+        evictions,
+        /// Uses of stale entries that an invalidation under way may explain.
+        strict_suspicions,
+        /// Uses of stale entries that nothing explains.
+        strict_records,
         /// ATS translation requests.
         ats_requests,
         /// Transactions stalled.
@@ -101,6 +107,8 @@ counters! {
         stalls,
         /// Groups and stalled accesses given up before an answer came.
         abandoned,
+        /// Rules broken, on request.
+        lies,
         /// Accesses that failed.
         errors,
     }
