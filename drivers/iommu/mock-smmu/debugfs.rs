@@ -213,5 +213,12 @@ fn stats(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
     view.hw.stats().each(|name, count| {
         written = written.and_then(|()| writeln!(f, "hw_{name}: {count}"));
     });
-    written
+    written?;
+
+    let mut index = 0;
+    while let Some(record) = view.hw.strict_record(index) {
+        writeln!(f, "strict_record: {record:x?}")?;
+        index += 1;
+    }
+    Ok(())
 }

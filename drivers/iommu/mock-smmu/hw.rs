@@ -54,6 +54,8 @@ mod lies_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod pri_tests;
 #[cfg(CONFIG_KUNIT = "y")]
+mod signal_tests;
+#[cfg(CONFIG_KUNIT = "y")]
 mod stall_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod strict_tests;
@@ -111,6 +113,8 @@ pub struct Lines {
     pub priq: Arc<Line>,
     /// A global error became active.
     pub gerror: Arc<Line>,
+    /// A SYNC that asks for an interrupt is complete.
+    pub sync: Arc<Line>,
 }
 
 /// One SMMU.

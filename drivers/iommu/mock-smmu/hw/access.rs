@@ -279,6 +279,10 @@ impl Engine {
         let Some(port) = self.ports[slot].as_deref_mut() else {
             return Err(Denied::Abort);
         };
+        if port.lies.unsupported {
+            port.stats.lies += 1;
+            return Err(self.unsupported(t));
+        }
         if !port.config.translates(t.ssid) {
             return self.untranslated(slot, t);
         }

@@ -4,6 +4,8 @@
 
 use kernel::prelude::*;
 
+use kernel_ext::cpu;
+
 use crate::fmt::{
     cmd::{
         self,
@@ -20,7 +22,10 @@ use crate::fmt::{
 };
 
 use super::{
-    engine::Engine,
+    engine::{
+        message,
+        Engine, //
+    },
     lies::Ack, //
 };
 
@@ -128,7 +133,7 @@ impl Engine {
                 stats.stall_term += 1;
                 self.terminate_stalls(Some(command.sid()));
             }
-            cmd::OP_SYNC if command.cs() <= cmd::SYNC_SEV => return self.sync(),
+            cmd::OP_SYNC if command.cs() <= cmd::SYNC_SEV => return self.sync(command),
             // No stage 2, no EL2; what the ID registers do not promise.
             _ => return Err(CommandError::Ill),
         }
@@ -137,12 +142,22 @@ impl Engine {
 
     /// SYNC. All effects of commands are immediate, and no access is under way while we have the
     /// lock: there is nothing to wait for but devices that acknowledge late.
-    fn sync(&mut self) -> Result<(), CommandError> {
+    fn sync(&mut self, command: &Command) -> Result<(), CommandError> {
         let missing = self.acknowledgement.take().map(|ack| ack.state()) == Some(Ack::Missing);
         if missing {
             return Err(CommandError::AtcInv);
         }
         self.stats.sync += 1;
+        match command.cs() {
+            cmd::SYNC_IRQ if self.config.msi && command.msi_address() != 0 => {
+                if message(command.msi_address(), command.msi_data()).is_err() {
+                    self.global_error(Gerror::default().with_msi_cmdq_abt_err(true));
+                }
+            }
+            cmd::SYNC_IRQ => self.lines.sync.raise(),
+            cmd::SYNC_SEV if self.config.sev => cpu::send_event(),
+            _ => {}
+        }
         Ok(())
     }
 

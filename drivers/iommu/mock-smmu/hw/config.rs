@@ -68,16 +68,42 @@ pub(super) struct Context {
     /// Terminated transactions abort; else reads give zero and writes vanish.
     pub(super) abort: bool,
     pub(super) tables: Tables,
+    /// The tables of the upper addresses, and whether the top byte of those is ignored; accesses
+    /// there fault if there are none.
+    pub(super) upper: Option<(Tables, bool)>,
+}
+
+/// Where an address is looked up.
+pub(super) struct Place {
+    pub(super) tables: Tables,
+    /// The address, as the TLB knows it.
+    pub(super) va: u64,
+    /// The address in the tables.
+    pub(super) offset: u64,
 }
 
 impl Context {
-    /// The address that is looked up for `va`.
-    pub(super) fn input(&self, va: u64) -> u64 {
-        if self.tbi {
-            va & (u64::MAX >> 8)
-        } else {
-            va
+    /// Where `va` is looked up; `None` if that is disabled or `va` is out of range.
+    pub(super) fn place(&self, va: u64) -> Option<Place> {
+        const TOP_BYTE: u64 = 0xff << 56;
+
+        if va & 1 << 55 == 0 {
+            let va = if self.tbi { va & !TOP_BYTE } else { va };
+            let inside = !self.epd0 && va >> self.tables.input_bits == 0;
+            return inside.then_some(Place {
+                tables: self.tables,
+                va,
+                offset: va,
+            });
         }
+        let (tables, tbi) = self.upper?;
+        let va = if tbi { va | TOP_BYTE } else { va };
+        let inside = !va >> tables.input_bits == 0;
+        inside.then_some(Place {
+            tables,
+            va,
+            offset: va & ((1 << tables.input_bits) - 1),
+        })
     }
 }
 
@@ -224,27 +250,58 @@ pub(super) fn check_cd(config: &Config, ste: &Ste, cd: &Cd) -> Result<Context, R
             hd: cd.ha() && cd.hd() && config.httu >= 2,
             haft: cd.ha() && cd.haft() && config.httu >= 3,
         },
+        upper: None,
     };
-    if cd.epd0() {
-        // The rest describes tables that are not used.
-        return Ok(context);
+    // What describes tables that are not used does not matter.
+    if !cd.epd0() {
+        let granule = match cd.tg0() {
+            cd::TG0_4K => 12,
+            cd::TG0_16K => 14,
+            cd::TG0_64K => 16,
+            _ => return Err(bad()),
+        };
+        context.tables = check_tables(config, context.tables, granule, cd.t0sz(), cd.ttb0())?;
     }
-    context.tables.granule = match cd.tg0() {
-        cd::TG0_4K => 12,
-        cd::TG0_16K if config.gran16k => 14,
-        cd::TG0_64K if config.gran64k => 16,
-        _ => return Err(bad()),
+    if !cd.epd1() {
+        let granule = match cd.tg1() {
+            cd::TG1_4K => 12,
+            cd::TG1_16K => 14,
+            cd::TG1_64K => 16,
+            _ => return Err(bad()),
+        };
+        let tables = check_tables(config, context.tables, granule, cd.t1sz(), cd.ttb1())?;
+        context.upper = Some((tables, cd.tbi1()));
+    }
+    Ok(context)
+}
+
+/// The tables at `ttb`, otherwise like `like`, if this implementation can walk them.
+fn check_tables(
+    config: &Config,
+    like: Tables,
+    granule: u32,
+    size: u8,
+    ttb: u64,
+) -> Result<Tables, Reject> {
+    let supported = match granule {
+        12 => true,
+        14 => config.gran16k,
+        _ => config.gran64k,
     };
-    let smallest = if context.tables.granule == 16 && config.va52() {
+    let smallest = if granule == 16 && config.va52() {
         12
     } else {
         16
     };
-    if !(smallest..=39).contains(&cd.t0sz()) || cd.ttb0() >> output_bits != 0 {
-        return Err(bad());
+    if !supported || !(smallest..=39).contains(&size) || ttb >> like.output_bits != 0 {
+        return Err(EventId::BadCd.into());
     }
-    context.tables.input_bits = 64 - u32::from(cd.t0sz());
-    Ok(context)
+    Ok(Tables {
+        ttb,
+        granule,
+        input_bits: 64 - u32::from(size),
+        ..like
+    })
 }
 
 /// A direct-mapped cache of one kind of structure. All memory is allocated at the start.

@@ -26,6 +26,8 @@ pub struct PortConfig {
     pub ats_no_ssid: bool,
     /// It asks for missing pages (needs `ats`); else a missing translation fails the access.
     pub pri: bool,
+    /// Responses to its page requests must carry the PASID of the request; it ignores others.
+    pub needs_pasid: bool,
     /// Most page requests that it has under way at once, at least 1.
     pub max_outstanding: u16,
     /// How often one page is asked for, answered with success and still missing before the access
@@ -41,6 +43,7 @@ impl Default for PortConfig {
             ats: true,
             ats_no_ssid: false,
             pri: true,
+            needs_pasid: false,
             max_outstanding: 256,
             max_retries: 16,
             timeout_ms: 10_000,
@@ -52,6 +55,13 @@ impl PortConfig {
     /// Whether it translates accesses with this SubstreamID by ATS.
     pub(super) fn translates(&self, ssid: Option<u32>) -> bool {
         self.ats && (self.ats_no_ssid || ssid.is_some())
+    }
+}
+
+impl PortConfig {
+    /// Whether it takes a response with this PASID as one to its request with that.
+    pub(super) fn accepts(&self, response: Option<u32>, request: Option<u32>) -> bool {
+        response == request || (response.is_none() && !self.needs_pasid)
     }
 }
 

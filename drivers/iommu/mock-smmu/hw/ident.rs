@@ -7,10 +7,12 @@ use kernel::prelude::*;
 use crate::{
     fmt::regs::{
         self,
+        Cr0,
         Idr0,
         Idr1,
         Idr3,
-        Idr5, //
+        Idr5,
+        IrqCtrl, //
     },
     mmio::RegisterFile, //
 };
@@ -42,6 +44,14 @@ pub struct Config {
     pub pri: bool,
     /// Range invalidation.
     pub ril: bool,
+    /// Automatic responses to page requests carry the PASID.
+    pub pps: bool,
+    /// Interrupts by messages.
+    pub msi: bool,
+    /// A completed SYNC can send an event to waiting CPUs.
+    pub sev: bool,
+    /// Merge equal events of streams that allow it, as hardware may.
+    pub merge_events: bool,
     /// Whether faults stall, as [`crate::fmt::regs::Idr0::stall_model`].
     pub stall_model: u8,
     /// Most transactions that stall at once; of no meaning if none can.
@@ -71,6 +81,10 @@ impl Default for Config {
             ats: true,
             pri: true,
             ril: true,
+            pps: false,
+            msi: false,
+            sev: false,
+            merge_events: false,
             stall_model: regs::STALL_BOTH,
             stall_max: 64,
             cache_invalid: true,
@@ -85,6 +99,24 @@ impl Config {
     /// Whether virtual addresses of 52 bits are supported, with the 64 KiB granule.
     pub(super) fn va52(&self) -> bool {
         self.gran64k && self.oas == 6
+    }
+
+    /// The enables that there are.
+    pub(super) fn cr0(&self) -> Cr0 {
+        Cr0::default()
+            .with_smmuen(true)
+            .with_priqen(self.pri)
+            .with_evtqen(true)
+            .with_cmdqen(true)
+            .with_atschk(self.ats)
+    }
+
+    /// The interrupts that there are.
+    pub(super) fn irq_ctrl(&self) -> IrqCtrl {
+        IrqCtrl::default()
+            .with_gerror(true)
+            .with_priq(self.pri)
+            .with_evtq(true)
     }
 
     /// Whether transactions can stall.
@@ -126,6 +158,8 @@ impl Config {
             .with_httu(self.httu)
             .with_ats(self.ats)
             .with_asid16(true)
+            .with_msi(self.msi)
+            .with_sev(self.sev)
             .with_pri(self.pri)
             .with_vmid16(true)
             .with_cd2l(true)
@@ -138,7 +172,10 @@ impl Config {
             .with_cmdqs(self.cmdq_bits)
             .with_evtqs(self.evtq_bits)
             .with_priqs(self.priq_bits);
-        let idr3 = Idr3::default().with_ril(self.ril).with_bbm(2);
+        let idr3 = Idr3::default()
+            .with_pps(self.pps)
+            .with_ril(self.ril)
+            .with_bbm(2);
         let idr5 = Idr5::default()
             .with_oas(self.oas)
             .with_gran4k(true)

@@ -50,6 +50,8 @@ pub struct Lies {
     /// Acknowledges invalidations so many milliseconds late. More than 50, and the SMMU gives up
     /// waiting and fails the SYNC.
     pub ack_ms: u32,
+    /// Makes accesses of a kind that the SMMU does not know.
+    pub unsupported: bool,
     /// Ignores [`Port::stop`].
     pub unstoppable: bool,
 }

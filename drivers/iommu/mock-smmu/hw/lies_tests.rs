@@ -50,6 +50,7 @@ mod tests {
         ats: true,
         ats_no_ssid: false,
         pri: true,
+        needs_pasid: false,
         max_outstanding: 256,
         max_retries: 4,
         timeout_ms: 50,

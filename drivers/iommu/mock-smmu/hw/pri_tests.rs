@@ -35,6 +35,7 @@ mod tests {
                 USER_RW,
                 VA, //
             },
+            Config,
             DmaErrorKind,
             Port,
             PortConfig, //
@@ -368,6 +369,60 @@ mod tests {
         one.map(0, USER_RW)?;
         respond(&one, &request, Response::Success)?;
         assert_eq!(job.join(), Some(Ok(())));
+        Ok(())
+    }
+
+    /// Whether automatic responses carry the PASID is up to IDR3.PPS, else to the stream.
+    #[test]
+    fn ppar_and_pps() -> Result {
+        for (pps, ppar, needs_pasid, taken) in [
+            (true, false, true, true),
+            (false, true, true, true),
+            (false, false, true, false),
+            (false, false, false, true),
+        ] {
+            let one = OneSpace::with_config(Config {
+                pps,
+                ..Config::default()
+            })?;
+            let stream = stage1(&one.cds, 6).with_ppar(ppar);
+            one.bench.set_ste(SID, &stream)?;
+            let port = one.port(PortConfig {
+                needs_pasid,
+                timeout_ms: 20,
+                ..PortConfig::default()
+            })?;
+            // Two groups are one more than there is room for.
+            let job = start_write(&port, 9 * PAGE_SIZE)?;
+            let error = job.join().and_then(kind);
+            assert_eq!(error, Some(DmaErrorKind::Timeout));
+            assert!(one.bench.smmu.stats().auto_responses > 0);
+            assert_eq!(port.outstanding(), if taken { 0 } else { 9 });
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn auto_response_of_an_unusable_stream() -> Result {
+        let one = OneSpace::new()?;
+        let port = one.port(PortConfig::default())?;
+        for _ in 0..9 {
+            port.stop_marker(SSID);
+        }
+        // Overflown. The stream's entry goes while the device waits.
+        one.bench.set_ste(SID, &ste::Ste::default())?;
+        let request = PageRequest::default()
+            .with_sid(SID)
+            .with_ssv(true)
+            .with_ssid(SSID)
+            .with_read(true)
+            .with_last(true);
+        let before = one.bench.smmu.stats().auto_responses;
+        assert_eq!(
+            one.bench.smmu.auto_response(&request),
+            Some(Response::Failure)
+        );
+        assert_eq!(one.bench.smmu.stats().auto_responses, before + 1);
         Ok(())
     }
 

@@ -73,6 +73,8 @@ counters! {
         stalls,
         /// Events recorded.
         events,
+        /// Events merged with one that said the same.
+        events_merged,
         /// Events lost as the queue was full or off.
         events_lost,
         /// Page requests queued.

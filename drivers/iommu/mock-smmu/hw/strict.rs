@@ -345,10 +345,8 @@ impl Engine {
 
 /// What the tables of `context` give for `t`.
 fn look(context: &Context, t: &Transaction) -> Option<Translation> {
-    if context.epd0 {
-        return None;
-    }
-    context.tables.peek(context.input(t.va), t.access).ok()
+    let place = context.place(t.va)?;
+    place.tables.peek(place.offset, t.access).ok()
 }
 
 /// Whether memory and a cache put `va` at the same place.

@@ -149,15 +149,11 @@ impl Engine {
 
     /// Translates by TLB or tables.
     fn stage1(&mut self, context: &Context, t: &Transaction) -> Result<Translation, Fault> {
-        let va = context.input(t.va);
+        let Some(place) = context.place(t.va) else {
+            return Err(Fault::Translation);
+        };
         let tag = u32::from(context.asid);
-        if context.epd0 {
-            return Err(Fault::Translation);
-        }
-        if va >> context.tables.input_bits != 0 {
-            return Err(Fault::Translation);
-        }
-        if let Some(hit) = self.tlb.lookup(tag, va) {
+        if let Some(hit) = self.tlb.lookup(tag, place.va) {
             if hit.perms.allows(t.access) {
                 self.stats.tlb_hits += 1;
                 self.strict_tlb(context, t, &hit);
@@ -165,12 +161,20 @@ impl Engine {
             }
             // Software may widen permissions without an invalidation, and a clean page becomes
             // writable by a walk: an entry that does not do is evicted and walked anew.
-            self.tlb.invalidate_va(Some(tag), va);
+            self.tlb.invalidate_va(Some(tag), place.va);
         }
         self.stats.walks += 1;
-        let translation = context.tables.walk(va, t.access)?;
-        self.tlb.insert(tag, va, translation);
+        let translation = place.tables.walk(place.offset, t.access)?;
+        self.tlb.insert(tag, place.va, translation);
         Ok(translation)
+    }
+
+    /// A request of a kind that is not supported.
+    pub(super) fn unsupported(&mut self, t: &Transaction) -> Denied {
+        if self.cr0().smmuen() {
+            self.record(&t.event(EventId::Uut).with_address(t.va));
+        }
+        Denied::Abort
     }
 
     /// An untranslated request of the port in `slot`.

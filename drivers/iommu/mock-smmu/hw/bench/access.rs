@@ -35,6 +35,7 @@ pub(in crate::hw) const PLAIN: PortConfig = PortConfig {
     ats: false,
     ats_no_ssid: false,
     pri: false,
+    needs_pasid: false,
     max_outstanding: 1,
     max_retries: 0,
     timeout_ms: 1000,
