@@ -8,7 +8,8 @@
 //! - `engine`: the state, its lock, the reaction to registers
 //! - `ident`: what an instance can do, and its ID registers
 //! - `command`, `queue`: the command queue, and the two that the hardware writes
-//! - `config`: stream table entries and context descriptors, their checks and their cache
+//! - `config`, `config_cache`: stream table entries and context descriptors, their checks, and
+//!   their cache
 //! - `walk`, `tlb`: translation tables, and the cache of translations
 //! - `translate`: a transaction's way through these, and what a failure leads to
 //! - `dma`, `access`: the ports of devices, and their accesses page by page
@@ -23,6 +24,7 @@ mod access;
 mod atomics;
 mod command;
 mod config;
+mod config_cache;
 mod dma;
 mod dma_async;
 mod engine;
@@ -51,6 +53,8 @@ mod engine_tests;
 mod event_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod lies_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod pri_overflow_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod pri_tests;
 #[cfg(CONFIG_KUNIT = "y")]

@@ -44,6 +44,7 @@ pub(super) use access::{
     id,
     kind,
     read,
+    start_write,
     Job,
     NO_PRI,
     PLAIN,

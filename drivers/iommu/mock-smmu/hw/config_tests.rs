@@ -28,10 +28,8 @@ mod tests {
                 Space,
                 STREAMS_LOG2, //
             },
-            config::{
-                self,
-                Cache, //
-            },
+            config,
+            config_cache::Cache,
             Config, //
         },
         mmio::RegisterFile, //

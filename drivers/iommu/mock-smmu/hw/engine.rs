@@ -35,7 +35,7 @@ use crate::{
 };
 
 use super::{
-    config::Cache,
+    config_cache::Cache,
     evict::Evictor,
     lies::Acknowledgement,
     pri::PortState,

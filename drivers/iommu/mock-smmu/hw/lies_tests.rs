@@ -10,34 +10,28 @@ mod tests {
     use crate::{
         fmt::{
             cmd::Command,
-            ppr::{
-                PageRequest,
-                Response, //
-            },
+            ppr::Response,
             regs, //
         },
         hw::{
             bench::{
                 kind,
                 read,
-                Job,
+                start_write,
                 OneSpace,
                 NO_PRI,
                 PAGE,
                 SID,
                 SSID,
-                USER,
                 USER_RW,
                 VA, //
             },
             DmaErrorKind,
             Lies,
-            Port,
             PortConfig, //
         }, //
     };
     use kernel::{
-        sync::Arc,
         time::{
             delay::fsleep,
             Delta,
@@ -56,30 +50,6 @@ mod tests {
         timeout_ms: 50,
     };
 
-    fn start_write(port: &Arc<Port>) -> Result<Arc<Job>> {
-        let port = port.clone();
-        Job::start(move || port.write(Some(SSID), VA, b"1", USER))
-    }
-
-    fn next(one: &OneSpace) -> Result<PageRequest> {
-        for _ in 0..5000 {
-            if let Some(request) = one.bench.page_request() {
-                return Ok(request);
-            }
-            fsleep(Delta::from_millis(1));
-        }
-        Err(ETIMEDOUT)
-    }
-
-    fn respond(one: &OneSpace, request: &PageRequest, response: Response) -> Result {
-        one.bench.command(Command::pri_resp(
-            request.sid(),
-            Some(request.ssid()),
-            request.group(),
-            response,
-        ))
-    }
-
     #[test]
     fn lying_foreign_pasid() -> Result {
         let one = OneSpace::new()?;
@@ -95,10 +65,10 @@ mod tests {
         );
         assert_eq!(port.stats().lies, 1);
         port.set_lies(Lies::default())?;
-        let job = start_write(&port)?;
-        let request = next(&one)?;
+        let job = start_write(&port, 1)?;
+        let request = one.next_request().ok_or(ETIMEDOUT)?;
         assert_eq!(request.ssid(), SSID);
-        respond(&one, &request, Response::Invalid)?;
+        one.respond(&request, Response::Invalid)?;
         assert!(job.join().is_some_and(|result| result.is_err()));
         Ok(())
     }
@@ -111,8 +81,8 @@ mod tests {
             no_last: true,
             ..Lies::default()
         })?;
-        let job = start_write(&port)?;
-        assert!(!next(&one)?.last());
+        let job = start_write(&port, 1)?;
+        assert!(!one.next_request().ok_or(ETIMEDOUT)?.last());
         assert_eq!(job.join().and_then(kind), Some(DmaErrorKind::Timeout));
         assert_eq!(port.outstanding(), 1);
         // An honest device has its resources back.
@@ -129,10 +99,10 @@ mod tests {
             flood: 20,
             ..Lies::default()
         })?;
-        let job = start_write(&port)?;
+        let job = start_write(&port, 1)?;
         assert_eq!(job.join().and_then(kind), Some(DmaErrorKind::Timeout));
         for i in 0..8 {
-            let request = next(&one)?;
+            let request = one.next_request().ok_or(ETIMEDOUT)?;
             assert_eq!(request.address(), VA + i * PAGE);
             assert!(request.last());
         }
@@ -151,12 +121,15 @@ mod tests {
             repeat: true,
             ..Lies::default()
         })?;
-        let job = start_write(&port)?;
-        let requests = [next(&one)?, next(&one)?];
+        let job = start_write(&port, 1)?;
+        let requests = [
+            one.next_request().ok_or(ETIMEDOUT)?,
+            one.next_request().ok_or(ETIMEDOUT)?,
+        ];
         assert_eq!(requests[0], requests[1]);
         one.map(0, USER_RW)?;
         for request in &requests {
-            respond(&one, request, Response::Success)?;
+            one.respond(request, Response::Success)?;
         }
         assert_eq!(job.join(), Some(Ok(())));
         assert_eq!(one.bench.smmu.stats().pri_resp_stray, 1);
@@ -171,12 +144,15 @@ mod tests {
             one_group: true,
             ..Lies::default()
         })?;
-        let jobs = [start_write(&port)?, start_write(&port)?];
-        let requests = [next(&one)?, next(&one)?];
+        let jobs = [start_write(&port, 1)?, start_write(&port, 1)?];
+        let requests = [
+            one.next_request().ok_or(ETIMEDOUT)?,
+            one.next_request().ok_or(ETIMEDOUT)?,
+        ];
         assert_eq!(requests[0].group(), requests[1].group());
         one.map(0, USER_RW)?;
-        respond(&one, &requests[0], Response::Success)?;
-        respond(&one, &requests[1], Response::Success)?;
+        one.respond(&requests[0], Response::Success)?;
+        one.respond(&requests[1], Response::Success)?;
         // One of them may miss the answer; none hangs.
         let done = jobs.iter().filter(|job| job.join() == Some(Ok(())));
         assert!(done.count() >= 1);
@@ -192,14 +168,14 @@ mod tests {
             late_ms: 30,
             ..Lies::default()
         })?;
-        let job = start_write(&port)?;
-        let request = next(&one)?;
+        let job = start_write(&port, 1)?;
+        let request = one.next_request().ok_or(ETIMEDOUT)?;
         one.map(0, USER_RW)?;
-        respond(&one, &request, Response::Success)?;
+        one.respond(&request, Response::Success)?;
         // By then it is not there any more.
         one.unmap(0)?;
-        let again = next(&one)?;
-        respond(&one, &again, Response::Invalid)?;
+        let again = one.next_request().ok_or(ETIMEDOUT)?;
+        one.respond(&again, Response::Invalid)?;
         assert_eq!(job.join().and_then(kind), Some(DmaErrorKind::Refused));
         Ok(())
     }
