@@ -8,7 +8,7 @@
 //! | `ste` | stream table entries of the devices: `index: eight 64-bit words in hex` |
 //! | `cd` | context descriptors in use: `sid ssid: eight 64-bit words in hex` |
 //! | `cmdq`, `evtq`, `priq` | pointers, and the queue's last entries: `index: words in hex` |
-//! | `stats` | counters |
+//! | `stats` | counters, and the first records of strict mode |
 
 use crate::{
     driver::Smmu,

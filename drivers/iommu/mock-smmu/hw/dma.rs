@@ -33,7 +33,7 @@ pub struct PortConfig {
     /// How often one page is asked for, answered with success and still missing before the access
     /// fails.
     pub max_retries: u16,
-    /// How long it waits for a response, in milliseconds.
+    /// How long it waits for a response, or for the end of a stall, in milliseconds.
     pub timeout_ms: u32,
 }
 
