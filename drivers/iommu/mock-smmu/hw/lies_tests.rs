@@ -139,7 +139,10 @@ mod tests {
     #[test]
     fn lying_group_index_reuse() -> Result {
         let mut one = OneSpace::new()?;
-        let port = one.port(HASTY)?;
+        let port = one.port(PortConfig {
+            timeout_ms: 3000,
+            ..HASTY
+        })?;
         port.set_lies(Lies {
             one_group: true,
             ..Lies::default()
