@@ -41,6 +41,8 @@ struct mock_smmu_region {
  *	them in any case
  * @group: devices with the same number share an IOMMU group; 0 is a group of
  *	its own
+ * @translated: the DMA API maps memory for it in the SMMU; otherwise it gets
+ *	physical addresses
  * @regions: reserved regions
  */
 struct mock_smmu_device {
@@ -49,6 +51,7 @@ struct mock_smmu_device {
 	unsigned int pasid_bits;
 	bool ats;
 	unsigned int group;
+	bool translated;
 	struct mock_smmu_region regions[MOCK_SMMU_MAX_REGIONS];
 };
 
@@ -79,8 +82,9 @@ void mock_smmu_device_destroy(struct device *dev);
 struct mock_smmu_port;
 
 /*
- * In place of a PASID: the access has none. It goes to physical addresses, or
- * to the address space of a bond without PASID.
+ * In place of a PASID: the access has none. It goes to physical addresses, to
+ * what the DMA API or iommu_map() mapped, or to the address space of a bond
+ * without PASID.
  */
 #define MOCK_SMMU_NO_SSID	0xffffffffU
 

@@ -124,6 +124,7 @@ pub(crate) unsafe extern "C" fn mock_smmu_device_create(
             pasid_bits: u8::try_from(config.pasid_bits).map_err(|_| EINVAL)?,
             ats: config.ats || config.pasid_bits != 0,
             group: (config.group != 0).then_some(config.group),
+            translated: config.translated,
             resv: NO_RESV,
         };
 
@@ -310,6 +311,7 @@ mod tests {
             pasid_bits: 0,
             ats: false,
             group: None,
+            translated: false,
             resv: NO_RESV,
         };
         instance.add_device(c"mock_smmu_kunit_c_device", &spec)?;

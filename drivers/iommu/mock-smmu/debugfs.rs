@@ -129,8 +129,7 @@ fn cds(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
         let master = client.data();
         let bonds = master.bonds().lock();
         for &ssid in bonds.keys() {
-            let slot = master.cds().and_then(|cds| cds.find(ssid));
-            if let Some(slot) = slot {
+            if let Some(slot) = master.cds().find(ssid) {
                 write!(f, "{sid:#x} {ssid:#x}:")?;
                 words(f, &slot.read().words())?;
             }

@@ -9,7 +9,8 @@
 //! - [`probe`]: bringing it up and down
 //! - [`cmdq`], [`evtq`], [`priq`], [`gerror`]: queues and errors
 //! - [`stream_table`], [`cd_table`], [`entry`]: tables, and how an entry is changed under use
-//! - [`asid`], [`invalidate`], [`domain_sva`]: address spaces
+//! - [`asid`], [`invalidate`], [`address_space`]: address spaces
+//! - [`domain_sva`], `domain_paging`: whose they are
 //! - [`ops`], [`master`]: what the IOMMU core asks for, and the devices
 //!
 //! # Locks, outermost first
@@ -24,12 +25,15 @@
 //! | CD writers | descriptors of one device | interrupts off |
 //! | command queue | its producer side | interrupts off |
 //!
-//! Mmu notifiers run under page-table locks and take the last three only. The page request thread
+//! Mmu notifiers run under page-table locks, and unmapping from a paging domain under whatever lock
+//! its user holds: both take the last three only. The page request thread
 //! reports with none of them held.
 
+pub mod address_space;
 pub mod asid;
 pub mod cd_table;
 pub mod cmdq;
+mod domain_paging;
 pub mod domain_sva;
 pub mod entry;
 pub mod evtq;

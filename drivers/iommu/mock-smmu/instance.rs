@@ -66,6 +66,8 @@ pub struct DeviceSpec {
     pub ats: bool,
     /// Devices with the same number share an IOMMU group; `None` is a group of its own.
     pub group: Option<u32>,
+    /// Whether the DMA API maps memory for it in the SMMU; else it gets physical addresses.
+    pub translated: bool,
     /// Addresses that do not reach the SMMU from it, or that its firmware uses.
     pub resv: [Option<ResvRegion>; MAX_RESV],
 }
@@ -92,6 +94,7 @@ pub const DEVICES: [DeviceSpec; 2] = [
         pasid_bits: 16,
         ats: true,
         group: None,
+        translated: false,
         resv: NO_RESV,
     },
     DeviceSpec {
@@ -100,6 +103,7 @@ pub const DEVICES: [DeviceSpec; 2] = [
         pasid_bits: 8,
         ats: true,
         group: None,
+        translated: false,
         resv: NO_RESV,
     },
 ];
@@ -321,7 +325,7 @@ impl Instance {
         };
         let reserved = regions(&spec.resv, ResvKind::Reserved)?;
         let direct = regions(&spec.resv, ResvKind::Direct)?;
-        let mut properties = KVec::with_capacity(5, GFP_KERNEL)?;
+        let mut properties = KVec::with_capacity(6, GFP_KERNEL)?;
         if spec.pasid_bits != 0 {
             let bits = u32::from(spec.pasid_bits);
             properties.push(cell(c"pasid-num-bits", bits), GFP_KERNEL)?;
@@ -331,6 +335,9 @@ impl Instance {
         }
         if let Some(group) = spec.group {
             properties.push(cell(c"iommu-group-id", group), GFP_KERNEL)?;
+        }
+        if spec.translated {
+            properties.push(cell(master::TRANSLATED, 1), GFP_KERNEL)?;
         }
         for (name, values) in [
             (master::RESERVED, &reserved),

@@ -9,11 +9,13 @@ mod abstractions;
 mod commands;
 mod devices;
 mod faults;
+mod paging;
 mod stress;
 mod sva;
 
 use crate::{
     driver,
+    fmt::event::EventId,
     hw,
     instance::{
         default_config,
@@ -25,7 +27,11 @@ use crate::{
 };
 use kernel::{
     page::PAGE_SIZE,
-    prelude::*, //
+    prelude::*,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
 };
 use kernel_ext::test_support::{
     InTreeBond,
@@ -51,6 +57,7 @@ const WIDE: DeviceSpec = DeviceSpec {
     pasid_bits: 16,
     ats: true,
     group: None,
+    translated: false,
     resv: NO_RESV,
 };
 
@@ -61,6 +68,7 @@ const NARROW: DeviceSpec = DeviceSpec {
     pasid_bits: 8,
     ats: true,
     group: None,
+    translated: false,
     resv: NO_RESV,
 };
 
@@ -71,6 +79,7 @@ const NO_ATS: DeviceSpec = DeviceSpec {
     pasid_bits: 8,
     ats: false,
     group: None,
+    translated: false,
     resv: NO_RESV,
 };
 
@@ -121,4 +130,16 @@ fn in_tlb(hw: &hw::Smmu, asid: u16, va: usize) -> bool {
         }
     }
     false
+}
+
+/// How many events of kind `id` were counted; the event thread gets time until there are `expected`.
+fn events(instance: &Instance, id: EventId, expected: u64) -> u64 {
+    for _ in 0..100 {
+        let count = instance.smmu().evtq().count(id as u8);
+        if count >= expected {
+            return count;
+        }
+        fsleep(Delta::from_millis(10));
+    }
+    0
 }

@@ -16,6 +16,10 @@ use kernel::{
     page::PAGE_SHIFT,
     prelude::*, //
 };
+use kernel_ext::io_pgtable::{
+    Geometry,
+    Stage1, //
+};
 
 /// The features that this driver uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,6 +135,47 @@ impl Features {
             .with_or0(1)
             .with_sh0(3)
             .with_ttb0(ttb))
+    }
+
+    /// The page table that a paging domain has: pages like the CPUs', and blocks of them.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if the SMMU has no pages of that size.
+    pub fn geometry(&self) -> Result<Geometry> {
+        if self.granules & (1 << PAGE_SHIFT) == 0 {
+            return Err(EOPNOTSUPP);
+        }
+        Ok(Geometry {
+            page_sizes: match PAGE_SHIFT {
+                12 => 1 << 12 | 1 << 21 | 1 << 30,
+                14 => 1 << 14 | 1 << 25,
+                _ => 1 << 16 | 1 << 29,
+            },
+            input_bits: 48,
+            // 52 bits take another format with all granules but that of 64 KiB.
+            output_bits: match PAGE_SHIFT {
+                16 => regs::address_bits(self.oas),
+                _ => regs::address_bits(self.oas).min(48),
+            },
+        })
+    }
+
+    /// A context descriptor that walks a page table which the kernel keeps for devices.
+    pub fn paging_cd(&self, table: &Stage1, asid: u16) -> Cd {
+        // Software sets access flags beforehand, and nobody asks which pages are dirty.
+        self.blocked_cd(asid)
+            .with_epd0(false)
+            .with_ha(false)
+            .with_hd(false)
+            .with_t0sz(table.t0sz)
+            .with_tg0(table.tg)
+            .with_ir0(table.ir)
+            .with_or0(table.or)
+            .with_sh0(table.sh)
+            .with_ips(table.ips)
+            .with_ttb0(table.ttb)
+            .with_mair(table.mair)
     }
 
     /// A valid context descriptor for `asid` under which every access faults.
