@@ -36,6 +36,8 @@ pub mod cmdq;
 mod domain_paging;
 pub mod domain_sva;
 pub mod entry;
+#[cfg(CONFIG_KUNIT = "y")]
+mod entry_tests;
 pub mod evtq;
 pub mod features;
 mod gerror;

@@ -9,6 +9,7 @@ mod abstractions;
 mod commands;
 mod devices;
 mod faults;
+mod hitless;
 mod paging;
 mod stress;
 mod sva;
