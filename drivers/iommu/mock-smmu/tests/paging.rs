@@ -59,9 +59,7 @@ mod tests {
         at: usize,
         data: &[u8],
     ) -> Result<(), hw::DmaError> {
-        device
-            .port()
-            .write(ssid, at as u64, data, Attrs::default())
+        device.port().write(ssid, at as u64, data, Attrs::default())
     }
 
     fn bytes(memory: &PhysPages, at: usize) -> Result<[u8; 64]> {
@@ -217,7 +215,7 @@ mod tests {
             check!(domain.unmap(page(2)) == 3 * PAGE_SIZE);
             for n in 0..6 {
                 let gone = (2..5).contains(&n);
-                check!(in_tlb(hw, asid, page(n)) == !gone);
+                check!(in_tlb(hw, asid, page(n)) != gone);
                 check!(!gone || !in_atc(hw, WIDE.sid, u32::MAX, page(n)));
                 check!(read(device, None, page(n)).is_err() == gone);
             }
@@ -365,7 +363,7 @@ mod tests {
         let (smmu, addr) = (instance.smmu(), mm.map(1, Protection::ReadWrite)?);
         mm.write(addr, &pattern(1))?;
 
-        for i in 0..specs.len() {
+        for (i, spec) in specs.iter().enumerate() {
             let device = device(&instance, i)?;
             let client = device.client();
             let paging = smmu.alloc_paging(&client)?;
@@ -374,13 +372,13 @@ mod tests {
                 smmu.attach_paging(&paging, &client, None)?;
                 check!(read(device, None, addr).is_err());
                 let asid = paging.user().asid();
-                check!(self::asid(&instance, specs[i].sid)? == asid);
+                check!(self::asid(&instance, spec.sid)? == asid);
                 smmu.attach_sva_rid(&sva, &client)?;
                 check!(read(device, None, addr)? == pattern(1));
             }
             smmu.attach_paging(&paging, &client, None)?;
             check!(!in_tlb(instance.hw(), sva.space().asid(), addr));
-            check!(!in_atc(instance.hw(), specs[i].sid, u32::MAX, addr));
+            check!(!in_atc(instance.hw(), spec.sid, u32::MAX, addr));
             smmu.attach_identity(&client)?;
             check!(client.data().bonds().lock().get(&0).is_none());
         }

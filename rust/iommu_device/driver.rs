@@ -1,29 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an IOMMU driver written in Rust implements.
+//! What an IOMMU driver implements.
 
+use super::Client;
 use crate::{
-    group::IommuGroup,
     io_pgtable::{
         Invalidate,
         PagingDomain, //
     },
     iopf_queue::{
-        FaultSource,
         IopfQueue,
         PageResponse, //
     },
-    resv_region::ResvList, //
+    resv_region::ResvList,
 };
 use kernel::{
     device::Device,
     mm::MmWithUser,
     prelude::*,
     sync::{
-        aref::ARef,
         Arc,
-        ArcBorrow,
-        SetOnce, //
+        ArcBorrow, //
     }, //
 };
 
@@ -142,50 +139,4 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// Answers a page request group. May be called with locks held that `FaultSource::report`
     /// takes: it must not wait for a report to end.
     fn page_response(&self, client: &Client<Self>, response: PageResponse);
-}
-
-/// A device behind an IOMMU of driver `T`.
-#[pin_data]
-pub struct Client<T: Driver> {
-    dev: ARef<Device>,
-    driver: Arc<T>,
-    pub(crate) group: SetOnce<ARef<IommuGroup>>,
-    #[pin]
-    faults: FaultSource,
-    data: T::Client,
-}
-
-impl<T: Driver> Client<T> {
-    pub(crate) fn new(dev: ARef<Device>, driver: Arc<T>, data: T::Client) -> Result<Arc<Self>> {
-        Arc::pin_init(
-            pin_init!(Self {
-                faults <- FaultSource::new(dev.clone()),
-                dev,
-                driver,
-                group: SetOnce::new(),
-                data,
-            }),
-            GFP_KERNEL,
-        )
-    }
-
-    /// The device itself.
-    pub fn device(&self) -> &Device {
-        &self.dev
-    }
-
-    /// The instance it is behind.
-    pub fn driver(&self) -> &Arc<T> {
-        &self.driver
-    }
-
-    /// Where its page requests are reported.
-    pub fn faults(&self) -> &FaultSource {
-        &self.faults
-    }
-
-    /// What the driver keeps for it.
-    pub fn data(&self) -> &T::Client {
-        &self.data
-    }
 }
