@@ -35,6 +35,7 @@ pub mod test_dma;
 #[cfg(CONFIG_KUNIT)]
 pub mod test_support;
 pub mod thread;
+pub mod tracepoint;
 pub mod workqueue;
 
 // A library crate has no `module!`; the printing macros want this all the same.
