@@ -11,6 +11,7 @@ mod devices;
 mod faults;
 mod hitless;
 mod paging;
+mod stall;
 mod stress;
 mod sva;
 
@@ -58,6 +59,7 @@ const WIDE: DeviceSpec = DeviceSpec {
     pasid_bits: 16,
     ats: true,
     group: None,
+    stall: false,
     translated: false,
     resv: NO_RESV,
 };
@@ -69,6 +71,7 @@ const NARROW: DeviceSpec = DeviceSpec {
     pasid_bits: 8,
     ats: true,
     group: None,
+    stall: false,
     translated: false,
     resv: NO_RESV,
 };
@@ -80,6 +83,7 @@ const NO_ATS: DeviceSpec = DeviceSpec {
     pasid_bits: 8,
     ats: false,
     group: None,
+    stall: false,
     translated: false,
     resv: NO_RESV,
 };
