@@ -8,6 +8,8 @@
 mod abstractions;
 mod commands;
 mod devices;
+mod dma;
+mod dma_api;
 mod faults;
 mod hitless;
 mod paging;
