@@ -34,6 +34,8 @@ pub mod address_space;
 pub mod asid;
 pub mod cd_table;
 pub mod cmdq;
+#[cfg(CONFIG_KUNIT = "y")]
+mod cmdq_tests;
 mod domain_paging;
 pub mod domain_sva;
 mod drain;
