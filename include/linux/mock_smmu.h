@@ -38,7 +38,8 @@ struct mock_smmu_region {
  * @id: number of the platform device, after its name
  * @pasid_bits: bits of a PASID; 0 for a device without PASIDs
  * @ats: ATS and PRI: it can wait for missing pages. A device with PASIDs has
- *	them in any case
+ *	them in any case, unless it stalls
+ * @stall: its accesses wait for missing pages inside the SMMU
  * @group: devices with the same number share an IOMMU group; 0 is a group of
  *	its own
  * @translated: the DMA API maps memory for it in the SMMU; otherwise it gets
@@ -50,6 +51,7 @@ struct mock_smmu_device {
 	int id;
 	unsigned int pasid_bits;
 	bool ats;
+	bool stall;
 	unsigned int group;
 	bool translated;
 	struct mock_smmu_region regions[MOCK_SMMU_MAX_REGIONS];

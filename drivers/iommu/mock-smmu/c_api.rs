@@ -122,8 +122,9 @@ pub(crate) unsafe extern "C" fn mock_smmu_device_create(
             id: config.id,
             sid: 0,
             pasid_bits: u8::try_from(config.pasid_bits).map_err(|_| EINVAL)?,
-            ats: config.ats || config.pasid_bits != 0,
+            ats: config.ats || (config.pasid_bits != 0 && !config.stall),
             group: (config.group != 0).then_some(config.group),
+            stall: config.stall,
             translated: config.translated,
             resv: NO_RESV,
         };
@@ -311,6 +312,7 @@ mod tests {
             pasid_bits: 0,
             ats: false,
             group: None,
+            stall: false,
             translated: false,
             resv: NO_RESV,
         };

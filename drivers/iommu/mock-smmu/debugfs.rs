@@ -203,6 +203,14 @@ fn stats(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{name}: {}", counter.load(Relaxed))?;
     }
 
+    let stalls = view.smmu.stalls();
+    for (name, value) in [
+        ("stall_events", &stalls.events),
+        ("stalls_refused", &stalls.refused),
+        ("stall_resumes", &stalls.resumes),
+    ] {
+        writeln!(f, "{name}: {}", value.load(Relaxed))?;
+    }
     writeln!(f, "event_overflows: {}", view.smmu.evtq().overflows())?;
     for (id, count) in view.smmu.evtq().counts() {
         writeln!(f, "event_{id:#04x}: {count}")?;

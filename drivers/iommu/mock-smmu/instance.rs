@@ -66,6 +66,8 @@ pub struct DeviceSpec {
     pub ats: bool,
     /// Devices with the same number share an IOMMU group; `None` is a group of its own.
     pub group: Option<u32>,
+    /// Whether its accesses may wait for missing pages inside the SMMU.
+    pub stall: bool,
     /// Whether the DMA API maps memory for it in the SMMU; else it gets physical addresses.
     pub translated: bool,
     /// Addresses that do not reach the SMMU from it, or that its firmware uses.
@@ -94,6 +96,7 @@ pub const DEVICES: [DeviceSpec; 2] = [
         pasid_bits: 16,
         ats: true,
         group: None,
+        stall: false,
         translated: false,
         resv: NO_RESV,
     },
@@ -103,6 +106,7 @@ pub const DEVICES: [DeviceSpec; 2] = [
         pasid_bits: 8,
         ats: true,
         group: None,
+        stall: false,
         translated: false,
         resv: NO_RESV,
     },
@@ -325,7 +329,7 @@ impl Instance {
         };
         let reserved = regions(&spec.resv, ResvKind::Reserved)?;
         let direct = regions(&spec.resv, ResvKind::Direct)?;
-        let mut properties = KVec::with_capacity(6, GFP_KERNEL)?;
+        let mut properties = KVec::with_capacity(7, GFP_KERNEL)?;
         if spec.pasid_bits != 0 {
             let bits = u32::from(spec.pasid_bits);
             properties.push(cell(c"pasid-num-bits", bits), GFP_KERNEL)?;
@@ -335,6 +339,9 @@ impl Instance {
         }
         if let Some(group) = spec.group {
             properties.push(cell(c"iommu-group-id", group), GFP_KERNEL)?;
+        }
+        if spec.stall {
+            properties.push(cell(master::STALLS, 1), GFP_KERNEL)?;
         }
         if spec.translated {
             properties.push(cell(master::TRANSLATED, 1), GFP_KERNEL)?;

@@ -8,9 +8,12 @@
 mod abstractions;
 mod commands;
 mod devices;
+mod dma;
+mod dma_api;
 mod faults;
 mod hitless;
 mod paging;
+mod stall;
 mod stress;
 mod sva;
 
@@ -58,6 +61,7 @@ const WIDE: DeviceSpec = DeviceSpec {
     pasid_bits: 16,
     ats: true,
     group: None,
+    stall: false,
     translated: false,
     resv: NO_RESV,
 };
@@ -69,6 +73,7 @@ const NARROW: DeviceSpec = DeviceSpec {
     pasid_bits: 8,
     ats: true,
     group: None,
+    stall: false,
     translated: false,
     resv: NO_RESV,
 };
@@ -80,6 +85,7 @@ const NO_ATS: DeviceSpec = DeviceSpec {
     pasid_bits: 8,
     ats: false,
     group: None,
+    stall: false,
     translated: false,
     resv: NO_RESV,
 };

@@ -60,22 +60,26 @@ pub struct AddressSpace {
     asid: Asid,
     /// The descriptor that walks its page table.
     cd: Cd,
+    /// Whether somebody may serve faults.
+    served: bool,
     #[pin]
     state: SpinLockIrq<State>,
 }
 
 impl AddressSpace {
-    /// Makes an address space that `cd`, which has `asid`, describes. May sleep.
+    /// Makes an address space that `cd`, which has `asid`, describes. If it is `served`, faults of
+    /// devices that can wait are reported. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn new(smmu: &Arc<Smmu>, asid: Asid, cd: Cd) -> Result<Arc<Self>> {
+    pub(super) fn new(smmu: &Arc<Smmu>, asid: Asid, cd: Cd, served: bool) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 smmu: smmu.clone(),
                 asid,
                 cd,
+                served,
                 state <- new_spinlock_irq!(
                     State { released: false, attached: RBTree::new() },
                     "mock_smmu_address_space"
@@ -88,6 +92,12 @@ impl AddressSpace {
     /// Its ASID.
     pub fn asid(&self) -> u16 {
         self.asid.value()
+    }
+
+    /// Its descriptor in the table of a device.
+    fn descriptor(&self, master: &Master) -> Cd {
+        self.cd
+            .with_s(self.cd.s() || (self.served && master.stalls()))
     }
 
     /// Makes the SMMU and all devices that use the address space forget `range`. Any context.
@@ -222,7 +232,8 @@ impl Smmu {
             }
             // Invalidations must reach the device before it can have anything to forget.
             state.attached.insert(attachment);
-            if let Err(error) = slot.update(|_| Some(space.cd), || self.sync_cd(sid, ssid)) {
+            let cd = space.descriptor(master);
+            if let Err(error) = slot.update(|_| Some(cd), || self.sync_cd(sid, ssid)) {
                 failed = Some((error, state.attached.remove_node(&(sid, ssid))));
             }
         }
@@ -234,12 +245,13 @@ impl Smmu {
         if let Some(old) = old {
             old.leave(master, ssid);
             // Nothing leads there any more; but page requests may be under way.
-            self.priq.drain();
+            self.drain();
         }
         Ok(())
     }
 
-    /// Blocks `ssid` of a device, and waits for the page requests that it has made. Called under
+    /// Blocks `ssid` of a device, and waits for the page requests that it has made and for what has
+    /// stalled. Called under
     /// the group's mutex.
     pub(super) fn detach(&self, client: &Client, ssid: u32) {
         let master = client.data();
@@ -253,7 +265,7 @@ impl Smmu {
         if let Some(space) = space {
             space.leave(master, ssid);
         }
-        self.priq.drain();
+        self.drain();
     }
 
     /// Makes the SMMU forget a context descriptor. Any context.

@@ -31,7 +31,7 @@ impl Smmu {
         let table = PageTable::new(dev, self.features.geometry()?)?;
         let cd = self.features.paging_cd(&table.stage1(), asid.value());
 
-        let space = AddressSpace::new(self, asid, cd)?;
+        let space = AddressSpace::new(self, asid, cd, false)?;
         Ok(PagingDomain::new(table, space))
     }
 }

@@ -58,7 +58,7 @@ impl Smmu {
         let ttb = kernel_ext::cpu::page_table_root(mm);
         let cd = self.features.shared_cd(ttb, asid.value())?;
 
-        let space = AddressSpace::new(self, asid, cd)?;
+        let space = AddressSpace::new(self, asid, cd, true)?;
         Ok(SvaDomain {
             _notifier: MmNotifier::register(mm, Notified(space.clone()))?,
             space,

@@ -8,9 +8,12 @@ use super::{
     stream_table,
     Smmu, //
 };
-use crate::fmt::ste::{
-    self,
-    Ste, //
+use crate::fmt::{
+    regs,
+    ste::{
+        self,
+        Ste, //
+    }, //
 };
 use kernel::{
     device::Device,
@@ -51,6 +54,10 @@ pub struct Master {
     /// Whether its context descriptors are in use at all times.
     always: bool,
     translates_dma: bool,
+    /// Whether its accesses wait for missing pages inside the SMMU.
+    stalls: bool,
+    /// Whether the SMMU must see to it that they do not.
+    stall_disabled: bool,
     /// Bits of a SubstreamID as its stream table entry says.
     ssid_bits: u8,
     cds: Pin<KBox<CdTable>>,
@@ -63,6 +70,9 @@ pub const RESERVED: &CStr = c"iommu-reserved";
 
 /// The property of a device's node that has its [`ResvKind::Direct`] regions.
 pub const DIRECT: &CStr = c"iommu-direct";
+
+/// The property of a device's node that says that its accesses may wait for long, if not 0.
+pub const STALLS: &CStr = c"dma-can-stall";
 
 /// The property of a device's node that has the DMA API map memory for it in the SMMU, if not 0.
 pub const TRANSLATED: &CStr = c"iommu-translated";
@@ -100,8 +110,8 @@ pub type Bonds = RBTree<u32, Arc<AddressSpace>>;
 
 impl Master {
     /// Takes the device `dev` with the given StreamIDs. Its software node says the rest:
-    /// `pasid-num-bits`, `ats-supported`, `iommu-group-id`, [`TRANSLATED`]; and [`RESERVED`] and
-    /// [`DIRECT`], each with pairs of first address and length. May sleep.
+    /// `pasid-num-bits`, `ats-supported`, `dma-can-stall`, `iommu-group-id`, [`TRANSLATED`]; and
+    /// [`RESERVED`] and [`DIRECT`], each with pairs of first address and length. May sleep.
     ///
     /// # Errors
     ///
@@ -128,6 +138,12 @@ impl Master {
         // CAST: At most 20. The table of a device without PASIDs has one for accesses without.
         let cds = KBox::pin_init(CdTable::new(ssid_bits.max(1) as u8)?, GFP_KERNEL)?;
         let ats = smmu.features().ats && flag(c"ats-supported");
+        let model = smmu.features().stall_model;
+        let stalls = match model {
+            regs::STALL_NONE => false,
+            regs::STALL_ONLY => true,
+            _ => flag(STALLS),
+        };
         let mut resv = KVec::new();
         for (name, kind) in [
             (RESERVED, ResvKind::Reserved),
@@ -141,6 +157,8 @@ impl Master {
             ats,
             always: able != 0 && (ssid_bits != 0 || ats),
             translates_dma: flag(TRANSLATED),
+            stalls,
+            stall_disabled: model == regs::STALL_BOTH && !stalls,
             ssid_bits: cds.ssid_bits().min(able),
             cds,
             bonds: KBox::pin_init(new_mutex!(RBTree::new(), "mock_smmu_bonds"), GFP_KERNEL)?,
@@ -161,6 +179,11 @@ impl Master {
     /// Whether it has an ATC, which must be invalidated.
     pub fn ats(&self) -> bool {
         self.ats
+    }
+
+    /// Whether its accesses can wait inside the SMMU until a page is there.
+    pub fn stalls(&self) -> bool {
+        self.stalls
     }
 
     /// The addresses that the bus in front of the SMMU keeps for itself, or that firmware uses.
@@ -210,7 +233,7 @@ impl Master {
             .with_s1_cir(1)
             .with_s1_cor(1)
             .with_s1_csh(3)
-            .with_s1_stalld(true)
+            .with_s1_stalld(self.stall_disabled)
             .with_eats(if self.ats {
                 ste::EATS_TRANS
             } else {

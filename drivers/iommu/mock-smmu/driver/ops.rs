@@ -15,6 +15,7 @@ use super::{
         NO_PASID, //
     },
     report,
+    stall,
     stream_table,
     Client,
     Smmu, //
@@ -125,7 +126,7 @@ impl Driver for Smmu {
         // Requests from now on find no device; those before have all been reported after this.
         let client = self.clients.lock().remove(&master.sid());
         drop(client);
-        self.priq.drain();
+        self.drain();
     }
 
     fn resv_regions(&self, client: &Client, list: &mut ResvList<'_>) -> Result {
@@ -136,7 +137,8 @@ impl Driver for Smmu {
     }
 
     fn fault_queue(&self) -> Option<Arc<IopfQueue>> {
-        self.features.pri.then(|| self.faults.clone())
+        let faults = self.features.pri || self.features.stalls();
+        faults.then(|| self.faults.clone())
     }
 
     fn attach_identity(&self, client: &Client) -> Result {
@@ -187,11 +189,10 @@ impl Driver for Smmu {
     }
 
     fn page_response(&self, client: &Client, response: PageResponse) {
-        self.respond(
-            client.data().sid(),
-            response.pasid,
-            response.group,
-            response.code,
-        );
+        let sid = client.data().sid();
+        match stall::stag_of(response.group) {
+            Some(stag) => self.resume(sid, stag, response.code),
+            None => self.respond(sid, response.pasid, response.group, response.code),
+        }
     }
 }

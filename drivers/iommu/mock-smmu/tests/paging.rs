@@ -1,86 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Classic DMA: page tables of the kernel's, the DMA API, and both beside shared address spaces.
+//! Paging domains: page tables of the kernel's, and shared address spaces beside them.
 
 #[kernel::prelude::kunit_tests(smmu_paging)]
 mod tests {
-    use super::super::*;
+    use super::super::{
+        dma::*,
+        *, //
+    };
     use crate::{
         fmt::{
             event::EventId,
             ste, //
         },
-        hw::{
-            Attrs,
-            DmaErrorKind, //
-        }, //
+        hw::DmaErrorKind, //
     };
     use kernel_ext::{
         iommu_device::Driver as _,
         phys::PhysPages,
-        resv_region::{
-            ResvKind,
-            ResvRegion, //
-        },
-        test_dma::{
-            DmaMapping,
-            DmaMemory,
-            TestDomain, //
-        }, //
+        test_dma::TestDomain, //
     };
 
     /// Where tests map memory.
     const IOVA: usize = 0x1_2340_0000;
 
-    /// How accesses fail: devices with page requests ask first.
-    fn refusal(spec: &DeviceSpec) -> Option<DmaErrorKind> {
-        Some(if spec.ats {
-            DmaErrorKind::Refused
-        } else {
-            DmaErrorKind::Aborted
-        })
-    }
-
-    fn kind<T>(result: Result<T, hw::DmaError>) -> Option<DmaErrorKind> {
-        result.err().map(|error| error.kind)
-    }
-
-    fn read(device: &MockDevice, ssid: Option<u32>, at: usize) -> Result<[u8; 64], hw::DmaError> {
-        let mut seen = [0; 64];
-        device
-            .port()
-            .read(ssid, at as u64, &mut seen, Attrs::default())?;
-        Ok(seen)
-    }
-
-    fn write(
-        device: &MockDevice,
-        ssid: Option<u32>,
-        at: usize,
-        data: &[u8],
-    ) -> Result<(), hw::DmaError> {
-        device.port().write(ssid, at as u64, data, Attrs::default())
-    }
-
-    fn bytes(memory: &PhysPages, at: usize) -> Result<[u8; 64]> {
-        let mut seen = [0; 64];
-        memory.window().read(at, &mut seen)?;
-        Ok(seen)
-    }
-
     /// The ASID of accesses without PASID.
     fn asid(instance: &Instance, sid: u32) -> Result<u16> {
         Ok(instance.hw().cd(sid, 0).ok_or(ENOENT)?.asid())
     }
-
-    /// A device with neither PASIDs nor ATS.
-    const PLAIN: DeviceSpec = DeviceSpec {
-        id: 5,
-        sid: 0x31,
-        pasid_bits: 0,
-        ats: false,
-        ..WIDE
-    };
 
     #[test]
     fn iommu_map_beside_sva() -> Result {
@@ -260,98 +207,6 @@ mod tests {
         check!(read(device, None, iova).is_err());
         domain.map(iova, &memory, block, true)?;
         check!(read(device, None, iova + block - 64)? == pattern(3));
-        Ok(())
-    }
-
-    #[test]
-    fn dma_api() -> Result {
-        let specs = [
-            DeviceSpec {
-                translated: true,
-                ..WIDE
-            },
-            DeviceSpec {
-                translated: true,
-                ..PLAIN
-            },
-        ];
-        let instance = instance(&specs)?;
-
-        for (i, spec) in specs.iter().enumerate() {
-            let device = device(&instance, i)?;
-            let memory = PhysPages::alloc(PAGE_SIZE)?;
-            let mapping = DmaMapping::new(device.endpoint(), &memory)?;
-            let iova = mapping.iova() as usize;
-            check!(iova as u64 != memory.phys());
-            write(device, None, iova, &pattern(1))?;
-            check!(bytes(&memory, 0)? == pattern(1));
-            // Physical addresses are nothing to it.
-            check!(kind(read(device, None, memory.phys() as usize)) == refusal(spec));
-
-            let coherent = DmaMemory::new(device.endpoint(), 3 * PAGE_SIZE)?;
-            write(device, None, coherent.iova() as usize, &pattern(2))?;
-            let mut seen = [0; 64];
-            coherent.read(&mut seen)?;
-            check!(seen == pattern(2));
-
-            drop(mapping);
-            check!(kind(read(device, None, iova)) == refusal(spec));
-            check!(read(device, None, coherent.iova() as usize)? == pattern(2));
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn dma_api_beside_sva() -> Result {
-        let spec = DeviceSpec {
-            translated: true,
-            ..WIDE
-        };
-        let (mm, instance) = (TestMm::new()?, instance(&[spec])?);
-        let device = device(&instance, 0)?;
-        let addr = mm.map(2, Protection::ReadWrite)?;
-        let bond = InTreeBond::new(device.endpoint(), mm.mm())?;
-        let coherent = DmaMemory::new(device.endpoint(), PAGE_SIZE)?;
-        let iova = coherent.iova() as usize;
-        write(device, None, iova, &pattern(1))?;
-        write(device, Some(bond.pasid()), addr, &pattern(2))?;
-        mm.unmap(addr, 1)?;
-        check!(read(device, Some(bond.pasid()), addr).is_err());
-        check!(read(device, None, iova)? == pattern(1));
-        drop(bond);
-        check!(read(device, None, iova)? == pattern(1));
-        Ok(())
-    }
-
-    #[test]
-    fn dma_api_without_translation() -> Result {
-        let instance = instance(&[WIDE])?;
-        let (device, memory) = (device(&instance, 0)?, PhysPages::alloc(PAGE_SIZE)?);
-        let mapping = DmaMapping::new(device.endpoint(), &memory)?;
-        check!(mapping.iova() == memory.phys());
-        write(device, None, mapping.iova() as usize, &pattern(1))?;
-        check!(bytes(&memory, 0)? == pattern(1));
-        Ok(())
-    }
-
-    /// What firmware uses stays mapped one to one under the DMA API.
-    #[test]
-    fn direct_region_is_mapped() -> Result {
-        let memory = PhysPages::alloc(PAGE_SIZE)?;
-        let mut spec = DeviceSpec {
-            translated: true,
-            ..NO_ATS
-        };
-        spec.resv[0] = Some(ResvRegion {
-            start: memory.phys(),
-            len: PAGE_SIZE as u64,
-            kind: ResvKind::Direct,
-        });
-        let instance = instance(&[spec])?;
-        let (device, at) = (device(&instance, 0)?, memory.phys() as usize);
-        write(device, None, at, &pattern(9))?;
-        check!(bytes(&memory, 0)? == pattern(9));
-        check!(read(device, None, at + PAGE_SIZE).is_err());
         Ok(())
     }
 

@@ -57,6 +57,7 @@ extern struct kunit_suite sva_pin_release_suite;
 extern struct kunit_suite sva_reserved_regions_suite;
 extern struct kunit_suite sva_rid_suite;
 extern struct kunit_suite sva_rid_dma_suite;
+extern struct kunit_suite sva_stall_suite;
 extern struct kunit_suite sva_stub_suite;
 extern struct kunit_suite sva_alloc_suite;
 extern struct kunit_suite sva_trace_suite;
