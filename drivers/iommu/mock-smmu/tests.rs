@@ -18,15 +18,16 @@ mod stress;
 mod sva;
 
 use crate::{
+    device::{
+        DeviceSpec,
+        MockDevice, //
+    },
     driver,
     fmt::event::EventId,
     hw,
     instance::{
         default_config,
-        DeviceSpec,
-        Instance,
-        MockDevice,
-        NO_RESV, //
+        Instance, //
     }, //
 };
 use kernel::{
@@ -56,14 +57,8 @@ use check;
 
 /// A device alone in its group, with two-level context descriptors.
 const WIDE: DeviceSpec = DeviceSpec {
-    id: 0,
     sid: 0x1234,
-    pasid_bits: 16,
-    ats: true,
-    group: None,
-    stall: false,
-    translated: false,
-    resv: NO_RESV,
+    ..DeviceSpec::DEFAULT
 };
 
 /// A device alone in its group, with a linear table of context descriptors.
@@ -71,11 +66,7 @@ const NARROW: DeviceSpec = DeviceSpec {
     id: 1,
     sid: 0x7,
     pasid_bits: 8,
-    ats: true,
-    group: None,
-    stall: false,
-    translated: false,
-    resv: NO_RESV,
+    ..DeviceSpec::DEFAULT
 };
 
 /// A device with PASIDs but without ATS.
@@ -84,10 +75,8 @@ const NO_ATS: DeviceSpec = DeviceSpec {
     sid: 0x1235,
     pasid_bits: 8,
     ats: false,
-    group: None,
-    stall: false,
-    translated: false,
-    resv: NO_RESV,
+    pri: false,
+    ..DeviceSpec::DEFAULT
 };
 
 const NAME: &CStr = c"mock_smmu_kunit";

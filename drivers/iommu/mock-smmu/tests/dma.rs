@@ -56,5 +56,6 @@ pub(super) const PLAIN: DeviceSpec = DeviceSpec {
     sid: 0x31,
     pasid_bits: 0,
     ats: false,
+    pri: false,
     ..WIDE
 };

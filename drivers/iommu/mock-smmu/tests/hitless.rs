@@ -141,6 +141,7 @@ mod tests {
             sid: 0x31,
             pasid_bits: 0,
             ats: false,
+            pri: false,
             ..WIDE
         };
         for spec in [WIDE, plain] {
