@@ -121,9 +121,10 @@ mod tests {
                 trouble,
                 done: [0; 256],
             };
+            let seen = regs.clone();
             let hardware = Arc::pin_init(
                 pin_init!(Hardware {
-                    regs: regs.clone(),
+                    regs: seen,
                     state <- new_spinlock_irq!(state, "mock_smmu_kunit_cmdq"),
                 }),
                 GFP_KERNEL,
