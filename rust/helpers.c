@@ -9,6 +9,7 @@
 #include <linux/cpufeature.h>
 #include <linux/crc32.h>
 #include <linux/device.h>
+#include <linux/dma-mapping.h>
 #include <linux/gfp.h>
 #include <linux/hash.h>
 #include <linux/io.h>
@@ -55,11 +56,6 @@ bool rust_helper_sva_phys_is_free(phys_addr_t phys)
 void rust_helper_sva_sev(void)
 {
 	sev();
-}
-
-void rust_helper_sva_init_work(struct work_struct *work, work_func_t func)
-{
-	INIT_WORK(work, func);
 }
 
 void rust_helper_sva_memcpy(void *to, const void *from, size_t size)
@@ -208,6 +204,8 @@ int rust_helper_sva_dev_iommu_init(struct device *dev, struct device *iommu,
 	mutex_init(&param->lock);
 	param->fwspec = fwspec;
 	dev->iommu = param;
+	/* The only masters that are modelled snoop the CPUs' caches. */
+	dev_set_dma_coherent(dev);
 	return 0;
 }
 
@@ -244,6 +242,18 @@ int rust_helper_sva_add_resv_region(struct list_head *list, phys_addr_t start, s
 		return -ENOMEM;
 	list_add_tail(&region->list, list);
 	return 0;
+}
+
+/* Notes that pages of @domain were unmapped, unless the whole domain is flushed later anyway. */
+void rust_helper_sva_iotlb_gather_add(struct iommu_domain *domain,
+				      struct iommu_iotlb_gather *gather,
+				      unsigned long iova, size_t size)
+{
+	if (iommu_iotlb_gather_queued(gather))
+		return;
+	if (iommu_iotlb_gather_is_disjoint(gather, iova, size))
+		iommu_iotlb_sync(domain, gather);
+	iommu_iotlb_gather_add_range(gather, iova, size);
 }
 
 /* What an SMMU needs to walk a process's page table as this machine's CPUs do. */
@@ -370,6 +380,30 @@ void rust_helper_sva_test_mm_leave(struct mm_struct *mm)
 {
 	kthread_unuse_mm(mm);
 	mmput(mm);
+}
+
+/* The DMA API, as a driver of @dev would use it. */
+void *rust_helper_sva_test_dma_alloc(struct device *dev, size_t len, dma_addr_t *iova)
+{
+	return dma_alloc_coherent(dev, len, iova, GFP_KERNEL);
+}
+
+void rust_helper_sva_test_dma_free(struct device *dev, size_t len, void *cpu, dma_addr_t iova)
+{
+	dma_free_coherent(dev, len, cpu, iova);
+}
+
+/* An address for the device, of memory in the linear map; or an error. */
+int rust_helper_sva_test_dma_map(struct device *dev, phys_addr_t phys, size_t len,
+				 dma_addr_t *iova)
+{
+	*iova = dma_map_single(dev, phys_to_virt(phys), len, DMA_BIDIRECTIONAL);
+	return dma_mapping_error(dev, *iova);
+}
+
+void rust_helper_sva_test_dma_unmap(struct device *dev, dma_addr_t iova, size_t len)
+{
+	dma_unmap_single(dev, iova, len, DMA_BIDIRECTIONAL);
 }
 #endif
 

@@ -2,6 +2,8 @@
 
 //! The C callbacks of an IOMMU driver written in Rust: from `struct iommu_ops` to [`Driver`].
 //!
+//! Those for paging domains are in [`super::iommu_paging_ops`].
+//!
 //! `dev->iommu->priv` of a probed device holds a reference on its [`Client`].
 
 use crate::{
@@ -40,9 +42,9 @@ use kernel::{
 
 /// A domain as the core sees it, with the driver's part behind.
 #[repr(C)]
-struct Domain<D> {
-    base: Opaque<bindings::iommu_domain>,
-    data: D,
+pub(crate) struct Domain<D> {
+    pub(crate) base: Opaque<bindings::iommu_domain>,
+    pub(crate) data: D,
 }
 
 /// The callbacks for driver `T`.
@@ -75,6 +77,8 @@ impl<T: Driver> Ops<T> {
     /// The ops of an instance, without the static domains, which are the instance's own.
     pub(crate) fn build(owner: *mut bindings::module) -> bindings::iommu_ops {
         bindings::iommu_ops {
+            capable: Some(Self::capable),
+            domain_alloc_paging: Some(Self::alloc_paging),
             domain_alloc_sva: Some(Self::alloc_sva),
             probe_device: Some(Self::probe_device),
             release_device: Some(Self::release_device),
@@ -232,14 +236,6 @@ impl<T: Driver> Ops<T> {
             // The core cannot be told.
             dev_err!(client.device(), "reserved regions are missing: {error:?}\n");
         }
-    }
-
-    /// # Safety
-    ///
-    /// See [`Ops`].
-    unsafe extern "C" fn def_domain_type(_dev: *mut bindings::device) -> c_int {
-        // CAST: A small constant.
-        bindings::IOMMU_DOMAIN_IDENTITY as c_int
     }
 
     /// # Safety

@@ -19,8 +19,10 @@ pub mod domain;
 pub mod fault;
 pub mod global;
 pub mod group;
+pub mod io_pgtable;
 pub mod iommu_device;
 mod iommu_ops;
+mod iommu_paging_ops;
 pub mod iopf_queue;
 pub mod misc_device;
 pub mod mm_fault;
@@ -31,6 +33,8 @@ pub mod pin;
 pub mod platform_device;
 pub mod platform_driver;
 pub mod resv_region;
+#[cfg(CONFIG_KUNIT)]
+pub mod test_dma;
 #[cfg(CONFIG_KUNIT)]
 pub mod test_support;
 pub mod thread;

@@ -59,7 +59,7 @@ impl Property<'_> {
 }
 
 /// The most properties that a device made here can have.
-const MAX_PROPERTIES: usize = 6;
+const MAX_PROPERTIES: usize = 8;
 
 /// Where a device's memory accesses go: an IOMMU, and the IDs it sees the device under.
 pub struct IommuSpec<'a> {
@@ -96,7 +96,7 @@ impl PlatformDevice {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for more than 6 properties; `EEXIST` when there is a device of that name;
+    /// `EINVAL` for more than 8 properties; `EEXIST` when there is a device of that name;
     /// `ENODEV` when the IOMMU's driver refused the device; `ENOMEM`.
     pub fn new(
         name: &CStr,

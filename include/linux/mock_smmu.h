@@ -38,9 +38,12 @@ struct mock_smmu_region {
  * @id: number of the platform device, after its name
  * @pasid_bits: bits of a PASID; 0 for a device without PASIDs
  * @ats: ATS and PRI: it can wait for missing pages. A device with PASIDs has
- *	them in any case
+ *	them in any case, unless it stalls
+ * @stall: its accesses wait for missing pages inside the SMMU
  * @group: devices with the same number share an IOMMU group; 0 is a group of
  *	its own
+ * @translated: the DMA API maps memory for it in the SMMU; otherwise it gets
+ *	physical addresses
  * @regions: reserved regions
  */
 struct mock_smmu_device {
@@ -48,7 +51,9 @@ struct mock_smmu_device {
 	int id;
 	unsigned int pasid_bits;
 	bool ats;
+	bool stall;
 	unsigned int group;
+	bool translated;
 	struct mock_smmu_region regions[MOCK_SMMU_MAX_REGIONS];
 };
 
@@ -79,8 +84,9 @@ void mock_smmu_device_destroy(struct device *dev);
 struct mock_smmu_port;
 
 /*
- * In place of a PASID: the access has none. It goes to physical addresses, or
- * to the address space of a bond without PASID.
+ * In place of a PASID: the access has none. It goes to physical addresses, to
+ * what the DMA API or iommu_map() mapped, or to the address space of a bond
+ * without PASID.
  */
 #define MOCK_SMMU_NO_SSID	0xffffffffU
 

@@ -4,6 +4,10 @@
 
 use super::Client;
 use crate::{
+    io_pgtable::{
+        Invalidate,
+        PagingDomain, //
+    },
     iopf_queue::{
         IopfQueue,
         PageResponse, //
@@ -30,6 +34,9 @@ pub trait Driver: Send + Sync + Sized + 'static {
 
     /// A domain that shares the address space of a process.
     type SvaDomain: Send + Sync + 'static;
+
+    /// What a paging domain's page table is for.
+    type Paging: Invalidate;
 
     /// Takes a device that has stream IDs `ids` behind this IOMMU.
     ///
@@ -78,6 +85,32 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// all of them have been reported. Called under the group's mutex, also if nothing is attached.
     fn block_pasid(&self, client: &Client<Self>, pasid: u32);
 
+    /// Whether the DMA API's mappings for the device are the IOMMU's; else it gets physical
+    /// addresses. Called under the group's mutex.
+    fn translates_dma(&self, client: &Client<Self>) -> bool;
+
+    /// Makes a domain with an empty page table.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if the IOMMU has no pages of the size that the CPUs have; `ENOSPC` when it has
+    /// no room for another address space; `ENOMEM`.
+    fn alloc_paging(&self, client: &Client<Self>) -> Result<PagingDomain<Self::Paging>>;
+
+    /// Makes accesses of the device with `pasid`, or with `None` those without, go to `domain`,
+    /// instead of what was there. On failure what was there stays. When it returns no page request
+    /// for what was there can surface any more. Called under the group's mutex.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a PASID that the device does not have; `ENOMEM`.
+    fn attach_paging(
+        &self,
+        domain: &PagingDomain<Self::Paging>,
+        client: &Client<Self>,
+        pasid: Option<u32>,
+    ) -> Result;
+
     /// Makes a domain for the address space `mm`.
     ///
     /// # Errors
@@ -95,8 +128,8 @@ pub trait Driver: Send + Sync + Sized + 'static {
     fn attach_sva(&self, domain: &Self::SvaDomain, client: &Client<Self>, pasid: u32) -> Result;
 
     /// Makes accesses of the device without PASID go to `domain`, instead of what was there, until
-    /// `attach_identity` or `attach_blocked`; those then also wait for page requests, as
-    /// `block_pasid` does. On failure what was there stays. Called under the group's mutex.
+    /// another of the attaching functions; that then also waits for page requests, as `block_pasid`
+    /// does. On failure what was there stays. Called under the group's mutex.
     ///
     /// # Errors
     ///

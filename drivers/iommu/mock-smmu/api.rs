@@ -32,7 +32,8 @@ pub use crate::hw::{
 /// translation cache), with a page request where a page is missing. Accesses sleep while they wait
 /// for a page, and several threads may make some at once. With an `ssid` they go to the address
 /// space attached to that PASID; without, to the domain that the device has for those: physical
-/// addresses, or the address space of a bond without PASID.
+/// addresses, what the DMA API or `iommu_map()` mapped, or the address space of a bond without
+/// PASID.
 #[derive(Clone)]
 pub struct Dma {
     port: Arc<Port>,

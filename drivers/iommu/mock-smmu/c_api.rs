@@ -120,12 +120,14 @@ pub(crate) unsafe extern "C" fn mock_smmu_device_create(
     // SAFETY: By the function's requirement.
     let name = unsafe { CStr::from_char_ptr(config.name) };
     let add = || {
-        let ats = config.ats || config.pasid_bits != 0;
+        let ats = config.ats || (config.pasid_bits != 0 && !config.stall);
         let mut spec = DeviceSpec {
             pasid_bits: u8::try_from(config.pasid_bits).map_err(|_| EINVAL)?,
             ats,
             pri: ats,
             group: (config.group != 0).then_some(config.group),
+            stall: config.stall,
+            translated: config.translated,
             ..DeviceSpec::DEFAULT
         };
         let numbers = Numbers {

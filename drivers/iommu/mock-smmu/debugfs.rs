@@ -129,8 +129,7 @@ fn cds(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
         let master = client.data();
         let bonds = master.bonds().lock();
         for &ssid in bonds.keys() {
-            let slot = master.cds().and_then(|cds| cds.find(ssid));
-            if let Some(slot) = slot {
+            if let Some(slot) = master.cds().find(ssid) {
                 write!(f, "{sid:#x} {ssid:#x}:")?;
                 words(f, &slot.read().words())?;
             }
@@ -204,6 +203,14 @@ fn stats(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{name}: {}", counter.load(Relaxed))?;
     }
 
+    let stalls = view.smmu.stalls();
+    for (name, value) in [
+        ("stall_events", &stalls.events),
+        ("stalls_refused", &stalls.refused),
+        ("stall_resumes", &stalls.resumes),
+    ] {
+        writeln!(f, "{name}: {}", value.load(Relaxed))?;
+    }
     writeln!(f, "event_overflows: {}", view.smmu.evtq().overflows())?;
     for (id, count) in view.smmu.evtq().counts() {
         writeln!(f, "event_{id:#04x}: {count}")?;

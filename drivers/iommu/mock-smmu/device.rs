@@ -58,6 +58,10 @@ pub struct DeviceSpec {
     pub pri: bool,
     /// Devices with the same number share an IOMMU group; `None` is a group of its own.
     pub group: Option<u32>,
+    /// Whether its accesses may wait for missing pages inside the SMMU.
+    pub stall: bool,
+    /// Whether the DMA API maps memory for it in the SMMU; else it gets physical addresses.
+    pub translated: bool,
     /// Addresses that do not reach the SMMU from it, or that its firmware uses.
     pub resv: [Option<ResvRegion>; MAX_RESV],
     /// How much it has under way, and how patient it is.
@@ -73,6 +77,8 @@ impl DeviceSpec {
         ats: true,
         pri: true,
         group: None,
+        stall: false,
+        translated: false,
         resv: NO_RESV,
         limits: Limits::DEFAULT,
     };
@@ -227,7 +233,7 @@ impl MockDevice {
         };
         let reserved = regions(&spec.resv, ResvKind::Reserved)?;
         let direct = regions(&spec.resv, ResvKind::Direct)?;
-        let mut properties = KVec::with_capacity(5, GFP_KERNEL)?;
+        let mut properties = KVec::with_capacity(7, GFP_KERNEL)?;
         if spec.pasid_bits != 0 {
             let bits = u32::from(spec.pasid_bits);
             properties.push(cell(c"pasid-num-bits", bits), GFP_KERNEL)?;
@@ -237,6 +243,12 @@ impl MockDevice {
         }
         if let Some(group) = spec.group {
             properties.push(cell(c"iommu-group-id", group), GFP_KERNEL)?;
+        }
+        if spec.stall {
+            properties.push(cell(master::STALLS, 1), GFP_KERNEL)?;
+        }
+        if spec.translated {
+            properties.push(cell(master::TRANSLATED, 1), GFP_KERNEL)?;
         }
         for (name, values) in [
             (master::RESERVED, &reserved),

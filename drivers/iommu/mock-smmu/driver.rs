@@ -8,8 +8,10 @@
 //! - [`features`]: what the SMMU can do
 //! - [`probe`]: bringing it up and down
 //! - [`cmdq`], [`evtq`], [`priq`], [`gerror`]: queues and errors
+//! - [`stall`]: transactions that wait for a page
 //! - [`stream_table`], [`cd_table`], [`entry`]: tables, and how an entry is changed under use
-//! - [`asid`], [`invalidate`], [`domain_sva`]: address spaces
+//! - [`asid`], [`invalidate`], [`address_space`]: address spaces
+//! - [`domain_sva`], `domain_paging`: whose they are
 //! - [`ops`], [`master`]: what the IOMMU core asks for, and the devices
 //!
 //! # Locks, outermost first
@@ -24,14 +26,22 @@
 //! | CD writers | descriptors of one device | interrupts off |
 //! | command queue | its producer side | interrupts off |
 //!
-//! Mmu notifiers run under page-table locks and take the last three only. The page request thread
+//! Mmu notifiers run under page-table locks, and unmapping from a paging domain under whatever lock
+//! its user holds: both take the last three only. The page request thread
 //! reports with none of them held.
 
+pub mod address_space;
 pub mod asid;
 pub mod cd_table;
 pub mod cmdq;
+#[cfg(CONFIG_KUNIT = "y")]
+mod cmdq_tests;
+mod domain_paging;
 pub mod domain_sva;
+mod drain;
 pub mod entry;
+#[cfg(CONFIG_KUNIT = "y")]
+mod entry_tests;
 pub mod evtq;
 pub mod features;
 mod gerror;
@@ -42,6 +52,7 @@ pub mod output_queue;
 pub mod priq;
 pub mod probe;
 pub mod ratelimit;
+pub mod stall;
 pub mod stream_table;
 
 use crate::{
@@ -77,6 +88,8 @@ pub struct Smmu {
     features: features::Features,
     asids: Arc<asid::Asids>,
     faults: Arc<IopfQueue>,
+    stalls: stall::StallStats,
+    #[pin]
     evtq: evtq::EventQueue,
     #[pin]
     priq: priq::PriQueue,
@@ -110,6 +123,11 @@ impl Smmu {
         &self.evtq
     }
 
+    /// Counters of stalled transactions.
+    pub fn stalls(&self) -> &stall::StallStats {
+        &self.stalls
+    }
+
     /// The page request queue.
     pub fn priq(&self) -> &priq::PriQueue {
         &self.priq
@@ -140,6 +158,16 @@ impl Smmu {
 
     fn fault_queue_ref(&self) -> &IopfQueue {
         &self.faults
+    }
+
+    /// Waits until all faults that devices have had so far have been reported, or answered.
+    ///
+    /// Sleeps; what [`priq::PriQueue::drain`] says of locks holds.
+    fn drain(&self) {
+        if self.features.stalls() {
+            self.evtq.drain();
+        }
+        self.priq.drain();
     }
 
     /// Changes the stream table entry of `sid`.

@@ -8,8 +8,13 @@
 mod abstractions;
 mod commands;
 mod devices;
+mod dma;
+mod dma_api;
 mod faults;
+mod hitless;
 mod lies;
+mod paging;
+mod stall;
 mod stress;
 mod sva;
 
@@ -19,6 +24,7 @@ use crate::{
         MockDevice, //
     },
     driver,
+    fmt::event::EventId,
     hw,
     instance::{
         default_config,
@@ -27,7 +33,11 @@ use crate::{
 };
 use kernel::{
     page::PAGE_SIZE,
-    prelude::*, //
+    prelude::*,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
 };
 use kernel_ext::test_support::{
     InTreeBond,
@@ -122,4 +132,16 @@ fn in_tlb(hw: &hw::Smmu, asid: u16, va: usize) -> bool {
         }
     }
     false
+}
+
+/// How many events of kind `id` were counted; the event thread gets time until there are `expected`.
+fn events(instance: &Instance, id: EventId, expected: u64) -> u64 {
+    for _ in 0..100 {
+        let count = instance.smmu().evtq().count(id as u8);
+        if count >= expected {
+            return count;
+        }
+        fsleep(Delta::from_millis(10));
+    }
+    0
 }

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_of_them_once() -> Result {
+    fn asid_exhaustion() -> Result {
         let asids = Asids::new(false)?;
         let mut held = KVec::new();
         for expected in 1..256 {

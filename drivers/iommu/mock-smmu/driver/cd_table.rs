@@ -5,6 +5,7 @@
 use super::entry::{
     self,
     Entry,
+    Place,
     Slot,
     Words, //
 };
@@ -95,7 +96,7 @@ impl CdSlot {
         match target(self.read()) {
             Some(cd) => {
                 let slot = Slot::new(&self.leaf, self.offset);
-                entry::write::<CdEntry>(slot, &cd.words(), sync)
+                entry::write::<CdEntry>(&slot, &cd.words(), sync)
             }
             None => Ok(()),
         }

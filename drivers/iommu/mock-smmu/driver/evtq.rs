@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The event queue's thread: counts events and prints some.
+//! The event queue's thread: has stalled transactions served, counts all events and prints some.
 
 use super::{
+    drain::Drain,
     output_queue::{
         OutputQueue,
         Registers, //
@@ -16,6 +17,7 @@ use crate::{
         queue,
         regs, //
     },
+    line::Line,
     mmio::RegisterFile, //
 };
 use kernel::{
@@ -33,31 +35,40 @@ use kernel::{
 const KINDS: usize = 0x26;
 
 /// The event queue of one SMMU.
+#[pin_data]
 pub struct EventQueue {
     queue: OutputQueue<{ Event::WORDS }>,
     counts: [Atomic<u64>; KINDS],
     overflows: Atomic<u64>,
     limit: RateLimit,
+    #[pin]
+    drain: Drain,
 }
 
 impl EventQueue {
-    /// Makes a queue of 2^`log2size` events. May sleep.
+    /// Makes a queue of 2^`log2size` events, whose interrupt is `line`. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub fn new(regs: Arc<RegisterFile>, log2size: u8) -> Result<Self> {
+    pub fn new(
+        regs: Arc<RegisterFile>,
+        line: Arc<Line>,
+        log2size: u8,
+    ) -> Result<impl PinInit<Self>> {
         let at = Registers {
             base: regs::EVTQ_BASE,
             prod: regs::EVTQ_PROD,
             cons: regs::EVTQ_CONS,
         };
-        Ok(Self {
-            queue: OutputQueue::new(regs, at, log2size)?,
+        let queue = OutputQueue::new(regs, at, log2size)?;
+        Ok(pin_init!(Self {
+            queue,
             counts: [const { Atomic::new(0) }; KINDS],
             overflows: Atomic::new(0),
             limit: RateLimit::new(),
-        })
+            drain <- Drain::new(line),
+        }))
     }
 
     /// The queue itself.
@@ -85,10 +96,25 @@ impl EventQueue {
         &self.counts[usize::from(id).min(KINDS - 1)]
     }
 
-    /// Handles all events there are. For the queue's thread only.
-    pub(super) fn process(&self, smmu: &Smmu) {
+    /// Waits until all events that are queued now have been handled: what stalled before has been
+    /// reported, or ended.
+    ///
+    /// Sleeps. Must not be called from the queue's thread, nor with a lock that reporting takes.
+    /// The IOMMU group's mutex is none: reporting looks devices up without it.
+    pub fn drain(&self) {
+        self.drain.wait();
+    }
+
+    /// The thread: handles events until the line is closed.
+    pub(super) fn serve(&self, smmu: &Smmu) {
+        self.drain.serve(|| self.process(smmu));
+    }
+
+    /// Handles all events there are. Whether there were any.
+    fn process(&self, smmu: &Smmu) -> bool {
         let layout = self.queue.layout();
         let mut cons = self.queue.cons();
+        let mut any = false;
 
         loop {
             let prod = self.queue.prod();
@@ -105,12 +131,18 @@ impl EventQueue {
                 cons = layout.advance(cons, 1);
                 self.queue.consume(cons);
                 self.handle(smmu, &event);
+                any = true;
             }
         }
+        any
     }
 
     fn handle(&self, smmu: &Smmu, event: &Event) {
         self.counter(event.id()).fetch_add(1, Relaxed);
+        if event.stall() {
+            smmu.serve_stall(event);
+            return;
+        }
         if !self.limit.allows() {
             return;
         }

@@ -16,6 +16,10 @@ use kernel::{
     page::PAGE_SHIFT,
     prelude::*, //
 };
+use kernel_ext::io_pgtable::{
+    Geometry,
+    Stage1, //
+};
 
 /// The features that this driver uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub struct Features {
     pub ats: bool,
     /// Page requests.
     pub pri: bool,
+    /// Which faults stall: one of [`regs`]'s `STALL_*`.
+    pub stall_model: u8,
     /// Range invalidation.
     pub ranges: bool,
     /// 16-bit ASIDs.
@@ -80,6 +86,7 @@ impl Features {
             hd: idr0.httu() >= 2,
             ats: idr0.ats(),
             pri: idr0.pri() && idr0.ats(),
+            stall_model: idr0.stall_model(),
             ranges: idr3.ril(),
             asid16: idr0.asid16(),
             granules: granule(idr5.gran4k(), 12)
@@ -87,6 +94,11 @@ impl Features {
                 | granule(idr5.gran64k(), 16),
             va52: idr5.vax() == 1,
         })
+    }
+
+    /// Whether transactions can wait for a page inside the SMMU.
+    pub fn stalls(&self) -> bool {
+        matches!(self.stall_model, regs::STALL_BOTH | regs::STALL_ONLY)
     }
 
     /// Whether an SMMU with these features can walk tables with pages of 2^`page_shift` bytes,
@@ -100,7 +112,9 @@ impl Features {
         let va_fits = va_bits <= 48 || (va_bits == 52 && page_shift == 16 && self.va52);
         let granule = self.granules & (1 << page_shift) != 0;
 
-        if va_fits && granule && self.oas >= pa_range && self.pri {
+        let faults = self.pri || self.stalls();
+
+        if va_fits && granule && self.oas >= pa_range && faults {
             Ok(())
         } else {
             Err(EOPNOTSUPP)
@@ -133,6 +147,47 @@ impl Features {
             .with_ttb0(ttb))
     }
 
+    /// The page table that a paging domain has: pages like the CPUs', and blocks of them.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if the SMMU has no pages of that size.
+    pub fn geometry(&self) -> Result<Geometry> {
+        if self.granules & (1 << PAGE_SHIFT) == 0 {
+            return Err(EOPNOTSUPP);
+        }
+        Ok(Geometry {
+            page_sizes: match PAGE_SHIFT {
+                12 => 1 << 12 | 1 << 21 | 1 << 30,
+                14 => 1 << 14 | 1 << 25,
+                _ => 1 << 16 | 1 << 29,
+            },
+            input_bits: 48,
+            // 52 bits take another format with all granules but that of 64 KiB.
+            output_bits: match PAGE_SHIFT {
+                16 => regs::address_bits(self.oas),
+                _ => regs::address_bits(self.oas).min(48),
+            },
+        })
+    }
+
+    /// A context descriptor that walks a page table which the kernel keeps for devices.
+    pub fn paging_cd(&self, table: &Stage1, asid: u16) -> Cd {
+        // Software sets access flags beforehand, and nobody asks which pages are dirty.
+        self.blocked_cd(asid)
+            .with_epd0(false)
+            .with_ha(false)
+            .with_hd(false)
+            .with_t0sz(table.t0sz)
+            .with_tg0(table.tg)
+            .with_ir0(table.ir)
+            .with_or0(table.or)
+            .with_sh0(table.sh)
+            .with_ips(table.ips)
+            .with_ttb0(table.ttb)
+            .with_mair(table.mair)
+    }
+
     /// A valid context descriptor for `asid` under which every access faults.
     pub fn blocked_cd(&self, asid: u16) -> Cd {
         Cd::default()
@@ -142,6 +197,7 @@ impl Features {
             .with_epd1(true)
             .with_endi(cfg!(target_endian = "big"))
             .with_ips(kernel_ext::cpu::pa_range())
+            .with_s(self.stall_model == regs::STALL_ONLY)
             .with_r(true)
             .with_a(true)
             .with_aset(true)
@@ -167,6 +223,7 @@ mod tests {
         hd: true,
         ats: true,
         pri: true,
+        stall_model: regs::STALL_BOTH,
         ranges: true,
         asid16: true,
         granules: 1 << 12 | 1 << 16,
@@ -174,18 +231,51 @@ mod tests {
     };
 
     #[test]
-    fn sharing_needs() {
-        assert_eq!(ALL.can_share(12, 48, 5), Ok(()));
-        assert_eq!(ALL.can_share(16, 52, 5), Ok(()));
-        // LPA2.
-        assert_eq!(ALL.can_share(12, 52, 5), Err(EOPNOTSUPP));
-        // No such granule; larger physical addresses.
+    fn layouts_that_can_be_shared() {
+        let all = Features {
+            granules: 1 << 12 | 1 << 14 | 1 << 16,
+            ..ALL
+        };
+        for (page_shift, va_bits) in [(12, 39), (12, 48), (14, 47), (14, 48), (16, 42), (16, 52)] {
+            assert_eq!(all.can_share(page_shift, va_bits, 5), Ok(()));
+        }
+    }
+
+    #[test]
+    fn eopnotsupp_52_bits_lpa2() {
+        let all = Features {
+            granules: 1 << 12 | 1 << 14 | 1 << 16,
+            ..ALL
+        };
+        assert_eq!(all.can_share(12, 52, 5), Err(EOPNOTSUPP));
+        assert_eq!(all.can_share(14, 52, 5), Err(EOPNOTSUPP));
+        let no_vax = Features { va52: false, ..all };
+        assert_eq!(no_vax.can_share(16, 52, 5), Err(EOPNOTSUPP));
+    }
+
+    #[test]
+    fn eopnotsupp_granule_and_output_size() {
         assert_eq!(ALL.can_share(14, 47, 5), Err(EOPNOTSUPP));
         assert_eq!(ALL.can_share(12, 48, 6), Err(EOPNOTSUPP));
-        let no_pri = Features { pri: false, ..ALL };
-        assert_eq!(no_pri.can_share(12, 48, 5), Err(EOPNOTSUPP));
-        let no_vax = Features { va52: false, ..ALL };
-        assert_eq!(no_vax.can_share(16, 52, 5), Err(EOPNOTSUPP));
+    }
+
+    #[test]
+    fn faults_by_pri_or_stall() {
+        for (pri, stall_model, expected) in [
+            (true, regs::STALL_NONE, Ok(())),
+            (false, regs::STALL_BOTH, Ok(())),
+            (false, regs::STALL_ONLY, Ok(())),
+            (false, regs::STALL_NONE, Err(EOPNOTSUPP)),
+        ] {
+            let features = Features {
+                pri,
+                stall_model,
+                ..ALL
+            };
+            assert_eq!(features.can_share(12, 48, 5), expected);
+            // What stalls must do so throughout.
+            assert_eq!(features.blocked_cd(1).s(), stall_model == regs::STALL_ONLY);
+        }
     }
 
     #[test]

@@ -3,14 +3,17 @@
 //! A device behind the SMMU: its stream, and the address spaces its PASIDs lead to.
 
 use super::{
+    address_space::AddressSpace,
     cd_table::CdTable,
-    domain_sva::AddressSpace,
     stream_table,
     Smmu, //
 };
-use crate::fmt::ste::{
-    self,
-    Ste, //
+use crate::fmt::{
+    regs,
+    ste::{
+        self,
+        Ste, //
+    }, //
 };
 use kernel::{
     device::Device,
@@ -48,8 +51,16 @@ pub struct Master {
     sid: u32,
     group: Option<u32>,
     ats: bool,
-    pasids: bool,
-    cds: Option<Pin<KBox<CdTable>>>,
+    /// Whether its context descriptors are in use at all times.
+    always: bool,
+    translates_dma: bool,
+    /// Whether its accesses wait for missing pages inside the SMMU.
+    stalls: bool,
+    /// Whether the SMMU must see to it that they do not.
+    stall_disabled: bool,
+    /// Bits of a SubstreamID as its stream table entry says.
+    ssid_bits: u8,
+    cds: Pin<KBox<CdTable>>,
     bonds: Pin<KBox<Mutex<Bonds>>>,
     resv: KVec<ResvRegion>,
 }
@@ -59,6 +70,12 @@ pub const RESERVED: &CStr = c"iommu-reserved";
 
 /// The property of a device's node that has its [`ResvKind::Direct`] regions.
 pub const DIRECT: &CStr = c"iommu-direct";
+
+/// The property of a device's node that says that its accesses may wait for long, if not 0.
+pub const STALLS: &CStr = c"dma-can-stall";
+
+/// The property of a device's node that has the DMA API map memory for it in the SMMU, if not 0.
+pub const TRANSLATED: &CStr = c"iommu-translated";
 
 /// Adds the regions in property `name`, if there is one, to `regions`.
 fn read_regions(
@@ -93,8 +110,8 @@ pub type Bonds = RBTree<u32, Arc<AddressSpace>>;
 
 impl Master {
     /// Takes the device `dev` with the given StreamIDs. Its software node says the rest:
-    /// `pasid-num-bits`, `ats-supported`, `iommu-group-id`; and `iommu-reserved` and `iommu-direct`,
-    /// each with pairs of first address and length. May sleep.
+    /// `pasid-num-bits`, `ats-supported`, `dma-can-stall`, `iommu-group-id`, [`TRANSLATED`]; and
+    /// [`RESERVED`] and [`DIRECT`], each with pairs of first address and length. May sleep.
     ///
     /// # Errors
     ///
@@ -112,16 +129,20 @@ impl Master {
             value.and_then(|value| value.optional())
         };
 
+        let flag = |name| property(name).is_some_and(|value| value != 0);
+
+        let able = smmu.features().ssid_bits;
         let ssid_bits = property(c"pasid-num-bits")
             .unwrap_or(0)
-            .min(u32::from(smmu.features().ssid_bits));
-        let cds = match smmu.features().ssid_bits {
-            0 => None,
-            // CAST: At most 20. The table of a device without PASIDs has one for accesses without.
-            _ => Some(KBox::pin_init(
-                CdTable::new(ssid_bits.max(1) as u8)?,
-                GFP_KERNEL,
-            )?),
+            .min(u32::from(able));
+        // CAST: At most 20. The table of a device without PASIDs has one for accesses without.
+        let cds = KBox::pin_init(CdTable::new(ssid_bits.max(1) as u8)?, GFP_KERNEL)?;
+        let ats = smmu.features().ats && flag(c"ats-supported");
+        let model = smmu.features().stall_model;
+        let stalls = match model {
+            regs::STALL_NONE => false,
+            regs::STALL_ONLY => true,
+            _ => flag(STALLS),
         };
         let mut resv = KVec::new();
         for (name, kind) in [
@@ -133,8 +154,12 @@ impl Master {
         Ok(Self {
             sid,
             group: property(c"iommu-group-id"),
-            ats: smmu.features().ats && property(c"ats-supported").is_some_and(|ats| ats != 0),
-            pasids: ssid_bits != 0,
+            ats,
+            always: able != 0 && (ssid_bits != 0 || ats),
+            translates_dma: flag(TRANSLATED),
+            stalls,
+            stall_disabled: model == regs::STALL_BOTH && !stalls,
+            ssid_bits: cds.ssid_bits().min(able),
             cds,
             bonds: KBox::pin_init(new_mutex!(RBTree::new(), "mock_smmu_bonds"), GFP_KERNEL)?,
             resv,
@@ -156,15 +181,24 @@ impl Master {
         self.ats
     }
 
+    /// Whether its accesses can wait inside the SMMU until a page is there.
+    pub fn stalls(&self) -> bool {
+        self.stalls
+    }
+
     /// The addresses that the bus in front of the SMMU keeps for itself, or that firmware uses.
     pub fn resv(&self) -> &[ResvRegion] {
         &self.resv
     }
 
-    /// Its context descriptors: of its PASIDs, and one for accesses without. None if the SMMU has
-    /// no PASIDs.
-    pub fn cds(&self) -> Option<&CdTable> {
-        self.cds.as_deref()
+    /// Whether the DMA API maps memory for it in the SMMU; else it gets physical addresses.
+    pub fn translates_dma(&self) -> bool {
+        self.translates_dma
+    }
+
+    /// Its context descriptors: of its PASIDs, and one for accesses without.
+    pub fn cds(&self) -> &CdTable {
+        &self.cds
     }
 
     /// The address spaces its PASIDs lead to. Changed under the group's mutex.
@@ -180,27 +214,26 @@ impl Master {
     /// Its stream table entry.
     ///
     /// With PASIDs or ATS, the context descriptors are always in place, and what happens without a
-    /// PASID is one field: changing that never disturbs the PASIDs. A device with neither needs
-    /// them only where it shares an address space; no ATS works in bypass. (SMMUv3, 13.6.4.)
+    /// PASID is one field: changing that never disturbs the PASIDs. A device with neither, or behind
+    /// an SMMU without PASIDs, needs them only where it has an address space; no ATS works in
+    /// bypass. (SMMUv3, 13.6.4.)
     pub fn ste(&self, rid: Rid) -> Ste {
-        let always = self.pasids || self.ats;
-        let cds = match (&self.cds, rid) {
-            (Some(cds), _) if always => cds,
-            (Some(cds), Rid::Shared) => cds,
-            (_, Rid::Identity) => return stream_table::bypass(),
-            (_, Rid::Blocked | Rid::Shared) => return stream_table::abort(),
-        };
+        match rid {
+            Rid::Identity if !self.always => return stream_table::bypass(),
+            Rid::Blocked if !self.always => return stream_table::abort(),
+            _ => {}
+        }
         let ste = Ste::default()
             .with_v(true)
             .with_config(ste::CONFIG_S1)
-            .with_s1_fmt(cds.format())
-            .with_s1_context_ptr(cds.phys())
-            .with_s1_cd_max(cds.ssid_bits())
+            .with_s1_fmt(self.cds.format())
+            .with_s1_context_ptr(self.cds.phys())
+            .with_s1_cd_max(self.ssid_bits)
             // Descriptors are fetched write-back cacheable and inner shareable.
             .with_s1_cir(1)
             .with_s1_cor(1)
             .with_s1_csh(3)
-            .with_s1_stalld(true)
+            .with_s1_stalld(self.stall_disabled)
             .with_eats(if self.ats {
                 ste::EATS_TRANS
             } else {

@@ -3,6 +3,7 @@
 //! What the IOMMU core asks of the driver.
 
 use super::{
+    address_space::AddressSpace,
     domain_sva::SvaDomain,
     invalidate::{
         self,
@@ -14,6 +15,7 @@ use super::{
         NO_PASID, //
     },
     report,
+    stall,
     stream_table,
     Client,
     Smmu, //
@@ -28,6 +30,7 @@ use kernel::{
     }, //
 };
 use kernel_ext::{
+    io_pgtable::PagingDomain,
     iommu_device::Driver,
     iopf_queue::{
         IopfQueue,
@@ -61,6 +64,14 @@ impl Smmu {
         Ok(())
     }
 
+    /// Leads accesses without PASID to `space`. Called under the group's mutex.
+    fn attach_rid(&self, space: &Arc<AddressSpace>, client: &Client) -> Result {
+        // The descriptor first: nothing leads there yet.
+        self.attach(space, client, NO_PASID)?;
+        self.set_rid(client, Rid::Shared)
+            .inspect_err(|_| self.detach(client, NO_PASID))
+    }
+
     /// Makes a device forget all translations.
     fn forget_stream(&self, master: &Master) -> Result {
         if !master.ats() {
@@ -75,6 +86,7 @@ impl Smmu {
 impl Driver for Smmu {
     type Client = Master;
     type SvaDomain = SvaDomain;
+    type Paging = AddressSpace;
 
     fn probe_device(&self, dev: &Device, ids: &[u32]) -> Result<Master> {
         let master = Master::new(self, dev, ids)?;
@@ -114,7 +126,7 @@ impl Driver for Smmu {
         // Requests from now on find no device; those before have all been reported after this.
         let client = self.clients.lock().remove(&master.sid());
         drop(client);
-        self.priq.drain();
+        self.drain();
     }
 
     fn resv_regions(&self, client: &Client, list: &mut ResvList<'_>) -> Result {
@@ -125,7 +137,8 @@ impl Driver for Smmu {
     }
 
     fn fault_queue(&self) -> Option<Arc<IopfQueue>> {
-        self.features.pri.then(|| self.faults.clone())
+        let faults = self.features.pri || self.features.stalls();
+        faults.then(|| self.faults.clone())
     }
 
     fn attach_identity(&self, client: &Client) -> Result {
@@ -140,8 +153,28 @@ impl Driver for Smmu {
         self.detach(client, pasid);
     }
 
+    fn translates_dma(&self, client: &Client) -> bool {
+        client.data().translates_dma()
+    }
+
+    fn alloc_paging(&self, client: &Client) -> Result<PagingDomain<AddressSpace>> {
+        client.driver().make_paging(client.device())
+    }
+
+    fn attach_paging(
+        &self,
+        domain: &PagingDomain<AddressSpace>,
+        client: &Client,
+        pasid: Option<u32>,
+    ) -> Result {
+        match pasid {
+            Some(pasid) => self.attach(domain.user(), client, pasid),
+            None => self.attach_rid(domain.user(), client),
+        }
+    }
+
     fn alloc_sva(&self, client: &Client, mm: &MmWithUser) -> Result<SvaDomain> {
-        if client.data().cds().is_none() {
+        if self.features.ssid_bits == 0 {
             return Err(EOPNOTSUPP);
         }
         client.driver().make_sva(mm)
@@ -152,18 +185,14 @@ impl Driver for Smmu {
     }
 
     fn attach_sva_rid(&self, domain: &SvaDomain, client: &Client) -> Result {
-        // The descriptor first: nothing leads there yet.
-        self.attach(domain.space(), client, NO_PASID)?;
-        self.set_rid(client, Rid::Shared)
-            .inspect_err(|_| self.detach(client, NO_PASID))
+        self.attach_rid(domain.space(), client)
     }
 
     fn page_response(&self, client: &Client, response: PageResponse) {
-        self.respond(
-            client.data().sid(),
-            response.pasid,
-            response.group,
-            response.code,
-        );
+        let sid = client.data().sid();
+        match stall::stag_of(response.group) {
+            Some(stag) => self.resume(sid, stag, response.code),
+            None => self.respond(sid, response.pasid, response.group, response.code),
+        }
     }
 }

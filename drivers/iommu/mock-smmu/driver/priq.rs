@@ -3,6 +3,7 @@
 //! The page request queue's thread: from queue entries to the kernel's I/O page-fault core.
 
 use super::{
+    drain::Drain,
     output_queue::{
         OutputQueue,
         Registers, //
@@ -19,16 +20,13 @@ use crate::{
     mmio::RegisterFile, //
 };
 use kernel::{
-    new_condvar, new_mutex,
     prelude::*,
     sync::{
         atomic::{
             Atomic,
             Relaxed, //
         },
-        Arc,
-        CondVar,
-        Mutex, //
+        Arc, //
     },
 };
 use kernel_ext::{
@@ -69,23 +67,13 @@ impl PriStats {
     }
 }
 
-/// Who waits for the thread. Tickets are given in order.
-struct Drain {
-    requested: u64,
-    completed: u64,
-    ended: bool,
-}
-
 /// The page request queue of one SMMU.
 #[pin_data]
 pub struct PriQueue {
     queue: OutputQueue<{ ppr::PageRequest::WORDS }>,
-    line: Arc<Line>,
     stats: PriStats,
     #[pin]
-    drain: Mutex<Drain>,
-    #[pin]
-    drained: CondVar,
+    drain: Drain,
 }
 
 impl PriQueue {
@@ -107,13 +95,8 @@ impl PriQueue {
         let queue = OutputQueue::new(regs, at, log2size)?;
         Ok(pin_init!(Self {
             queue,
-            line,
             stats: PriStats::new(),
-            drain <- new_mutex!(
-                Drain { requested: 0, completed: 0, ended: false },
-                "mock_smmu_pri_drain"
-            ),
-            drained <- new_condvar!("mock_smmu_pri_drained"),
+            drain <- Drain::new(line),
         }))
     }
 
@@ -132,30 +115,12 @@ impl PriQueue {
     /// Sleeps. Must not be called from the queue's thread, nor with a lock that reporting takes.
     /// The IOMMU group's mutex is none: reporting looks devices up without it.
     pub fn drain(&self) {
-        let mut drain = self.drain.lock();
-        drain.requested += 1;
-        let ticket = drain.requested;
-        self.line.raise();
-        while drain.completed < ticket && !drain.ended {
-            self.drained.wait(&mut drain);
-        }
+        self.drain.wait();
     }
 
     /// The thread: handles requests until the line is closed.
     pub(super) fn serve(&self, smmu: &Smmu) {
-        while self.line.wait() {
-            loop {
-                let ticket = self.drain.lock().requested;
-                let more = self.process(smmu);
-                self.drain.lock().completed = ticket;
-                self.drained.notify_all();
-                if !more {
-                    break;
-                }
-            }
-        }
-        self.drain.lock().ended = true;
-        self.drained.notify_all();
+        self.drain.serve(|| self.process(smmu));
     }
 
     /// Handles the requests that were queued when it was called. Whether there were any.

@@ -9,6 +9,7 @@ use super::{
     features::Features,
     gerror,
     priq::PriQueue,
+    stall::StallStats,
     stream_table::StreamTable,
     Smmu, //
 };
@@ -110,12 +111,8 @@ impl Running {
     }
 
     fn start_threads(&mut self) -> Result {
-        let (smmu, line) = (self.smmu.clone(), self.lines.evtq.clone());
-        let evtq = KThread::spawn(c"mock-smmu-evtq", move |_| {
-            while line.wait() {
-                smmu.evtq.process(&smmu);
-            }
-        })?;
+        let smmu = self.smmu.clone();
+        let evtq = KThread::spawn(c"mock-smmu-evtq", move |_| smmu.evtq.serve(&smmu))?;
         self.threads.push(evtq, GFP_KERNEL)?;
 
         let smmu = self.smmu.clone();
@@ -158,7 +155,7 @@ impl Smmu {
         let streams = StreamTable::new(features.sid_bits)?;
         let asids = Asids::new(features.asid16)?;
         let faults = Arc::new(IopfQueue::new(name)?, GFP_KERNEL)?;
-        let evtq = EventQueue::new(regs.clone(), evtq_bits)?;
+        let evtq = EventQueue::new(regs.clone(), lines.evtq.clone(), evtq_bits)?;
 
         Arc::pin_init(
             pin_init!(Self {
@@ -166,7 +163,8 @@ impl Smmu {
                 features,
                 asids,
                 faults,
-                evtq,
+                stalls: StallStats::new(),
+                evtq <- evtq,
                 priq <- priq,
                 cmdq <- cmdq,
                 streams <- streams,

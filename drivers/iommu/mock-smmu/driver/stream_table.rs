@@ -5,6 +5,7 @@
 use super::entry::{
     self,
     Entry,
+    Place,
     Slot,
     Words, //
 };
@@ -175,7 +176,7 @@ impl StreamTable {
         match &mut *self.levels.lock() {
             Levels::Linear(table) => {
                 let slot = Slot::new(table, sid as usize * Ste::SIZE);
-                entry::write::<SteEntry>(slot, &target.words(), || sync(true))
+                entry::write::<SteEntry>(&slot, &target.words(), || sync(true))
             }
             Levels::Two { l1, leaves } => {
                 let place = leaves.get_mut(first).ok_or(EINVAL)?;
@@ -192,7 +193,7 @@ impl StreamTable {
                     }
                 };
                 let slot = Slot::new(table, offset);
-                entry::write::<SteEntry>(slot, &target.words(), || sync(true))
+                entry::write::<SteEntry>(&slot, &target.words(), || sync(true))
             }
         }
     }

@@ -192,7 +192,7 @@ mod tests {
         check!(!node.property_present(c"none"));
         check!(device.device().name() == c"mock_smmu_kunit_plain.3");
 
-        let many = [properties[0]; 7];
+        let many = [properties[0]; 9];
         let refused = PlatformDevice::new(c"mock_smmu_kunit_plain", 4, &many, None);
         check!(refused.err() == Some(EINVAL));
         Ok(())

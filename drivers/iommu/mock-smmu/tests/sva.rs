@@ -252,4 +252,17 @@ mod tests {
             .block_pasid(&device(&instance, 0)?.client(), 77);
         Ok(())
     }
+
+    /// An SMMU whose output addresses are smaller than the CPUs' cannot share their tables.
+    #[test]
+    fn eopnotsupp_output_addresses_too_small() -> Result {
+        let config = hw::Config {
+            oas: 0,
+            ..default_config()
+        };
+        let (mm, instance) = (TestMm::new()?, instance_with(config, &[WIDE])?);
+        let bond = InTreeBond::new(device(&instance, 0)?.endpoint(), mm.mm());
+        check!(bond.err() == Some(EOPNOTSUPP));
+        Ok(())
+    }
 }

@@ -62,6 +62,8 @@ extern struct kunit_suite sva_rid_suite;
 extern struct kunit_suite sva_rid_device_suite;
 extern struct kunit_suite sva_shutdown_suite;
 extern struct kunit_suite sva_pci_suite;
+extern struct kunit_suite sva_rid_dma_suite;
+extern struct kunit_suite sva_stall_suite;
 extern struct kunit_suite sva_stub_suite;
 extern struct kunit_suite sva_alloc_suite;
 extern struct kunit_suite sva_trace_suite;

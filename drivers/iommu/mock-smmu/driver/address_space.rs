@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Address spaces: an ASID, the page table it stands for, and the devices and PASIDs that lead there.
+
+use super::{
+    asid::Asid,
+    cd_table::CdSlot,
+    invalidate::{
+        self,
+        Range, //
+    },
+    master::{
+        Master,
+        NO_PASID, //
+    },
+    report,
+    Client,
+    Smmu, //
+};
+use crate::fmt::{
+    cd::Cd,
+    cmd::Command, //
+};
+use kernel::{
+    new_spinlock_irq,
+    prelude::*,
+    rbtree::{
+        RBTree,
+        RBTreeNodeReservation, //
+    },
+    sync::{
+        Arc,
+        SpinLockIrq, //
+    }, //
+};
+use kernel_ext::io_pgtable::Invalidate;
+
+/// A device and PASID that lead to an address space.
+struct Attachment {
+    slot: CdSlot,
+    ats: bool,
+}
+
+/// The SubstreamID with which a device tags accesses that use descriptor `ssid`.
+fn tag(ssid: u32) -> Option<u32> {
+    (ssid != NO_PASID).then_some(ssid)
+}
+
+struct State {
+    /// Nothing may be translated any more.
+    released: bool,
+    /// By StreamID and SubstreamID.
+    attached: RBTree<(u32, u32), Attachment>,
+}
+
+/// One address space of the SMMU.
+#[pin_data(PinnedDrop)]
+pub struct AddressSpace {
+    smmu: Arc<Smmu>,
+    asid: Asid,
+    /// The descriptor that walks its page table.
+    cd: Cd,
+    /// Whether somebody may serve faults.
+    served: bool,
+    #[pin]
+    state: SpinLockIrq<State>,
+}
+
+impl AddressSpace {
+    /// Makes an address space that `cd`, which has `asid`, describes. If it is `served`, faults of
+    /// devices that can wait are reported. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn new(smmu: &Arc<Smmu>, asid: Asid, cd: Cd, served: bool) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                smmu: smmu.clone(),
+                asid,
+                cd,
+                served,
+                state <- new_spinlock_irq!(
+                    State { released: false, attached: RBTree::new() },
+                    "mock_smmu_address_space"
+                ),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Its ASID.
+    pub fn asid(&self) -> u16 {
+        self.asid.value()
+    }
+
+    /// Its descriptor in the table of a device.
+    fn descriptor(&self, master: &Master) -> Cd {
+        self.cd
+            .with_s(self.cd.s() || (self.served && master.stalls()))
+    }
+
+    /// Makes the SMMU and all devices that use the address space forget `range`. Any context.
+    pub(super) fn invalidate(&self, range: Range) {
+        let state = self.state.lock();
+        // Nobody can have asked for a translation, and who leaves is invalidated on leaving.
+        if !state.attached.is_empty() {
+            report(self.invalidate_attached(&state, range));
+        }
+    }
+
+    fn invalidate_attached(&self, state: &State, range: Range) -> Result {
+        let ranges = self.smmu.features.ranges;
+
+        self.smmu.cmdq.run(|batch| {
+            invalidate::tlbi(batch, self.asid(), range, ranges)?;
+            // Only once the TLB has forgotten may a device ask anew.
+            let mut synced = false;
+            for (&(sid, ssid), _) in state.attached.iter().filter(|(_, a)| a.ats) {
+                if !core::mem::replace(&mut synced, true) {
+                    batch.sync()?;
+                }
+                batch.push(invalidate::atc_inv(sid, tag(ssid), range))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Has nothing translated any more, for good. The devices may still be at it: their descriptors
+    /// stay valid, so that they get refusals, not configuration errors. Any context.
+    pub(super) fn release(&self) {
+        let mut state = self.state.lock();
+
+        state.released = true;
+        let blocked = self.smmu.features.blocked_cd(self.asid());
+        for (&(sid, ssid), attachment) in state.attached.iter() {
+            report(attachment.slot.update(
+                |cd| (cd.v() && cd.asid() == self.asid()).then_some(blocked),
+                || self.smmu.sync_cd(sid, ssid),
+            ));
+        }
+        if !state.attached.is_empty() {
+            report(self.invalidate_attached(&state, Range::All));
+        }
+    }
+
+    /// Makes the TLB forget the address space, and one device too. Any context.
+    fn forget(&self, master: &Master, ssid: u32) -> Result {
+        self.smmu.cmdq.run(|batch| {
+            invalidate::tlbi(batch, self.asid(), Range::All, false)?;
+            if master.ats() {
+                batch.sync()?;
+                batch.push(invalidate::atc_inv(master.sid(), tag(ssid), Range::All))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Ends the membership of a device and PASID, whose descriptor leads elsewhere by now.
+    fn leave(&self, master: &Master, ssid: u32) {
+        report(self.forget(master, ssid));
+        // Freed without the lock.
+        let node = self
+            .state
+            .lock()
+            .attached
+            .remove_node(&(master.sid(), ssid));
+        drop(node);
+    }
+}
+
+/// What a page table of the kernel's asks for.
+impl Invalidate for AddressSpace {
+    fn invalidate_all(&self) {
+        self.invalidate(Range::All);
+    }
+
+    fn invalidate(&self, start: u64, last: u64) {
+        self.invalidate(Range::Bytes { start, last });
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for AddressSpace {
+    fn drop(self: Pin<&mut Self>) {
+        // Nothing is attached. The ASID's next user must find nothing of ours.
+        let asid = self.asid();
+        report(
+            self.smmu
+                .cmdq
+                .run(|batch| invalidate::tlbi(batch, asid, Range::All, false)),
+        );
+    }
+}
+
+impl Smmu {
+    /// Leads descriptor `ssid` of a device to `space`. Called under the group's mutex.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a PASID that the device does not have, or when the process is gone; `ENOMEM`;
+    /// `EIO`.
+    pub(super) fn attach(&self, space: &Arc<AddressSpace>, client: &Client, ssid: u32) -> Result {
+        let master = client.data();
+        let cds = master.cds();
+        let sid = master.sid();
+        let old = master.bonds().lock().get(&ssid).cloned();
+
+        if old.as_ref().is_some_and(|old| Arc::ptr_eq(old, space)) {
+            return Ok(());
+        }
+        let slot = cds.get(ssid, || {
+            self.cmdq
+                .run(|batch| batch.push(Command::cfgi_cd(sid, ssid, false)))
+        })?;
+        let bond = RBTreeNodeReservation::new(GFP_KERNEL)?.into_node(ssid, space.clone());
+        let attachment = RBTreeNodeReservation::new(GFP_KERNEL)?.into_node(
+            (sid, ssid),
+            Attachment {
+                slot: slot.clone(),
+                ats: master.ats(),
+            },
+        );
+
+        // From here on all is prepared. Joining and installing under one lock: a release comes
+        // before, and is seen here, or after, and finds the descriptor.
+        let mut failed = None;
+        {
+            let mut state = space.state.lock();
+            if state.released {
+                return Err(EINVAL);
+            }
+            // Invalidations must reach the device before it can have anything to forget.
+            state.attached.insert(attachment);
+            let cd = space.descriptor(master);
+            if let Err(error) = slot.update(|_| Some(cd), || self.sync_cd(sid, ssid)) {
+                failed = Some((error, state.attached.remove_node(&(sid, ssid))));
+            }
+        }
+        if let Some((error, _node)) = failed {
+            return Err(error);
+        }
+
+        master.bonds().lock().insert(bond);
+        if let Some(old) = old {
+            old.leave(master, ssid);
+            // Nothing leads there any more; but page requests may be under way.
+            self.drain();
+        }
+        Ok(())
+    }
+
+    /// Blocks `ssid` of a device, and waits for the page requests that it has made and for what has
+    /// stalled. Called under
+    /// the group's mutex.
+    pub(super) fn detach(&self, client: &Client, ssid: u32) {
+        let master = client.data();
+        let sid = master.sid();
+        let space = master.bonds().lock().remove(&ssid);
+
+        if let Some(slot) = master.cds().find(ssid) {
+            let cleared = slot.update(|cd| cd.v().then(Cd::default), || self.sync_cd(sid, ssid));
+            report(cleared);
+        }
+        if let Some(space) = space {
+            space.leave(master, ssid);
+        }
+        self.drain();
+    }
+
+    /// Makes the SMMU forget a context descriptor. Any context.
+    fn sync_cd(&self, sid: u32, ssid: u32) -> Result {
+        self.cmdq
+            .run(|batch| batch.push(Command::cfgi_cd(sid, ssid, true)))
+    }
+}
