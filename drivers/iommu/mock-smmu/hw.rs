@@ -68,6 +68,7 @@ use crate::{
             Ste, //
         }, //
     },
+    inject::Faults,
     line::Line,
     mmio::{
         Doorbell,
@@ -283,6 +284,12 @@ impl Smmu {
             .ok_or(ENOSPC)?;
         engine.ports[slot] = Some(port);
         Ok(slot)
+    }
+
+    /// From now on does wrong what `faults` says. Any context.
+    pub fn inject(&self, faults: Arc<Faults>) {
+        let before = self.engine.lock().faults.replace(faults);
+        drop(before);
     }
 
     /// Acts on what the registers say now: enables, command queue. Any context; does not sleep.
