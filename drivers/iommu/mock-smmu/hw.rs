@@ -286,6 +286,12 @@ impl Smmu {
         Ok(slot)
     }
 
+    /// Whether a port has StreamID `sid`, be it of a device that has gone and that somebody still
+    /// holds. Any context.
+    pub fn has_port(&self, sid: u32) -> bool {
+        self.engine.lock().port_of(sid).is_some()
+    }
+
     /// From now on does wrong what `faults` says. Any context.
     pub fn inject(&self, faults: Arc<Faults>) {
         let before = self.engine.lock().faults.replace(faults);

@@ -142,11 +142,11 @@ TEST_F(debugfs, caches)
 
 	snprintf(needle, sizeof(needle), " %#x %#lx ", self->pasid, (long)self->page);
 	ASSERT_EQ(0, read_debug("atc"));
-	EXPECT_EQ(text, strstr(text, "sid slot ssid va pa size permissions\n"));
+	EXPECT_EQ(&text[0], strstr(text, "sid slot ssid va pa size permissions\n"));
 	EXPECT_NE(NULL, strstr(text, needle));
 	snprintf(needle, sizeof(needle), " %#lx ", (long)self->page);
 	ASSERT_EQ(0, read_debug("tlb"));
-	EXPECT_EQ(text, strstr(text, "slot asid va pa size permissions\n"));
+	EXPECT_EQ(&text[0], strstr(text, "slot asid va pa size permissions\n"));
 	EXPECT_NE(NULL, strstr(text, needle));
 
 	/* Nothing of it is left when the page is gone. */
