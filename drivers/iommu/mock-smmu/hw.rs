@@ -68,6 +68,7 @@ use crate::{
             Ste, //
         }, //
     },
+    inject::Faults,
     line::Line,
     mmio::{
         Doorbell,
@@ -283,6 +284,18 @@ impl Smmu {
             .ok_or(ENOSPC)?;
         engine.ports[slot] = Some(port);
         Ok(slot)
+    }
+
+    /// Whether a port has StreamID `sid`, be it of a device that has gone and that somebody still
+    /// holds. Any context.
+    pub fn has_port(&self, sid: u32) -> bool {
+        self.engine.lock().port_of(sid).is_some()
+    }
+
+    /// From now on does wrong what `faults` says. Any context.
+    pub fn inject(&self, faults: Arc<Faults>) {
+        let before = self.engine.lock().faults.replace(faults);
+        drop(before);
     }
 
     /// Acts on what the registers say now: enables, command queue. Any context; does not sleep.

@@ -144,10 +144,12 @@ impl Driver for Smmu {
         if client.data().cds().is_none() {
             return Err(EOPNOTSUPP);
         }
+        self.check_alloc()?;
         client.driver().make_sva(mm)
     }
 
     fn attach_sva(&self, domain: &SvaDomain, client: &Client, pasid: u32) -> Result {
+        self.check_alloc()?;
         self.attach(domain.space(), client, pasid)
     }
 

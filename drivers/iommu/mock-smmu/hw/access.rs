@@ -24,9 +24,15 @@ use kernel::{
 
 use kernel_ext::phys::PhysWindow;
 
-use crate::fmt::{
-    cmd::Resume,
-    ppr::Response, //
+use crate::{
+    fmt::{
+        cmd::Resume,
+        ppr::Response, //
+    },
+    inject::{
+        Fault,
+        SLOW, //
+    },
 };
 
 use super::{
@@ -191,7 +197,11 @@ impl Port {
                 return Err(kind);
             }
         };
+        let late = engine.strikes(Fault::ResponseSlow);
         drop(engine);
+        if late {
+            fsleep(SLOW);
+        }
         match response {
             Response::Success if auto => {
                 // The queue had overflown: a little later it may have room again.

@@ -23,6 +23,10 @@ use crate::{
             IrqCtrl, //
         }, //
     },
+    inject::{
+        Fault,
+        Faults, //
+    },
     mmio::RegisterFile, //
 };
 
@@ -56,6 +60,8 @@ pub(super) struct Engine {
     pub(super) evtq: Queue,
     pub(super) priq: Queue,
     pub(super) stats: Stats,
+    /// What goes wrong on request.
+    pub(super) faults: Option<Arc<Faults>>,
     /// The connected ports; a slot belongs to its port until the port goes.
     pub(super) ports: KVec<Option<KBox<PortState>>>,
 }
@@ -77,11 +83,18 @@ impl Engine {
             tlb: Tlb::new(TLB_ENTRIES)?,
             stalls: Stalls::new(config.stall_limit())?,
             stats: Stats::default(),
+            faults: None,
             ports,
             config,
             regs,
             lines,
         })
+    }
+
+    /// Whether to do something wrong this time.
+    pub(super) fn strikes(&self, fault: Fault) -> bool {
+        let faults = self.faults.as_deref();
+        faults.is_some_and(|faults| faults.strikes(fault))
     }
 
     /// The enables that are in force.
@@ -142,7 +155,12 @@ impl Engine {
     /// Records an event, if there is a queue with room for it.
     pub(super) fn record(&mut self, event: &Event) {
         self.record_stalls();
-        match self.write_event(event) {
+        let push = if self.strikes(Fault::QueueFull) {
+            Some(Push::Full)
+        } else {
+            self.write_event(event)
+        };
+        match push {
             Some(Push::Done) => return,
             Some(Push::Full) => {
                 self.evtq.overflow(&self.regs);
