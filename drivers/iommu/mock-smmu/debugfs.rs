@@ -9,7 +9,7 @@
 //! | `cd` | context descriptors in use: `sid ssid: eight 64-bit words in hex` |
 //! | `cmdq`, `evtq`, `priq` | pointers, and the queue's last entries: `index: words in hex` |
 //! | `tlb`, `atc` | cached translations: of the SMMU, and of each device |
-//! | `stats` | counters |
+//! | `stats` | counters, and the first records of strict mode |
 //! | `fail_*/` | fault injection, see [`crate::inject`] |
 //!
 //! After each raw line of a table or queue, a line that begins with `#` tells what it means: the
@@ -152,5 +152,12 @@ fn stats(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
     view.hw.stats().each(|name, count| {
         written = written.and_then(|()| writeln!(f, "hw_{name}: {count}"));
     });
-    written
+    written?;
+
+    let mut index = 0;
+    while let Some(record) = view.hw.strict_record(index) {
+        writeln!(f, "strict_record: {record:x?}")?;
+        index += 1;
+    }
+    Ok(())
 }

@@ -20,6 +20,7 @@ use crate::{
     },
     hw,
     inject::Faults,
+    line::Line,
     mmio::RegisterFile, //
 };
 use kernel::{
@@ -86,6 +87,8 @@ impl Instance {
                 evtq: lines.evtq.clone(),
                 priq: lines.priq.clone(),
                 gerror: lines.gerror.clone(),
+                // The driver half polls.
+                sync: Line::new()?,
             },
         )?;
         regs.set_doorbell(hw.clone());
