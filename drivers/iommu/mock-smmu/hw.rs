@@ -90,7 +90,8 @@ pub use dma::{
     DmaErrorKind,
     DmaResult,
     Port,
-    PortConfig, //
+    PortConfig,
+    PortLimits, //
 };
 pub use ident::Config;
 pub use inspect::WhichQueue;

@@ -247,7 +247,7 @@ impl Engine {
         len: u64,
     ) -> Option<(usize, usize)> {
         let port = self.ports[slot].as_mut()?;
-        let budget = usize::from(port.config.max_outstanding - port.outstanding);
+        let budget = usize::from(port.config.max_outstanding.saturating_sub(port.outstanding));
         let budget = budget.min(GROUP_PAGES);
         if budget == 0 {
             return None;
