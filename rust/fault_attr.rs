@@ -40,11 +40,7 @@ impl FaultAttr {
     /// # Errors
     ///
     /// `ENOENT` if there is no `top/sub`; `EEXIST`; `ENOMEM`.
-    pub fn new<'a>(
-        top: &'a CStr,
-        sub: &'a CStr,
-        name: &'a CStr,
-    ) -> impl PinInit<Self, Error> + 'a {
+    pub fn new<'a>(top: &'a CStr, sub: &'a CStr, name: &'a CStr) -> impl PinInit<Self, Error> + 'a {
         try_pin_init!(&this in Self {
             // SAFETY: The slot is valid for a write, and the helper initialises all of it.
             attr <- Opaque::ffi_init(|slot| unsafe { bindings::sva_fault_attr_init(slot) }),

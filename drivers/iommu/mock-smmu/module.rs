@@ -3,8 +3,7 @@
 //! The module: the instance that there is after loading, and how everything is removed.
 
 use crate::{
-    configfs,
-    debugfs,
+    configfs, debugfs,
     device::{
         DeviceSpec,
         Ports,

@@ -87,9 +87,7 @@ unsafe fn run(dma: &Dma, request: &mut Request) {
         Some(Op::FetchAdd) => dma.fetch_add(ssid, addr, operand),
         Some(Op::Swap) => dma.swap(ssid, addr, operand),
         Some(Op::CompareExchange) => dma.compare_exchange(ssid, addr, expected, operand),
-        Some(Op::Prefetch { write }) => dma
-            .prefetch(ssid, addr, request.len, write)
-            .map(|()| 0),
+        Some(Op::Prefetch { write }) => dma.prefetch(ssid, addr, request.len, write).map(|()| 0),
         None => {
             request.error = EINVAL.to_errno();
             return;

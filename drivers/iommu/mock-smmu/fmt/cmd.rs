@@ -99,8 +99,12 @@ pub const fn fields(op: u8) -> &'static [&'static str] {
         OP_TLBI_NH_ALL | OP_TLBI_S12_VMALL => &["vmid"],
         OP_TLBI_NH_ASID => &["vmid", "asid"],
         OP_TLBI_EL2_ASID => &["asid"],
-        OP_TLBI_NH_VA => &["num", "scale", "vmid", "asid", "leaf", "ttl", "tg", "address"],
-        OP_TLBI_NH_VAA | OP_TLBI_S2_IPA => &["num", "scale", "vmid", "leaf", "ttl", "tg", "address"],
+        OP_TLBI_NH_VA => &[
+            "num", "scale", "vmid", "asid", "leaf", "ttl", "tg", "address",
+        ],
+        OP_TLBI_NH_VAA | OP_TLBI_S2_IPA => {
+            &["num", "scale", "vmid", "leaf", "ttl", "tg", "address"]
+        }
         OP_TLBI_EL2_VA => &["num", "scale", "asid", "leaf", "ttl", "tg", "address"],
         OP_ATC_INV => &["global", "ssv", "ssid", "sid", "address", "atc_size"],
         OP_PRI_RESP => &["ssv", "ssid", "sid", "group", "response"],
