@@ -17,6 +17,8 @@ pub mod crc32;
 pub mod devres;
 pub mod domain;
 pub mod fault;
+#[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
+pub mod fault_attr;
 pub mod global;
 pub mod group;
 pub mod io_pgtable;

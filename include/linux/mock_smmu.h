@@ -183,4 +183,155 @@ void mock_smmu_stop(struct mock_smmu_port *port);
  */
 void mock_smmu_start(struct mock_smmu_port *port);
 
+/**
+ * enum mock_smmu_op - what a request has the device do
+ * @MOCK_SMMU_READ: read memory
+ * @MOCK_SMMU_WRITE: write memory
+ * @MOCK_SMMU_FETCH_ADD: add to a word, atomically
+ * @MOCK_SMMU_SWAP: replace a word, atomically
+ * @MOCK_SMMU_COMPARE_EXCHANGE: replace a word if it is what is expected,
+ *	atomically
+ * @MOCK_SMMU_PREFETCH_READ: get translations ahead of reads
+ * @MOCK_SMMU_PREFETCH_WRITE: get translations ahead of writes
+ */
+enum mock_smmu_op {
+	MOCK_SMMU_READ,
+	MOCK_SMMU_WRITE,
+	MOCK_SMMU_FETCH_ADD,
+	MOCK_SMMU_SWAP,
+	MOCK_SMMU_COMPARE_EXCHANGE,
+	MOCK_SMMU_PREFETCH_READ,
+	MOCK_SMMU_PREFETCH_WRITE,
+};
+
+/**
+ * struct mock_smmu_request - an access of any kind
+ * @op: what to do
+ * @ssid: PASID, or %MOCK_SMMU_NO_SSID
+ * @privileged: the access is privileged
+ * @exec: it is an instruction fetch; for reads only
+ * @addr: address in the address space of @ssid; for an atomic operation, of a
+ *	naturally aligned 64-bit word
+ * @buf: READ, WRITE: the data
+ * @len: READ, WRITE, PREFETCH: number of bytes
+ * @operand: atomic operations: what to add, or to put in place
+ * @expected: COMPARE_EXCHANGE: only if this is there
+ * @old: atomic operations: what was there, when the request is done
+ * @error: 0 or what mock_smmu_read() would return, when the request is done
+ * @fault_addr: the first address that could not be accessed, if @error is set
+ * @complete: for mock_smmu_submit(): called when the request is done, in a
+ *	context that may sleep; from then on the request is the caller's again
+ * @context: the caller's
+ */
+struct mock_smmu_request {
+	enum mock_smmu_op op;
+	u32 ssid;
+	bool privileged;
+	bool exec;
+	u64 addr;
+	void *buf;
+	size_t len;
+	u64 operand;
+	u64 expected;
+	u64 old;
+	int error;
+	u64 fault_addr;
+	void (*complete)(struct mock_smmu_request *request);
+	void *context;
+};
+
+/**
+ * mock_smmu_access() - has the device make an access, and waits for its end
+ * @port: the device's port
+ * @request: what to do; its @complete is not called
+ *
+ * May sleep.
+ *
+ * Return: what @request's @error says; -EINVAL also for an unknown @op.
+ */
+int mock_smmu_access(struct mock_smmu_port *port, struct mock_smmu_request *request);
+
+/**
+ * mock_smmu_submit() - has the device make an access, and returns at once
+ * @port: the device's port
+ * @request: what to do; it, and its @buf, must stay until @complete is called
+ *
+ * Requests are not ordered. Sleeps for memory only. mock_smmu_drain() must be
+ * called before the driver leaves.
+ *
+ * Return: 0; -EINVAL for an unknown @op or without @complete, -ENOMEM. On
+ * failure @complete is not called.
+ */
+int mock_smmu_submit(struct mock_smmu_port *port, struct mock_smmu_request *request);
+
+/**
+ * mock_smmu_drain() - waits for the end of all requests that were submitted
+ * @port: the device's port
+ *
+ * Also those that were submitted through another struct mock_smmu_port of the
+ * device. Sleeps; after mock_smmu_stop() it is quick. Not to be called from a
+ * request's complete().
+ */
+void mock_smmu_drain(struct mock_smmu_port *port);
+
+/**
+ * struct mock_smmu_limits - how much a device has under way, how patient it is
+ * @max_outstanding: page requests that wait for a response, at least 1
+ * @max_retries: how often a page is asked for that is promised and stays missing
+ * @timeout_ms: how long to wait for a response
+ */
+struct mock_smmu_limits {
+	u16 max_outstanding;
+	u16 max_retries;
+	u32 timeout_ms;
+};
+
+/**
+ * mock_smmu_set_limits() - sets the limits of a device
+ * @port: the device's port
+ * @limits: for accesses that begin from now on
+ *
+ * Does not sleep.
+ *
+ * Return: 0; -EINVAL if no page request may be outstanding.
+ */
+int mock_smmu_set_limits(struct mock_smmu_port *port, const struct mock_smmu_limits *limits);
+
+/**
+ * struct mock_smmu_lies - how a device breaks the rules of PCIe and SMMUv3
+ * @foreign_ssid: if @use_foreign_ssid, used for all accesses that have a PASID
+ * @use_foreign_ssid: see @foreign_ssid
+ * @no_last: never mark a page request as the last of its group
+ * @repeat: send each page request twice
+ * @one_group: use one page request group index for everything
+ * @unsupported: make accesses of a kind that the SMMU does not know
+ * @unstoppable: ignore mock_smmu_stop()
+ * @flood: groups to send in addition to each that is needed
+ * @late_ms: look at responses so late
+ * @ack_ms: acknowledge invalidations so late
+ */
+struct mock_smmu_lies {
+	u32 foreign_ssid;
+	bool use_foreign_ssid;
+	bool no_last;
+	bool repeat;
+	bool one_group;
+	bool unsupported;
+	bool unstoppable;
+	u16 flood;
+	u32 late_ms;
+	u32 ack_ms;
+};
+
+/**
+ * mock_smmu_set_lies() - has a device break the rules, for tests
+ * @port: the device's port
+ * @lies: how, from now on; all zero for not at all
+ *
+ * Sleeps.
+ *
+ * Return: 0, -ENOMEM.
+ */
+int mock_smmu_set_lies(struct mock_smmu_port *port, const struct mock_smmu_lies *lies);
+
 #endif /* __LINUX_MOCK_SMMU_H */

@@ -5,6 +5,7 @@
  */
 
 #include <linux/anon_inodes.h>
+#include <linux/fault-inject.h>
 #include <linux/iommu.h>
 #include <linux/mman.h>
 #include <linux/mm.h>

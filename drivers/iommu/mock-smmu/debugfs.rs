@@ -8,14 +8,21 @@
 //! | `ste` | stream table entries of the devices: `index: eight 64-bit words in hex` |
 //! | `cd` | context descriptors in use: `sid ssid: eight 64-bit words in hex` |
 //! | `cmdq`, `evtq`, `priq` | pointers, and the queue's last entries: `index: words in hex` |
+//! | `tlb`, `atc` | cached translations: of the SMMU, and of each device |
 //! | `stats` | counters, and the first records of strict mode |
+//! | `fail_*/` | fault injection, see [`crate::inject`] |
+//!
+//! After each raw line of a table or queue, a line that begins with `#` tells what it means: the
+//! fields that are not 0, by the names that [`crate::fmt`] gives them.
+
+mod caches;
+mod meaning;
+mod queues;
+mod tables;
 
 use crate::{
     driver::Smmu,
-    fmt::{
-        queue::Layout,
-        regs, //
-    },
+    fmt::regs,
     hw, //
 };
 use kernel::{
@@ -34,8 +41,8 @@ use kernel::{
     }, //
 };
 
-/// How many entries of a queue are shown.
-const SHOWN: u32 = 32;
+/// The directory that has those of the instances.
+pub(crate) const TOP: &CStr = c"mock_smmu";
 
 /// What the files of an instance show.
 pub(crate) struct View {
@@ -59,11 +66,13 @@ impl InstanceDir {
     pub(crate) fn new(parent: &Dir, name: &CStr, view: View) -> Result<Self> {
         let scope = parent.scope(view, name, |view, dir| {
             dir.read_callback_file(c"regs", view, &registers);
-            dir.read_callback_file(c"ste", view, &stes);
-            dir.read_callback_file(c"cd", view, &cds);
-            dir.read_callback_file(c"cmdq", view, &cmdq);
-            dir.read_callback_file(c"evtq", view, &evtq);
-            dir.read_callback_file(c"priq", view, &priq);
+            dir.read_callback_file(c"ste", view, &tables::stes);
+            dir.read_callback_file(c"cd", view, &tables::cds);
+            dir.read_callback_file(c"cmdq", view, &queues::commands);
+            dir.read_callback_file(c"evtq", view, &queues::events);
+            dir.read_callback_file(c"priq", view, &queues::page_requests);
+            dir.read_callback_file(c"tlb", view, &caches::tlb);
+            dir.read_callback_file(c"atc", view, &caches::atc);
             dir.read_callback_file(c"stats", view, &stats);
         });
         Ok(Self {
@@ -107,81 +116,12 @@ fn registers(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
+/// Ends a line with the words of an entry.
 fn words(f: &mut Formatter<'_>, words: &[u64]) -> fmt::Result {
     for word in words {
         write!(f, " {word:016x}")?;
     }
     writeln!(f)
-}
-
-fn stes(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
-    view.smmu.for_each_client(|sid, _| {
-        let Some(ste) = view.smmu.streams().read(sid) else {
-            return Ok(());
-        };
-        write!(f, "{sid:#x}:")?;
-        words(f, &ste.words())
-    })
-}
-
-fn cds(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
-    view.smmu.for_each_client(|sid, client| {
-        let master = client.data();
-        let bonds = master.bonds().lock();
-        for &ssid in bonds.keys() {
-            if let Some(slot) = master.cds().find(ssid) {
-                write!(f, "{sid:#x} {ssid:#x}:")?;
-                words(f, &slot.read().words())?;
-            }
-        }
-        Ok(())
-    })
-}
-
-/// Pointers and last entries of a queue.
-fn queue<const N: usize>(
-    f: &mut Formatter<'_>,
-    layout: Layout,
-    prod: u32,
-    cons: u32,
-    peek: impl Fn(u32) -> [u64; N],
-) -> fmt::Result {
-    writeln!(
-        f,
-        "entries {} prod {prod:#x} cons {cons:#x}",
-        layout.entries()
-    )?;
-    for back in (1..=SHOWN.min(layout.entries())).rev() {
-        let position = layout.position(prod.wrapping_sub(back));
-        write!(f, "{}:", layout.index(position))?;
-        words(f, &peek(position))?;
-    }
-    Ok(())
-}
-
-fn cmdq(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
-    let (regs, cmdq) = (view.smmu.regs(), view.smmu.cmdq());
-    queue(
-        f,
-        cmdq.layout(),
-        regs.read32(regs::CMDQ_PROD),
-        regs.read32(regs::CMDQ_CONS),
-        |position| cmdq.peek(position).words(),
-    )
-}
-
-fn evtq(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
-    let evtq = view.smmu.evtq().queue();
-    queue(f, evtq.layout(), evtq.prod(), evtq.cons(), |position| {
-        evtq.peek(position)
-    })
-}
-
-fn priq(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
-    let priq = view.smmu.priq().queue();
-    queue(f, priq.layout(), priq.prod(), priq.cons(), |position| {
-        priq.peek(position)
-    })
 }
 
 fn stats(view: &View, f: &mut Formatter<'_>) -> fmt::Result {

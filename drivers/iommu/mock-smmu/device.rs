@@ -10,7 +10,8 @@ use crate::{
     hw::{
         self,
         Port,
-        PortConfig, //
+        PortConfig,
+        PortLimits, //
     }, //
 };
 use kernel::{
@@ -65,7 +66,7 @@ pub struct DeviceSpec {
     /// Addresses that do not reach the SMMU from it, or that its firmware uses.
     pub resv: [Option<ResvRegion>; MAX_RESV],
     /// How much it has under way, and how patient it is.
-    pub limits: Limits,
+    pub limits: PortLimits,
 }
 
 impl DeviceSpec {
@@ -80,7 +81,7 @@ impl DeviceSpec {
         stall: false,
         translated: false,
         resv: NO_RESV,
-        limits: Limits::DEFAULT,
+        limits: PortLimits::DEFAULT,
     };
 
     /// What its port can do behind an SMMU with SubstreamIDs of `ssid_bits` bits.
@@ -91,32 +92,13 @@ impl DeviceSpec {
             // without PASID if the SMMU has none.
             ats_no_ssid: self.ats && ssid_bits > 0,
             pri: self.pri,
+            needs_pasid: false,
             max_outstanding: self.limits.max_outstanding,
             max_retries: self.limits.max_retries,
             timeout_ms: self.limits.timeout_ms,
             ..PortConfig::default()
         }
     }
-}
-
-/// Limits of a device's port; [`PortConfig`] says what each is.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Page requests under way at once, at least 1.
-    pub max_outstanding: u16,
-    /// Requests for one page that are answered with success while it stays missing.
-    pub max_retries: u16,
-    /// Milliseconds to wait for a response.
-    pub timeout_ms: u32,
-}
-
-impl Limits {
-    /// As generous as [`PortConfig::default`].
-    pub const DEFAULT: Self = Self {
-        max_outstanding: 256,
-        max_retries: 16,
-        timeout_ms: 10_000,
-    };
 }
 
 /// How many reserved regions a device can have.

@@ -61,6 +61,10 @@ use crate::{
         ppr,
         ste::Ste, //
     },
+    inject::{
+        Fault,
+        Faults, //
+    },
     mmio::RegisterFile, //
 };
 use kernel::{
@@ -68,7 +72,8 @@ use kernel::{
     rbtree::RBTree,
     sync::{
         Arc,
-        Mutex, //
+        Mutex,
+        SetOnce, //
     }, //
 };
 use kernel_ext::{
@@ -100,9 +105,24 @@ pub struct Smmu {
     /// Devices by StreamID, from `probe_finalize` to `release_device`.
     #[pin]
     clients: Mutex<RBTree<u32, Arc<Client>>>,
+    /// What goes wrong on request.
+    inject: SetOnce<Arc<Faults>>,
 }
 
 impl Smmu {
+    /// From now on does wrong what `faults` says; once. Any context.
+    pub fn inject(&self, faults: Arc<Faults>) {
+        self.inject.populate(faults);
+    }
+
+    /// Fails if there shall be no memory.
+    fn check_alloc(&self) -> Result {
+        match self.inject.as_ref() {
+            Some(faults) if faults.strikes(Fault::Alloc) => Err(ENOMEM),
+            _ => Ok(()),
+        }
+    }
+
     /// The register file.
     pub fn regs(&self) -> &RegisterFile {
         &self.regs

@@ -20,3 +20,8 @@ EXPORT_SYMBOL_NS_GPL(mock_smmu_fetch_add, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_prefetch, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_stop, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_start, "MOCK_SMMU");
+EXPORT_SYMBOL_NS_GPL(mock_smmu_access, "MOCK_SMMU");
+EXPORT_SYMBOL_NS_GPL(mock_smmu_submit, "MOCK_SMMU");
+EXPORT_SYMBOL_NS_GPL(mock_smmu_drain, "MOCK_SMMU");
+EXPORT_SYMBOL_NS_GPL(mock_smmu_set_limits, "MOCK_SMMU");
+EXPORT_SYMBOL_NS_GPL(mock_smmu_set_lies, "MOCK_SMMU");

@@ -123,7 +123,23 @@ macro_rules! record {
             }
 
             $crate::fmt::record!(@many $word $($fields)*);
+            $crate::fmt::record!(@each () $($fields)*);
         }
+    };
+
+    (@each ($(($f:ident, $t:ident))*)) => {
+        /// Every field with its name, in the order of declaration, for printing.
+        pub fn each(&self, mut f: impl FnMut(&'static str, u64)) {
+            $(f(stringify!($f), $crate::fmt::record!(@bits self $f $t));)*
+        }
+    };
+    (@each ($($done:tt)*) $(#[$attr:meta])* $i:literal $hi:literal:$lo:literal $f:ident: $t:ident;
+        $($rest:tt)*) => {
+        $crate::fmt::record!(@each ($($done)* ($f, $t)) $($rest)*);
+    };
+    (@bits $self:ident $f:ident addr) => { $self.$f() };
+    (@bits $self:ident $f:ident $t:ident) => {
+        $crate::fmt::FieldValue::into_bits($self.$f())
     };
 
     (@one $word:ident) => {};

@@ -76,6 +76,7 @@ use kernel::{
 };
 
 use crate::{
+    inject::Faults,
     line::Line,
     mmio::{
         Doorbell,
@@ -89,7 +90,8 @@ pub use dma::{
     DmaErrorKind,
     DmaResult,
     Port,
-    PortConfig, //
+    PortConfig,
+    PortLimits, //
 };
 pub use ident::Config;
 pub use inspect::WhichQueue;
@@ -172,6 +174,18 @@ impl Smmu {
             .ok_or(ENOSPC)?;
         engine.ports[slot] = Some(port);
         Ok(slot)
+    }
+
+    /// Whether a port has StreamID `sid`, be it of a device that has gone and that somebody still
+    /// holds. Any context.
+    pub fn has_port(&self, sid: u32) -> bool {
+        self.engine.lock().port_of(sid).is_some()
+    }
+
+    /// From now on does wrong what `faults` says. Any context.
+    pub fn inject(&self, faults: Arc<Faults>) {
+        let before = self.engine.lock().faults.replace(faults);
+        drop(before);
     }
 
     /// Disconnects what [`Self::connect`] connected. May sleep.

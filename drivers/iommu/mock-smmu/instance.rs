@@ -19,6 +19,7 @@ use crate::{
         }, //
     },
     hw,
+    inject::Faults,
     line::Line,
     mmio::RegisterFile, //
 };
@@ -107,7 +108,7 @@ impl Instance {
         })
     }
 
-    /// Shows the instance in debugfs.
+    /// Shows the instance in debugfs, where faults can be injected too.
     ///
     /// # Errors
     ///
@@ -118,6 +119,12 @@ impl Instance {
             hw: self.hw.clone(),
         };
         self.debugfs = Some(debugfs::InstanceDir::new(parent, name, view)?);
+        // Fault injection is for tests; a kernel without debugfs has none.
+        if cfg!(CONFIG_DEBUG_FS) {
+            let faults = Faults::new(name)?;
+            self.hw.inject(faults.clone());
+            self.smmu().inject(faults);
+        }
         Ok(())
     }
 

@@ -142,9 +142,8 @@ impl Instances {
             .ok_or(ENODEV)?;
         let sid = numbers.sid.unwrap_or_else(|| {
             let fits = FIRST_FREE_SID >> instance.smmu().features().sid_bits == 0;
-            free_number(if fits { FIRST_FREE_SID } else { 0 }, |sid| {
-                instance.devices().iter().any(|d| d.port().sid() == sid)
-            })
+            let first = if fits { FIRST_FREE_SID } else { 0 };
+            free_number(first, |sid| instance.hw().has_port(sid))
         });
         let spec = DeviceSpec { id, sid, ..*spec };
 

@@ -3,7 +3,7 @@
 //! The module: the instance that there is after loading, and how everything is removed.
 
 use crate::{
-    configfs,
+    configfs, debugfs,
     device::{
         DeviceSpec,
         Ports,
@@ -105,12 +105,12 @@ fn remove(instances: &Arc<Instances>, _data: &mut UserSliceReader) -> Result {
 impl kernel::Module for MockSmmu {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let ports = PORTS.install(Ports::new()?)?;
-        let debugfs = Dir::new(c"mock_smmu");
+        let top = Dir::new(debugfs::TOP);
         let instances = INSTANCES.install(Instances::new()?)?;
 
         let (name, config) = (c"smmu0", default_config());
         let mut instance = Instance::new(name, config)?;
-        instance.show(name, &debugfs)?;
+        instance.show(name, &top)?;
         for spec in &SINGLE {
             instance.add_device(DEVICE_NAME, spec)?;
         }
@@ -118,15 +118,15 @@ impl kernel::Module for MockSmmu {
             instance.add_device(MEMBER_NAME, spec)?;
         }
         let smmu = instances.add(instance)?;
-        let (all, dir) = (instances.clone(), debugfs.clone());
+        let (all, dir) = (instances.clone(), top.clone());
         let configfs = configfs::Tree::new(all, dir, name, smmu, config)?;
 
-        let file = debugfs.write_callback_file(c"remove", (*instances).clone(), &remove);
+        let file = top.write_callback_file(c"remove", (*instances).clone(), &remove);
         Ok(Self {
             _configfs: configfs,
             _remove: KBox::pin_init(file, GFP_KERNEL)?,
             instances,
-            _debugfs: debugfs,
+            _debugfs: top,
             _ports: ports,
         })
     }

@@ -9,6 +9,7 @@
 //! - [`driver`]: the driver half
 //! - [`instance`]: an SMMU made of both; [`device`]: a device behind it
 //! - [`instances`]: all of them; `configfs`: making them, and devices, at run time
+//! - [`inject`]: faults on request
 //! - [`api`], and `include/linux/mock_smmu.h`: what the drivers of such devices need
 //!
 //! # Glossary
@@ -33,6 +34,7 @@ pub mod device;
 pub mod driver;
 pub mod fmt;
 pub mod hw;
+pub mod inject;
 pub mod instance;
 pub mod instances;
 pub mod line;

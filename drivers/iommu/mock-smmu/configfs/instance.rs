@@ -60,7 +60,7 @@ macro_rules! flag {
 }
 
 /// In the order of the directory's attributes.
-const FIELDS: [Field; 14] = [
+const FIELDS: [Field; 17] = [
     bits!(sid_bits: u8, 32),
     bits!(ssid_bits: u8, 20),
     bits!(cmdq_bits: u8, 19),
@@ -75,6 +75,9 @@ const FIELDS: [Field; 14] = [
     flag!(cache_invalid),
     bits!(stall_model: u8, 2),
     bits!(stall_max: u16, 0xffff),
+    flag!(merge_events),
+    flag!(strict),
+    bits!(evict_one_in: u32, 0xffff_ffff),
 ];
 const OAS_BITS: usize = FIELDS.len();
 const ONLINE: usize = OAS_BITS + 1;
@@ -221,8 +224,11 @@ impl InstanceDir {
                 cache_invalid: 11,
                 stall_model: 12,
                 stall_max: 13,
-                oas_bits: 14,
-                online: 15,
+                merge_events: 14,
+                strict: 15,
+                evict_one_in: 16,
+                oas_bits: 17,
+                online: 18,
             ],
         };
         let state = State {

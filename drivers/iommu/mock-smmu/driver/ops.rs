@@ -177,10 +177,12 @@ impl Driver for Smmu {
         if self.features.ssid_bits == 0 {
             return Err(EOPNOTSUPP);
         }
+        self.check_alloc()?;
         client.driver().make_sva(mm)
     }
 
     fn attach_sva(&self, domain: &SvaDomain, client: &Client, pasid: u32) -> Result {
+        self.check_alloc()?;
         self.attach(domain.space(), client, pasid)
     }
 

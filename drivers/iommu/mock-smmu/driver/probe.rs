@@ -31,7 +31,10 @@ use kernel::{
     prelude::*,
     processor::cpu_relax,
     rbtree::RBTree,
-    sync::Arc,
+    sync::{
+        Arc,
+        SetOnce, //
+    },
     time::{
         Delta,
         Instant,
@@ -169,6 +172,7 @@ impl Smmu {
                 cmdq <- cmdq,
                 streams <- streams,
                 clients <- new_mutex!(RBTree::new(), "mock_smmu_clients"),
+                inject: SetOnce::new(),
             }),
             GFP_KERNEL,
         )

@@ -60,6 +60,61 @@ pub const SYNC_IRQ: u8 = 1;
 /// [`Command::cs`]: a SYNC sends an event to waiting CPUs.
 pub const SYNC_SEV: u8 = 2;
 
+/// The name that the architecture gives an opcode.
+pub const fn name(op: u8) -> Option<&'static str> {
+    Some(match op {
+        OP_PREFETCH_CFG => "PREFETCH_CFG",
+        OP_PREFETCH_ADDR => "PREFETCH_ADDR",
+        OP_CFGI_STE => "CFGI_STE",
+        OP_CFGI_STE_RANGE => "CFGI_STE_RANGE",
+        OP_CFGI_CD => "CFGI_CD",
+        OP_CFGI_CD_ALL => "CFGI_CD_ALL",
+        OP_TLBI_NH_ALL => "TLBI_NH_ALL",
+        OP_TLBI_NH_ASID => "TLBI_NH_ASID",
+        OP_TLBI_NH_VA => "TLBI_NH_VA",
+        OP_TLBI_NH_VAA => "TLBI_NH_VAA",
+        OP_TLBI_EL2_ALL => "TLBI_EL2_ALL",
+        OP_TLBI_EL2_ASID => "TLBI_EL2_ASID",
+        OP_TLBI_EL2_VA => "TLBI_EL2_VA",
+        OP_TLBI_S12_VMALL => "TLBI_S12_VMALL",
+        OP_TLBI_S2_IPA => "TLBI_S2_IPA",
+        OP_TLBI_NSNH_ALL => "TLBI_NSNH_ALL",
+        OP_ATC_INV => "ATC_INV",
+        OP_PRI_RESP => "PRI_RESP",
+        OP_RESUME => "RESUME",
+        OP_STALL_TERM => "STALL_TERM",
+        OP_SYNC => "CMD_SYNC",
+        _ => return None,
+    })
+}
+
+/// The fields that a command with an opcode has.
+pub const fn fields(op: u8) -> &'static [&'static str] {
+    match op {
+        OP_PREFETCH_CFG => &["ssv", "ssid", "sid"],
+        OP_PREFETCH_ADDR => &["ssv", "ssid", "sid", "address"],
+        OP_CFGI_STE | OP_CFGI_CD_ALL => &["sid", "leaf"],
+        OP_CFGI_STE_RANGE => &["sid", "range"],
+        OP_CFGI_CD => &["ssid", "sid", "leaf"],
+        OP_TLBI_NH_ALL | OP_TLBI_S12_VMALL => &["vmid"],
+        OP_TLBI_NH_ASID => &["vmid", "asid"],
+        OP_TLBI_EL2_ASID => &["asid"],
+        OP_TLBI_NH_VA => &[
+            "num", "scale", "vmid", "asid", "leaf", "ttl", "tg", "address",
+        ],
+        OP_TLBI_NH_VAA | OP_TLBI_S2_IPA => {
+            &["num", "scale", "vmid", "leaf", "ttl", "tg", "address"]
+        }
+        OP_TLBI_EL2_VA => &["num", "scale", "asid", "leaf", "ttl", "tg", "address"],
+        OP_ATC_INV => &["global", "ssv", "ssid", "sid", "address", "atc_size"],
+        OP_PRI_RESP => &["ssv", "ssid", "sid", "group", "response"],
+        OP_RESUME => &["sid", "resume_code", "stag"],
+        OP_STALL_TERM => &["sid"],
+        OP_SYNC => &["cs", "msh", "msi_attr", "msi_data", "msi_address"],
+        _ => &[],
+    }
+}
+
 /// Why a command was not consumed: the code in `CMDQ_CONS.ERR`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

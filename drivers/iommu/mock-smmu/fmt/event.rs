@@ -40,6 +40,30 @@ pub enum EventId {
     Permission = 0x13,
 }
 
+/// The name that the architecture gives an event.
+pub const fn name(id: u8) -> Option<&'static str> {
+    Some(match id {
+        0x01 => "F_UUT",
+        0x02 => "C_BAD_STREAMID",
+        0x03 => "F_STE_FETCH",
+        0x04 => "C_BAD_STE",
+        0x05 => "F_BAD_ATS_TREQ",
+        0x06 => "F_STREAM_DISABLED",
+        0x07 => "F_TRANSL_FORBIDDEN",
+        0x08 => "C_BAD_SUBSTREAMID",
+        0x09 => "F_CD_FETCH",
+        0x0a => "C_BAD_CD",
+        0x0b => "F_WALK_EABT",
+        0x10 => "F_TRANSLATION",
+        0x11 => "F_ADDR_SIZE",
+        0x12 => "F_ACCESS",
+        0x13 => "F_PERMISSION",
+        0x24 => "E_PAGE_REQUEST",
+        0x25 => "F_VMS_FETCH",
+        _ => return None,
+    })
+}
+
 /// [`Event::class`]: the fault was on the fetch of a context descriptor.
 pub const CLASS_CD: u8 = 0;
 /// [`Event::class`]: the fault was on a translation table walk.

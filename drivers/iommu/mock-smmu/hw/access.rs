@@ -24,9 +24,15 @@ use kernel::{
 
 use kernel_ext::phys::PhysWindow;
 
-use crate::fmt::{
-    cmd::Resume,
-    ppr::Response, //
+use crate::{
+    fmt::{
+        cmd::Resume,
+        ppr::Response, //
+    },
+    inject::{
+        Fault,
+        SLOW, //
+    },
 };
 
 use super::{
@@ -34,7 +40,8 @@ use super::{
         DmaError,
         DmaErrorKind,
         DmaResult,
-        Port, //
+        Port,
+        PortConfig, //
     },
     engine::Engine,
     pri::{
@@ -152,7 +159,7 @@ impl Port {
                 Resume::Abort => return Err(DmaErrorKind::Aborted),
             },
             Err(Denied::Crowded) => {
-                let mut left = msecs_to_jiffies(self.config.timeout_ms);
+                let mut left = msecs_to_jiffies(self.config_now(&engine).timeout_ms);
                 self.wait(&mut engine, &mut left)?;
                 return Ok(false);
             }
@@ -169,8 +176,9 @@ impl Port {
         len: usize,
         patience: &mut Patience,
     ) -> Result<(), DmaErrorKind> {
-        patience.once_more(t.va, self.config.max_retries)?;
-        let mut left = msecs_to_jiffies(self.config.timeout_ms);
+        let config = self.config_now(&engine);
+        patience.once_more(t.va, config.max_retries)?;
+        let mut left = msecs_to_jiffies(config.timeout_ms);
         let len = if patience.alone { 1 } else { len as u64 };
         let (group, pages) = loop {
             match engine.send_group(self.slot, t, len) {
@@ -198,7 +206,11 @@ impl Port {
             }
             _ => 0,
         };
+        let late = engine.strikes(Fault::ResponseSlow);
         drop(engine);
+        if late {
+            fsleep(SLOW);
+        }
         if late_ms != 0 {
             fsleep(Delta::from_millis(i64::from(late_ms)));
         }
@@ -207,7 +219,7 @@ impl Port {
                 // The queue had overflown: a little later it may have room again.
                 patience.retries -= 1;
                 patience.busy_ms += 1;
-                if patience.busy_ms > self.config.timeout_ms {
+                if patience.busy_ms > config.timeout_ms {
                     return Err(DmaErrorKind::Timeout);
                 }
                 fsleep(Delta::from_millis(1));
@@ -227,7 +239,7 @@ impl Port {
 
     /// Waits until software has decided about a stalled access. No lock is held while waiting.
     fn stalled(&self, mut engine: EngineGuard<'_>, stag: u16) -> Result<Resume, DmaErrorKind> {
-        let mut left = msecs_to_jiffies(self.config.timeout_ms);
+        let mut left = msecs_to_jiffies(self.config_now(&engine).timeout_ms);
         loop {
             if let Some(resume) = engine.take_resume(stag) {
                 return Ok(resume);
@@ -240,6 +252,12 @@ impl Port {
                 return Err(kind);
             }
         }
+    }
+
+    /// The port's configuration with the limits of this moment.
+    fn config_now(&self, engine: &Engine) -> PortConfig {
+        let state = engine.ports[self.slot].as_ref();
+        state.map_or(self.config, |state| state.config)
     }
 
     fn check_stopped(&self, engine: &Engine) -> Result<(), DmaErrorKind> {

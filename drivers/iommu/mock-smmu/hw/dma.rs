@@ -37,6 +37,26 @@ pub struct PortConfig {
     pub timeout_ms: u32,
 }
 
+/// The part of a [`PortConfig`] that can be changed later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortLimits {
+    /// See [`PortConfig::max_outstanding`].
+    pub max_outstanding: u16,
+    /// See [`PortConfig::max_retries`].
+    pub max_retries: u16,
+    /// See [`PortConfig::timeout_ms`].
+    pub timeout_ms: u32,
+}
+
+impl PortLimits {
+    /// Far more than anything takes.
+    pub const DEFAULT: Self = Self {
+        max_outstanding: 256,
+        max_retries: 16,
+        timeout_ms: 10_000,
+    };
+}
+
 impl Default for PortConfig {
     fn default() -> Self {
         Self {
@@ -44,9 +64,9 @@ impl Default for PortConfig {
             ats_no_ssid: false,
             pri: true,
             needs_pasid: false,
-            max_outstanding: 256,
-            max_retries: 16,
-            timeout_ms: 10_000,
+            max_outstanding: PortLimits::DEFAULT.max_outstanding,
+            max_retries: PortLimits::DEFAULT.max_retries,
+            timeout_ms: PortLimits::DEFAULT.timeout_ms,
         }
     }
 }
@@ -254,6 +274,25 @@ impl Port {
     /// Tells the SMMU that no more page requests for `ssid` will come. Does not sleep.
     pub fn stop_marker(&self, ssid: u32) {
         self.smmu.engine().lock().stop_marker(self.sid, ssid);
+    }
+
+    /// Sets the limits, for accesses that begin from now on. Does not sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if no page request may be outstanding.
+    pub fn set_limits(&self, limits: PortLimits) -> Result {
+        if limits.max_outstanding == 0 {
+            return Err(EINVAL);
+        }
+        self.with_state(|state| {
+            state.config.max_outstanding = limits.max_outstanding;
+            state.config.max_retries = limits.max_retries;
+            state.config.timeout_ms = limits.timeout_ms;
+        });
+        // Who waits for room may have it now.
+        self.wake.condvar.notify_all();
+        Ok(())
     }
 
     /// The StreamID.

@@ -30,6 +30,10 @@ use crate::{
         },
         ste::Ste, //
     },
+    inject::{
+        Fault,
+        Faults, //
+    },
     line::Line,
     mmio::RegisterFile, //
 };
@@ -71,6 +75,8 @@ pub(super) struct Engine {
     pub(super) evtq: Queue,
     pub(super) priq: Queue,
     pub(super) stats: Stats,
+    /// What goes wrong on request.
+    pub(super) faults: Option<Arc<Faults>>,
     /// The connected ports; a slot belongs to its port until the port goes.
     pub(super) ports: KVec<Option<KBox<PortState>>>,
 }
@@ -95,11 +101,18 @@ impl Engine {
             acknowledgement: None,
             evictor: Evictor::new(config.evict_one_in, config.evict_seed),
             stats: Stats::default(),
+            faults: None,
             ports,
             config,
             regs,
             lines,
         })
+    }
+
+    /// Whether to do something wrong this time.
+    pub(super) fn strikes(&self, fault: Fault) -> bool {
+        let faults = self.faults.as_deref();
+        faults.is_some_and(|faults| faults.strikes(fault))
     }
 
     /// The enables that are in force.
@@ -185,7 +198,12 @@ impl Engine {
             self.stats.events_merged += 1;
             return;
         }
-        match self.write_event(event) {
+        let push = if self.strikes(Fault::QueueFull) {
+            Some(Push::Full)
+        } else {
+            self.write_event(event)
+        };
+        match push {
             Some(Push::Done) => return,
             Some(Push::Full) => {
                 self.evtq.overflow(&self.regs);

@@ -15,13 +15,16 @@ use kernel::{
 
 use kernel_ext::thread::KThread;
 
-use crate::fmt::{
-    ppr::{
-        self,
-        PageRequest,
-        Response, //
+use crate::{
+    fmt::{
+        ppr::{
+            self,
+            PageRequest,
+            Response, //
+        },
+        regs::Gerror, //
     },
-    regs::Gerror, //
+    inject::Fault, //
 };
 
 use super::{
@@ -161,7 +164,12 @@ impl Engine {
             // Nothing is written until software has seen that something is missing.
             self.lost(request, Response::Success)
         } else {
-            match self.priq.push(&self.regs, &request.words()) {
+            let push = if self.strikes(Fault::QueueFull) {
+                Push::Full
+            } else {
+                self.priq.push(&self.regs, &request.words())
+            };
+            match push {
                 Push::Done => Sent::Queued,
                 Push::Full => {
                     self.priq.overflow(&self.regs);
@@ -217,6 +225,10 @@ impl Engine {
     /// PRI_RESP: hands the response to the port that waits for it. A response that fits no group
     /// is dropped.
     pub(super) fn respond(&mut self, sid: u32, ssid: Option<u32>, group: u16, response: Response) {
+        if self.strikes(Fault::ResponseDrop) {
+            self.stats.pri_resp_lost += 1;
+            return;
+        }
         let answered = self
             .port_of(sid)
             .is_some_and(|port| port.respond(ssid, group, response));
@@ -235,7 +247,7 @@ impl Engine {
         len: u64,
     ) -> Option<(usize, usize)> {
         let port = self.ports[slot].as_mut()?;
-        let budget = usize::from(port.config.max_outstanding - port.outstanding);
+        let budget = usize::from(port.config.max_outstanding.saturating_sub(port.outstanding));
         let budget = budget.min(GROUP_PAGES);
         if budget == 0 {
             return None;

@@ -43,6 +43,8 @@ counters! {
         pri_resp,
         /// PRI_RESP commands that no group waited for.
         pri_resp_stray,
+        /// PRI_RESP commands that were lost on request.
+        pri_resp_lost,
         /// RESUME commands.
         resume,
         /// RESUME commands that no stalled transaction waited for.

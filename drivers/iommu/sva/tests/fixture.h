@@ -67,5 +67,6 @@ extern struct kunit_suite sva_stall_suite;
 extern struct kunit_suite sva_stub_suite;
 extern struct kunit_suite sva_alloc_suite;
 extern struct kunit_suite sva_trace_suite;
+extern struct kunit_suite sva_port_suite;
 
 #endif /* SVA_TEST_FIXTURE_H */

@@ -80,7 +80,8 @@ TEST_F(configfs, device_behind_the_loaded_instance)
 
 TEST_F(configfs, own_instance_with_a_device)
 {
-	ASSERT_EQ(0, config_make(OWN, "ssid_bits", "10", "online", "1", NULL));
+	ASSERT_EQ(0, config_make(OWN, "ssid_bits", "10", "strict", "1", "evict_one_in", "3",
+				 "merge_events", "1", "online", "1", NULL));
 	EXPECT_EQ(0, access(MOCK_DEBUG "/kst/regs", F_OK));
 	ASSERT_EQ(0, config_make(BEHIND, "online", "1", NULL));
 	EXPECT_TRUE(works(BEHIND));
@@ -147,6 +148,7 @@ TEST_F(configfs, nonsense_is_refused)
 		{ OWN, "ats", "2", -ERANGE },
 		{ OWN, "stall_model", "3", -ERANGE },
 		{ OWN, "stall_max", "65536", -ERANGE },
+		{ OWN, "evict_one_in", "0x100000000", -ERANGE },
 		{ OWN, "online", "maybe", -EINVAL },
 		{ FIRST, "pasid_bits", "21", -ERANGE },
 		{ FIRST, "pasid_bits", "-1", -EINVAL },

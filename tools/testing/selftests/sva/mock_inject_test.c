@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What a mock SMMU does wrong on request is survived, with the right errors. */
+
+#include "accel.h"
+#include "configfs.h"
+
+#define OWN MOCK_CONFIG "/kst"
+#define DEVICE OWN "/kst0"
+#define DEBUG MOCK_DEBUG "/kst"
+#define PAGES 256
+
+/* The next @times times @what goes wrong; negative for ever. */
+static int inject(const char *what, int times)
+{
+	char dir[96], number[16];
+	int ret;
+
+	snprintf(dir, sizeof(dir), DEBUG "/%s", what);
+	snprintf(number, sizeof(number), "%d", times);
+	ret = config_set(dir, "times", number);
+	return ret ?: config_set(dir, "probability", "100");
+}
+
+/* How often it still will; 0 when it is over. */
+static int left(const char *what)
+{
+	char dir[96], number[16];
+
+	snprintf(dir, sizeof(dir), DEBUG "/%s", what);
+	return config_get(dir, "times", number, sizeof(number)) ?: atoi(number);
+}
+
+FIXTURE(inject) {
+	int fd;
+	char *memory;
+};
+
+FIXTURE_SETUP(inject)
+{
+	if (access(MOCK_DEBUG "/smmu0/fail_alloc", F_OK))
+		SKIP(return, "this kernel has no fault injection");
+	ASSERT_EQ(0, config_make(OWN, "online", "1", NULL));
+	ASSERT_EQ(0, config_make(DEVICE, "timeout_ms", "500", "online", "1", NULL));
+	self->fd = accel_open(config_number(DEVICE));
+	ASSERT_LE(0, self->fd);
+	self->memory = map_fresh(PAGES * page_size());
+	ASSERT_NE(NULL, self->memory);
+}
+
+FIXTURE_TEARDOWN(inject)
+{
+	close(self->fd);
+	if (!access(DEVICE, F_OK))
+		EXPECT_EQ(0, config_rmdir(DEVICE));
+	if (!access(OWN, F_OK))
+		EXPECT_EQ(0, config_rmdir(OWN));
+}
+
+TEST_F(inject, queue_full)
+{
+	const size_t length = PAGES * page_size();
+
+	ASSERT_EQ(0, inject("fail_queue_full", 3));
+	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(self->fd, self->memory, 3, length));
+	EXPECT_TRUE(all_words((uint64_t *)self->memory, 3, length));
+	EXPECT_EQ(0, left("fail_queue_full"));
+}
+
+TEST_F(inject, queue_full_for_ever)
+{
+	struct job job = fill_job(self->memory, 1, 8);
+
+	/* Descriptor and record must be there before. */
+	ASSERT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
+	job = fill_job(self->memory + page_size(), 1, 8);
+	ASSERT_EQ(0, inject("fail_queue_full", -1));
+	EXPECT_EQ(MOCK_ACCEL_BUS_ERROR, accel_run(self->fd, &job));
+	ASSERT_EQ(0, inject("fail_queue_full", 0));
+	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
+}
+
+TEST_F(inject, response_drop)
+{
+	struct job job = fill_job(self->memory, 1, 8);
+	uint64_t begin;
+
+	ASSERT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
+	job = fill_job(self->memory + page_size(), 1, 8);
+	ASSERT_EQ(0, inject("fail_response_drop", -1));
+	begin = now_ms();
+	EXPECT_EQ(MOCK_ACCEL_BUS_ERROR, accel_run(self->fd, &job));
+	EXPECT_LE(450, now_ms() - begin);
+	EXPECT_EQ((uintptr_t)self->memory + page_size(), job.done.fault_address);
+	/* The device and its SMMU go on. */
+	ASSERT_EQ(0, inject("fail_response_drop", 0));
+	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
+}
+
+TEST_F(inject, response_slow)
+{
+	struct job job = fill_job(self->memory, 1, 8);
+	uint64_t begin;
+
+	ASSERT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
+	job = fill_job(self->memory + page_size(), 1, 8);
+	ASSERT_EQ(0, inject("fail_response_slow", 1));
+	begin = now_ms();
+	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
+	EXPECT_LE(100, now_ms() - begin);
+	EXPECT_EQ(0, left("fail_response_slow"));
+}
+
+/* The device goes while responses are slow. */
+TEST_F(inject, leaving_while_slow)
+{
+	static struct job job;
+
+	job = fill_job(self->memory, 1, PAGES * page_size());
+	ASSERT_EQ(0, inject("fail_response_slow", -1));
+	ASSERT_LT(0, accel_submit(self->fd, &job));
+	usleep(50000);
+	EXPECT_EQ(0, config_set(DEVICE, "online", "0"));
+	EXPECT_EQ(0, config_set(DEVICE, "online", "1"));
+}
+
+TEST_F(inject, alloc)
+{
+	int number = config_number(DEVICE);
+
+	/* First the address space has no memory, then its attachment. */
+	close(self->fd);
+	for (int i = 1; i <= 2; i++) {
+		ASSERT_EQ(0, config_set(DEBUG "/fail_alloc", "interval", i == 1 ? "1" : "2"));
+		ASSERT_EQ(0, inject("fail_alloc", 1));
+		self->fd = accel_open(number);
+		EXPECT_EQ(-ENOMEM, self->fd);
+		EXPECT_EQ(0, left("fail_alloc"));
+	}
+	self->fd = accel_open(number);
+	ASSERT_LE(0, self->fd);
+	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(self->fd, self->memory, 1, 8));
+}
+
+TEST_HARNESS_MAIN
