@@ -17,6 +17,8 @@ pub mod domain;
 pub mod fault;
 pub mod global;
 pub mod group;
+pub mod gup;
+pub mod interval;
 pub mod iommu_device;
 mod iommu_ops;
 pub mod iopf_queue;

@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/mock_accel.h>
 #include <linux/mock_smmu.h>
+#include <linux/mock_smmu_compare.h>
 #include <linux/sva.h>
 
 /* Exported for modules, but declared in a header that only the IOMMU core has. */
