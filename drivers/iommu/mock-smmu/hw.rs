@@ -12,6 +12,7 @@
 //! - `translate`: a transaction's way through these, and what a failure leads to
 //! - `dma`, `access`: the ports of devices, and their accesses page by page
 //! - `pri`: page requests and their responses
+//! - `probe`: where an access would go, for tests
 
 mod access;
 mod command;
@@ -19,6 +20,7 @@ mod config;
 mod dma;
 mod engine;
 mod pri;
+mod probe;
 mod queue;
 mod stats;
 mod tlb;
@@ -78,6 +80,10 @@ pub use dma::{
     DmaResult,
     Port,
     PortConfig, //
+};
+pub use probe::{
+    Intent,
+    Place, //
 };
 pub use stats::{
     PortStats,
