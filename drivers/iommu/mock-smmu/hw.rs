@@ -13,6 +13,7 @@
 //! - `dma`, `access`: the ports of devices, and their accesses page by page
 //! - `pri`: page requests and their responses
 //! - `probe`: where an access would go, for tests
+//! - `stall`: transactions that wait for software
 
 mod access;
 mod command;
@@ -22,6 +23,7 @@ mod engine;
 mod pri;
 mod probe;
 mod queue;
+mod stall;
 mod stats;
 mod tlb;
 mod translate;
@@ -39,6 +41,8 @@ mod engine_tests;
 mod event_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod pri_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod stall_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod walk_tests;
 
@@ -122,6 +126,10 @@ pub struct Config {
     pub pri: bool,
     /// Range invalidation.
     pub ril: bool,
+    /// Whether faults stall, as [`crate::fmt::regs::Idr0::stall_model`].
+    pub stall_model: u8,
+    /// Most transactions that stall at once; of no meaning if none can.
+    pub stall_max: u16,
     /// Cache configuration that is invalid too, as hardware may.
     pub cache_invalid: bool,
 }
@@ -141,6 +149,8 @@ impl Default for Config {
             ats: true,
             pri: true,
             ril: true,
+            stall_model: regs::STALL_BOTH,
+            stall_max: 64,
             cache_invalid: true,
         }
     }
@@ -152,6 +162,20 @@ impl Config {
         self.gran64k && self.oas == 6
     }
 
+    /// Whether transactions can stall.
+    fn stalls(&self) -> bool {
+        self.stall_model != regs::STALL_NONE
+    }
+
+    /// Most transactions that stall at once.
+    fn stall_limit(&self) -> u16 {
+        if self.stalls() {
+            self.stall_max
+        } else {
+            0
+        }
+    }
+
     fn check(&self) -> Result {
         let queues = [self.cmdq_bits, self.evtq_bits, self.priq_bits];
         let bad = self.sid_bits > 32
@@ -159,6 +183,8 @@ impl Config {
             || queues.iter().any(|bits| *bits > 19)
             || self.oas > 6
             || self.httu > 3
+            || self.stall_model > regs::STALL_ONLY
+            || (self.stalls() && self.stall_max == 0)
             || (self.pri && !self.ats);
         if bad {
             return Err(EINVAL);
@@ -179,7 +205,7 @@ impl Config {
             .with_vmid16(true)
             .with_cd2l(true)
             .with_ttendian(2)
-            .with_stall_model(1)
+            .with_stall_model(self.stall_model)
             .with_st_level(1);
         let idr1 = Idr1::default()
             .with_sidsize(self.sid_bits)
@@ -193,7 +219,8 @@ impl Config {
             .with_gran4k(true)
             .with_gran16k(self.gran16k)
             .with_gran64k(self.gran64k)
-            .with_vax(u8::from(self.va52()));
+            .with_vax(u8::from(self.va52()))
+            .with_stall_max(self.stall_limit());
         regs.hw_write32(regs::IDR0, idr0.raw());
         regs.hw_write32(regs::IDR1, idr1.raw());
         regs.hw_write32(regs::IDR3, idr3.raw());
@@ -272,6 +299,11 @@ impl Smmu {
     /// A snapshot of the counters. Any context.
     pub fn stats(&self) -> Stats {
         self.engine.lock().stats
+    }
+
+    /// How many transactions of `sid` are stalled, or of all streams. Any context.
+    pub fn stalled(&self, sid: Option<u32>) -> usize {
+        self.engine.lock().stalls.count(sid)
     }
 
     /// The stream table entry of `sid` as it stands in memory, past the caches; `None` if there is

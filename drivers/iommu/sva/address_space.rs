@@ -3,14 +3,14 @@
 //! Address spaces: all that one process has here.
 
 use crate::{
+    attachments::{Attached, Attachments},
     bond::Bond,
+    bond_list::{BondEntry, BondList},
     core::Core,
     device::SvaDevice,
     exit::ExitWatch,
-    fault::FaultService,
-    features::{Feature, Features},
-    reserved,
-    stats::FaultStats, //
+    features::Feature,
+    reserved, //
 };
 use kernel::{
     mm::{Mm, MmWithUser},
@@ -22,13 +22,7 @@ use kernel::{
         Arc, CondVar, Mutex,
     },
 };
-use kernel_ext::{
-    attachment::Attachment,
-    carve::Carved,
-    domain::SvaDomain,
-    group::IommuGroup,
-    pasid::Pasid, //
-};
+use kernel_ext::carve::Carved;
 
 /// The address space of a process that has bonds.
 ///
@@ -47,67 +41,11 @@ pub(crate) struct AddressSpace {
 pub(crate) struct Inner {
     /// No bond is left, and none will be made.
     retired: bool,
-    attachments: KVec<GroupAttachment>,
-    /// Attachments that others have taken over from, kept for page requests in flight.
-    replaced: KVec<GroupAttachment>,
-    bonds: KVec<BondEntry>,
+    pub(crate) attachments: Attachments,
+    pub(crate) bonds: BondList,
     exit_watch: Option<ExitWatch>,
     /// What the process must not use as long as there are bonds.
     carved: KVec<Carved>,
-}
-
-/// The one attachment of (group, address space), which the bonds of the group's members share.
-///
-/// It stays as long as a bond of a device in its group does.
-pub(crate) type GroupAttachment = Pin<KBox<Attachment<FaultService>>>;
-
-/// What [`Inner::attach`] did.
-pub(crate) enum Attached {
-    /// Attached. Dropping it detaches.
-    New(GroupAttachment),
-    /// Another member of the group has the attachment already.
-    Shared { pasid: u32, stats: Arc<FaultStats> },
-    /// Attached to accesses without PASID, for one bond alone. Dropping it detaches.
-    WithoutPasid(GroupAttachment),
-}
-
-impl Attached {
-    /// The PASID.
-    pub(crate) fn pasid(&self) -> u32 {
-        match self {
-            Self::New(attachment) | Self::WithoutPasid(attachment) => attachment.pasid().get(),
-            Self::Shared { pasid, .. } => *pasid,
-        }
-    }
-
-    /// Where its page requests are counted.
-    pub(crate) fn stats(&self) -> &Arc<FaultStats> {
-        match self {
-            Self::New(attachment) | Self::WithoutPasid(attachment) => &attachment.handler().stats,
-            Self::Shared { stats, .. } => stats,
-        }
-    }
-}
-
-/// A bond in its address space.
-pub(crate) struct BondEntry {
-    pub(crate) bond: Arc<Bond>,
-    /// How often it was bound and not unbound: S2. At least 1.
-    pub(crate) refs: usize,
-    /// The task that runs the driver's handler for the process's exit.
-    pub(crate) handler: Option<HandlerTask>,
-    /// The attachment of a bond without PASID. One with a PASID uses its group's.
-    without_pasid: Option<GroupAttachment>,
-}
-
-/// Names a task, and is compared only.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct HandlerTask(usize);
-
-impl HandlerTask {
-    pub(crate) fn current() -> Self {
-        Self(kernel::task::Task::current_raw().addr())
-    }
 }
 
 impl AddressSpace {
@@ -117,9 +55,8 @@ impl AddressSpace {
             inner <- new_mutex!(
                 Inner {
                     retired: false,
-                    attachments: KVec::new(),
-                    replaced: KVec::new(),
-                    bonds: KVec::new(),
+                    attachments: Attachments::new(),
+                    bonds: BondList::new(),
                     exit_watch: None,
                     carved: KVec::new(),
                 },
@@ -152,32 +89,6 @@ impl AddressSpace {
 }
 
 impl Inner {
-    /// The bond of `device`, if it has one: that with a PASID, or that without, as `flags` say.
-    pub(crate) fn entry_of(
-        &mut self,
-        device: &SvaDevice,
-        flags: Features,
-    ) -> Option<&mut BondEntry> {
-        let same =
-            |bond: &Bond| bond.flags.contains(Feature::Pasid) == flags.contains(Feature::Pasid);
-
-        self.bonds
-            .iter_mut()
-            .find(|entry| ::core::ptr::eq(&*entry.bond.device, device) && same(&entry.bond))
-    }
-
-    /// The entry of `bond`, unless the bond has ended.
-    pub(crate) fn entry(&mut self, bond: &Bond) -> Option<&mut BondEntry> {
-        self.bonds
-            .iter_mut()
-            .find(|entry| ::core::ptr::eq(&*entry.bond, bond))
-    }
-
-    /// All bonds.
-    pub(crate) fn entries(&mut self) -> impl Iterator<Item = &mut BondEntry> {
-        self.bonds.iter_mut()
-    }
-
     /// Watches for the exit of the process, if nothing does yet. May sleep; takes `mmap_lock`.
     pub(crate) fn watch_exit(
         &mut self,
@@ -193,126 +104,8 @@ impl Inner {
 
     /// Makes room for one more bond, so that [`Self::commit`] cannot fail.
     pub(crate) fn reserve(&mut self) -> Result {
-        self.bonds.reserve(1, GFP_KERNEL)?;
-        self.attachments.reserve(1, GFP_KERNEL)?;
-        Ok(())
-    }
-
-    /// Where in the list the attachment to `group` is, which its members share.
-    fn attachment_to(&self, group: &IommuGroup) -> Option<usize> {
-        self.attachments
-            .iter()
-            .position(|there| ::core::ptr::eq(there.group(), group))
-    }
-
-    /// Attaches the address space to the group of `device`, under a PASID that fits all members;
-    /// or finds that it is. The result changes nothing here until it is
-    /// [committed](Self::commit).
-    ///
-    /// A PASID and a domain that other attachments of this address space have are shared where
-    /// they fit.
-    pub(crate) fn attach(
-        &self,
-        device: &SvaDevice,
-        mm: &MmWithUser,
-        flags: Features,
-    ) -> Result<Attached> {
-        let serves = flags.contains(Feature::Iopf);
-
-        if let Some(at) = self.attachment_to(device.endpoint.group()) {
-            let there = &self.attachments[at];
-
-            // Page requests of all members arrive there.
-            if there.handler().serves != serves {
-                return Err(EEXIST);
-            }
-            // The PASID was chosen to fit all members, but a driver may have set a lower limit.
-            if there.pasid().get() > device.max_pasid {
-                return Err(ENOSPC);
-            }
-            return Ok(Attached::Shared {
-                pasid: there.pasid().get(),
-                stats: there.handler().stats.clone(),
-            });
-        }
-        let endpoint = &device.endpoint;
-        let limit = device.max_pasid.min(endpoint.group().max_pasid());
-        let attachments = &self.attachments;
-        let pasid = match attachments
-            .iter()
-            .find(|there| there.pasid().get() <= limit)
-        {
-            Some(there) => there.pasid().clone(),
-            None => Arc::new(Pasid::alloc(endpoint, limit)?, GFP_KERNEL)?,
-        };
-
-        if let Some(there) = attachments
-            .iter()
-            .find(|there| there.domain().fits(endpoint))
-        {
-            let shared =
-                Self::attach_domain(device, mm, pasid.clone(), there.domain().clone(), serves);
-
-            // A domain for another IOMMU of the same driver need not fit.
-            if !matches!(shared, Err(e) if e == EINVAL) {
-                return shared;
-            }
-        }
-        let domain = Arc::new(SvaDomain::alloc(endpoint, mm)?, GFP_KERNEL)?;
-
-        Self::attach_domain(device, mm, pasid, domain, serves)
-    }
-
-    fn attach_domain(
-        device: &SvaDevice,
-        mm: &MmWithUser,
-        pasid: Arc<Pasid>,
-        domain: Arc<SvaDomain<FaultService>>,
-        serves: bool,
-    ) -> Result<Attached> {
-        let service = FaultService {
-            serves,
-            stats: Arc::new(FaultStats::default(), GFP_KERNEL)?,
-        };
-
-        Ok(Attached::New(KBox::try_pin_init(
-            Attachment::new(device.endpoint.clone(), pasid, domain, mm, service),
-            GFP_KERNEL,
-        )?))
-    }
-
-    /// Attaches the group of `device` anew, so that a member which came after the attach gets it
-    /// too (S16). The others' translations do not fail meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// `ENOSPC` if the device cannot send the group's PASID. `ENOENT` if the group is not
-    /// attached. `ENOMEM`, and what the IOMMU driver says.
-    pub(crate) fn reattach(&mut self, device: &SvaDevice, mm: &MmWithUser) -> Result {
-        let at = self.attachment_to(device.endpoint.group()).ok_or(ENOENT)?;
-        let old = &self.attachments[at];
-
-        if old.pasid().get() > device.max_pasid {
-            return Err(ENOSPC);
-        }
-        self.replaced.reserve(1, GFP_KERNEL)?;
-
-        // The core would re-attach nothing for the domain that it has.
-        let domain = Arc::new(SvaDomain::alloc(&device.endpoint, mm)?, GFP_KERNEL)?;
-        let service = FaultService {
-            serves: old.handler().serves,
-            stats: old.handler().stats.clone(),
-        };
-        let endpoint = device.endpoint.clone();
-        let new = KBox::try_pin_init(
-            Attachment::replace(old, endpoint, domain, mm, service),
-            GFP_KERNEL,
-        )?;
-        let old = ::core::mem::replace(&mut self.attachments[at], new);
-        let room = self.replaced.push_within_capacity(old).is_ok();
-
-        debug_assert!(room);
-        Ok(())
+        self.bonds.reserve()?;
+        self.attachments.reserve()
     }
 
     /// Records a bond and what was made for it. There is room: see [`Self::reserve`].
@@ -323,26 +116,24 @@ impl Inner {
         attached: Attached,
         carved: KVec<Carved>,
     ) {
-        let (room, without_pasid) = match attached {
+        let without_pasid = match attached {
             Attached::New(attachment) => {
-                let pushed = self.attachments.push_within_capacity(attachment);
-
-                (pushed.is_ok(), None)
+                self.attachments.add(attachment);
+                None
             }
-            Attached::Shared { .. } => (true, None),
-            Attached::WithoutPasid(attachment) => (true, Some(attachment)),
+            Attached::Shared { .. } => None,
+            Attached::WithoutPasid(attachment) => Some(attachment),
         };
-        let entry = BondEntry {
+
+        self.bonds.add(BondEntry {
             bond,
             refs,
             handler: None,
             without_pasid,
-        };
-        let room = self.bonds.push_within_capacity(entry).is_ok() && room;
+        });
         let room = carved
             .into_iter()
-            .all(|one| self.carved.push_within_capacity(one).is_ok())
-            && room;
+            .all(|one| self.carved.push_within_capacity(one).is_ok());
 
         debug_assert!(room);
     }
@@ -351,44 +142,22 @@ impl Inner {
     ///
     /// `false` if the bond had ended before.
     pub(crate) fn remove(&mut self, bond: &Bond) -> bool {
-        let Some(at) = self
-            .bonds
-            .iter()
-            .position(|entry| ::core::ptr::eq(&*entry.bond, bond))
-        else {
+        let Some(entry) = self.bonds.remove(bond) else {
             return false;
         };
+
         // The caller has a reference, so this is not the bond's last. A bond without PASID is
         // detached here, and is no user of the group's attachment.
-        drop(self.bonds.remove(at));
+        drop(entry);
         if !bond.flags.contains(Feature::Pasid) {
             return true;
         }
+        let endpoint = &bond.device.endpoint;
 
-        let group = bond.device.endpoint.group();
-        let Some(at) = self.attachment_to(group) else {
-            return true;
-        };
-        let other = self.bonds.iter().find(|entry| {
-            entry.without_pasid.is_none()
-                && ::core::ptr::eq(entry.bond.device.endpoint.group(), group)
-        });
-
-        match other {
+        match self.bonds.user_of(endpoint.group()) {
             // This device may leave now; the other stays as long as it has its bond.
-            Some(other) => {
-                let endpoint = other.bond.device.endpoint.clone();
-                let moved = self.attachments[at].set_endpoint(endpoint);
-
-                debug_assert!(moved.is_ok());
-                // The group stays attached, so nothing else waits for this device's requests.
-                bond.device.endpoint.flush_page_requests();
-            }
-            None => {
-                drop(self.attachments.remove(at));
-                self.replaced
-                    .retain(|there| !::core::ptr::eq(there.group(), group));
-            }
+            Some(other) => self.attachments.hand_over(endpoint, other),
+            None => self.attachments.detach(endpoint.group()),
         }
         true
     }

@@ -3,7 +3,8 @@
 //! Bonds: a device may use the address space of a process.
 
 use crate::{
-    address_space::{AddressSpace, HandlerTask, Inner},
+    address_space::{AddressSpace, Inner},
+    bond_list::HandlerTask,
     device::{Opened, SvaDevice},
     features::{Feature, Features},
     pin::Pins,
@@ -135,7 +136,7 @@ impl Bond {
     {
         let device = opened.device();
 
-        if let Some(entry) = inner.entry_of(device, request.flags) {
+        if let Some(entry) = inner.bonds.of_device(device, request.flags) {
             let bond = &entry.bond;
 
             if bond.flags != request.flags || bond.owner.identity() != request.identity {
@@ -181,7 +182,7 @@ impl Bond {
         }
         let carved = inner.carve(device, mm)?;
         let attached = if terms.flags.contains(Feature::Pasid) {
-            inner.attach(device, mm, terms.flags)?
+            inner.attachments.attach(device, mm, terms.flags)?
         } else {
             rid::attach(device, mm, terms.flags)?
         };
@@ -227,11 +228,11 @@ impl Bond {
         let Some(mut inner) = self.space.lock() else {
             return Ok(());
         };
-        let Some(refs) = inner.entry(self).map(|entry| entry.refs) else {
+        let Some(refs) = inner.bonds.entry(self).map(|entry| entry.refs) else {
             return Ok(());
         };
 
-        if inner.entry_of(device, self.flags).is_some() {
+        if inner.bonds.of_device(device, self.flags).is_some() {
             return Ok(());
         }
         let terms = Terms {
@@ -242,7 +243,7 @@ impl Bond {
             pid: self.pid,
         };
 
-        inner.reattach(device, &mm)?;
+        inner.attachments.reattach(device, &mm)?;
         Self::make(&opened, &self.space, &mut inner, &mm, terms)?;
         Ok(())
     }
@@ -258,7 +259,7 @@ impl Bond {
     /// `ESRCH`: the bond has ended.
     pub(crate) fn unbind(&self) -> Result {
         let mut inner = self.lock_without_handler().ok_or(ESRCH)?;
-        let entry = inner.entry(self).ok_or(ESRCH)?;
+        let entry = inner.bonds.entry(self).ok_or(ESRCH)?;
 
         entry.refs -= 1;
         if entry.refs == 0 {
@@ -283,7 +284,7 @@ impl Bond {
             return Ok(());
         };
 
-        if inner.entry(self).is_none() {
+        if inner.bonds.entry(self).is_none() {
             return Ok(());
         }
         inner.watch_exit(&self.device.core, &self.space, &mm)
@@ -293,7 +294,7 @@ impl Bond {
     pub(crate) fn refs(&self) -> usize {
         self.space
             .lock()
-            .and_then(|mut inner| inner.entry(self).map(|entry| entry.refs))
+            .and_then(|mut inner| inner.bonds.entry(self).map(|entry| entry.refs))
             .unwrap_or(0)
     }
 
@@ -301,7 +302,7 @@ impl Bond {
     fn lock_without_handler(&self) -> Option<Guard<'_, Inner, MutexBackend>> {
         let mut inner = self.space.lock()?;
 
-        while let Some(entry) = inner.entry(self) {
+        while let Some(entry) = inner.bonds.entry(self) {
             match entry.handler {
                 Some(task) if task != HandlerTask::current() => {
                     self.space.wait_for_handler(&mut inner);

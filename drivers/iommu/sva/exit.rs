@@ -8,11 +8,7 @@
 //! handler of each bond, without locks, and then ends the bond. A bond without handler just loses
 //! its pins.
 
-use crate::{
-    address_space::{AddressSpace, HandlerTask},
-    bond::Bond,
-    core::Core,
-};
+use crate::{address_space::AddressSpace, bond::Bond, bond_list::HandlerTask, core::Core};
 use kernel::{
     mm::MmWithUser,
     prelude::*,
@@ -90,6 +86,7 @@ impl WorkItem for ExitWork {
 fn next_bond(space: &AddressSpace) -> Option<Arc<Bond>> {
     let mut inner = space.lock()?;
     let entry = inner
+        .bonds
         .entries()
         .find(|entry| entry.handler.is_none() && entry.bond.owner.wants_exit(&entry.bond.device))?;
 
@@ -100,7 +97,10 @@ fn next_bond(space: &AddressSpace) -> Option<Arc<Bond>> {
 /// Picks a bond that has pins. None are added any more.
 fn next_pinned(space: &AddressSpace) -> Option<Arc<Bond>> {
     let mut inner = space.lock()?;
-    let entry = inner.entries().find(|entry| entry.bond.pins.pages() > 0)?;
+    let entry = inner
+        .bonds
+        .entries()
+        .find(|entry| entry.bond.pins.pages() > 0)?;
 
     Some(entry.bond.clone())
 }

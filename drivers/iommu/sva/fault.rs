@@ -2,8 +2,11 @@
 
 //! Serving page requests.
 
-use crate::stats::FaultStats;
-use kernel::{mm::MmWithUser, sync::Arc};
+use crate::{
+    features::{Feature, Features},
+    stats::FaultStats,
+};
+use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
 use kernel_ext::{
     attachment::FaultHandler,
     domain::SvaDomain,
@@ -35,6 +38,31 @@ impl FaultHandler for FaultService {
 }
 
 impl FaultService {
+    /// The service for an attachment of bonds with `flags`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(flags: Features) -> Result<Self> {
+        Ok(Self {
+            serves: Self::serves(flags),
+            stats: Arc::new(FaultStats::default(), GFP_KERNEL)?,
+        })
+    }
+
+    /// The service for an attachment that takes over from this one's; it goes on counting.
+    pub(crate) fn successor(&self) -> Self {
+        Self {
+            serves: self.serves,
+            stats: self.stats.clone(),
+        }
+    }
+
+    /// Whether bonds with `flags` have page requests served.
+    pub(crate) fn serves(flags: Features) -> bool {
+        flags.contains(Feature::Iopf)
+    }
+
     /// Answers that the pages cannot be had, and touches none (S7).
     fn refuse(&self, group: FaultGroup<Self>) {
         let asked = group.len() as u64;

@@ -8,11 +8,10 @@
 //! as well. The unbind brings the former domain back. Bonds with PASIDs are not concerned.
 
 use crate::{
-    address_space::{Attached, GroupAttachment},
+    attachments::{Attached, GroupAttachment},
     device::SvaDevice,
     fault::FaultService,
-    features::{Feature, Features},
-    stats::FaultStats,
+    features::Features, //
 };
 use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
 use kernel_ext::{attachment::Attachment, domain::SvaDomain};
@@ -34,10 +33,7 @@ pub(crate) fn attach(device: &SvaDevice, mm: &MmWithUser, flags: Features) -> Re
     if endpoint.needs_direct() || !alone() {
         return Err(EBUSY);
     }
-    let service = FaultService {
-        serves: flags.contains(Feature::Iopf),
-        stats: Arc::new(FaultStats::default(), GFP_KERNEL)?,
-    };
+    let service = FaultService::new(flags)?;
     let domain = Arc::new(SvaDomain::alloc(endpoint, mm)?, GFP_KERNEL)?;
     let attachment: GroupAttachment = KBox::try_pin_init(
         Attachment::without_pasid(endpoint.clone(), domain, mm, service)?,

@@ -14,7 +14,8 @@
 //! | `device` | a device between init and shutdown, and its bonds by PASID |
 //! | `bond` | bind and unbind |
 //! | `group` | binding all members of an IOMMU group, or none |
-//! | `address_space` | what one process has here: attachments and bonds, under one lock |
+//! | `address_space` | what one process has here, under one lock |
+//! | `bond_list`, `attachments` | of that: its bonds, and how often each was bound; its attachments |
 //! | `fault` | serving page requests |
 //! | `pin` | memory that a device touches without page requests |
 //! | `rid` | bonds without PASID |
@@ -42,7 +43,9 @@ use kernel::{prelude::*, sync::Arc};
 
 mod address_space;
 mod api;
+mod attachments;
 mod bond;
+mod bond_list;
 mod c_api;
 mod core;
 mod debugfs;

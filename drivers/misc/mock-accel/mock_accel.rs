@@ -41,6 +41,8 @@ mod engine_tests;
 mod file;
 mod job;
 mod queue;
+#[cfg(CONFIG_KUNIT)]
+mod test_memory;
 mod uapi;
 
 kernel::module_platform_driver! {

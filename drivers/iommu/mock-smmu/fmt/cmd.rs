@@ -43,7 +43,7 @@ pub const OP_ATC_INV: u8 = 0x40;
 pub const OP_PRI_RESP: u8 = 0x41;
 /// Answer a stalled transaction.
 pub const OP_RESUME: u8 = 0x44;
-/// Terminate the stalled transactions of a stream.
+/// Abort the stalled transactions of a stream.
 pub const OP_STALL_TERM: u8 = 0x45;
 /// Wait for all commands before.
 pub const OP_SYNC: u8 = 0x46;
@@ -130,12 +130,23 @@ record! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Resume {
-    /// It ends as `Cd::a` says.
+    /// Reads give zero, writes vanish.
     Terminate = 0,
     /// It is looked up again.
     Retry = 1,
     /// It is aborted.
     Abort = 2,
+}
+
+impl Resume {
+    /// Decodes the field of RESUME: of a retry nothing else matters.
+    pub const fn from_code(code: u8) -> Self {
+        match code {
+            0 => Self::Terminate,
+            2 => Self::Abort,
+            _ => Self::Retry,
+        }
+    }
 }
 
 impl Command {
@@ -212,6 +223,11 @@ impl Command {
             .with_sid(sid)
             .with_stag(stag)
             .with_resume_code(resume as u8)
+    }
+
+    /// STALL_TERM: abort all stalled transactions of `sid`.
+    pub fn stall_term(sid: u32) -> Self {
+        Self::new(OP_STALL_TERM).with_sid(sid)
     }
 
     /// SYNC that completes silently: `CMDQ_CONS` passes it when all commands before have effect.
@@ -318,6 +334,16 @@ mod tests {
     fn resume_and_sync() {
         let w = Command::resume(2, 0xffff, Resume::Abort).words();
         assert_eq!(w, [0x0000_0002_0000_2044, 0xffff]);
+        assert_eq!(Command::stall_term(2).words(), [0x2_0000_0045, 0]);
+        for code in 0..4 {
+            let expect = [
+                Resume::Terminate,
+                Resume::Retry,
+                Resume::Abort,
+                Resume::Retry,
+            ];
+            assert_eq!(Resume::from_code(code), expect[usize::from(code)]);
+        }
         assert_eq!(Command::sync().words(), [0x46, 0]);
         assert_eq!(Command::sync().with_cs(SYNC_SEV).words(), [0x2046, 0]);
     }

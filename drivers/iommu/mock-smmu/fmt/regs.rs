@@ -7,6 +7,13 @@
 
 use super::record;
 
+/// [`Idr0::stall_model`]: a context descriptor says whether its faults stall.
+pub const STALL_BOTH: u8 = 0;
+/// [`Idr0::stall_model`]: faults terminate.
+pub const STALL_NONE: u8 = 1;
+/// [`Idr0::stall_model`]: faults stall.
+pub const STALL_ONLY: u8 = 2;
+
 /// Size of the register file in bytes.
 pub const SIZE: usize = 0x2_0000;
 
@@ -99,7 +106,7 @@ record! {
         19:19 cd2l: bool;
         /// Endianness of translation tables: 2 is little.
         22:21 ttendian: u8;
-        /// 0 both models, 1 terminate only, 2 stall only.
+        /// One of the `STALL_*`.
         25:24 stall_model: u8;
         /// Terminated transactions can only be aborted (`Cd::a` must be set).
         26:26 term_model: bool;

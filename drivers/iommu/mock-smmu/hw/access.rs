@@ -24,7 +24,10 @@ use kernel::{
 
 use kernel_ext::phys::PhysWindow;
 
-use crate::fmt::ppr::Response;
+use crate::fmt::{
+    cmd::Resume,
+    ppr::Response, //
+};
 
 use super::{
     dma::{
@@ -58,6 +61,21 @@ struct Patience {
     alone: bool,
     /// Milliseconds spent because the page request queue had overflown.
     busy_ms: u32,
+}
+
+impl Patience {
+    /// Counts an attempt at `va` that did not get through; fails when that happened too often.
+    fn once_more(&mut self, va: u64, max_retries: u16) -> Result<(), DmaErrorKind> {
+        if self.va != va {
+            self.va = va;
+            self.retries = 0;
+            self.alone = false;
+        } else if self.retries > max_retries {
+            return Err(DmaErrorKind::RetriesExhausted);
+        }
+        self.retries = self.retries.saturating_add(1);
+        Ok(())
+    }
 }
 
 impl Port {
@@ -128,6 +146,16 @@ impl Port {
                 self.page_in(engine, t, len, patience)?;
                 return Ok(false);
             }
+            Err(Denied::Stalled(stag)) => match self.stalled(engine, stag)? {
+                Resume::Retry => return Ok(false),
+                Resume::Terminate => op(None).map_err(|_| DmaErrorKind::BusError)?,
+                Resume::Abort => return Err(DmaErrorKind::Aborted),
+            },
+            Err(Denied::Crowded) => {
+                let mut left = msecs_to_jiffies(self.config.timeout_ms);
+                self.wait(&mut engine, &mut left)?;
+                return Ok(false);
+            }
             Err(_) => return Err(DmaErrorKind::Aborted),
         }
         Ok(true)
@@ -141,15 +169,7 @@ impl Port {
         len: usize,
         patience: &mut Patience,
     ) -> Result<(), DmaErrorKind> {
-        if patience.va != t.va {
-            patience.va = t.va;
-            patience.retries = 0;
-            patience.alone = false;
-        } else if patience.retries > self.config.max_retries {
-            return Err(DmaErrorKind::RetriesExhausted);
-        }
-        patience.retries = patience.retries.saturating_add(1);
-
+        patience.once_more(t.va, self.config.max_retries)?;
         let mut left = msecs_to_jiffies(self.config.timeout_ms);
         let len = if patience.alone { 1 } else { len as u64 };
         let (group, pages) = loop {
@@ -195,6 +215,23 @@ impl Port {
         }
     }
 
+    /// Waits until software has decided about a stalled access. No lock is held while waiting.
+    fn stalled(&self, mut engine: EngineGuard<'_>, stag: u16) -> Result<Resume, DmaErrorKind> {
+        let mut left = msecs_to_jiffies(self.config.timeout_ms);
+        loop {
+            if let Some(resume) = engine.take_resume(stag) {
+                return Ok(resume);
+            }
+            if let Err(kind) = self.wait(&mut engine, &mut left) {
+                engine.abandon_stall(stag);
+                if let Some(state) = &mut engine.ports[self.slot] {
+                    state.stats.abandoned += 1;
+                }
+                return Err(kind);
+            }
+        }
+    }
+
     fn check_stopped(&self, engine: &Engine) -> Result<(), DmaErrorKind> {
         match &engine.ports[self.slot] {
             Some(state) if !state.stopped => Ok(()),
@@ -221,7 +258,7 @@ impl Engine {
             return Err(Denied::Abort);
         };
         if !port.config.translates(t.ssid) {
-            return self.untranslated(t);
+            return self.untranslated(slot, t);
         }
         let tag = t.ssid.unwrap_or(ATC_NO_SSID);
         let mut found = port.atc.lookup(tag, t.va);

@@ -5,13 +5,7 @@
 use kernel::{
     page::PAGE_SIZE,
     prelude::*,
-    sync::{
-        new_spinlock,
-        Arc,
-        Completion,
-        SpinLock, //
-    },
-    workqueue, //
+    sync::Arc, //
 };
 
 use kernel_ext::phys::PhysPages;
@@ -44,6 +38,18 @@ use crate::{
     mmio::RegisterFile, //
 };
 
+mod access;
+pub(super) use access::{
+    aborted,
+    id,
+    kind,
+    read,
+    Job,
+    NO_PRI,
+    PLAIN,
+    USER, //
+};
+
 mod space;
 pub(super) use space::{
     Space,
@@ -56,7 +62,6 @@ pub(super) use space::{
 
 use super::{
     Config,
-    DmaResult,
     Lines,
     Port,
     PortConfig,
@@ -269,12 +274,18 @@ pub(super) const SID: u32 = 5;
 pub(super) const SSID: u32 = 1;
 pub(super) const ASID: u16 = 7;
 pub(super) const VA: u64 = 0x12_3456_7000;
+pub(super) const PAGE: u64 = PAGE_SIZE as u64;
 
 impl OneSpace {
     /// Nothing is mapped yet.
     pub(super) fn new() -> Result<Self> {
+        Self::with_config(Config::default())
+    }
+
+    /// Nothing is mapped yet.
+    pub(super) fn with_config(config: Config) -> Result<Self> {
         let this = Self {
-            bench: Bench::new(Config::default())?,
+            bench: Bench::new(config)?,
             cds: PhysPages::alloc(PAGE_SIZE)?,
             space: Space::new(12, 48)?,
             data: PhysPages::alloc(4 * PAGE_SIZE)?,
@@ -286,49 +297,15 @@ impl OneSpace {
 
     /// Maps data page `n` at `VA` + `n` pages.
     pub(super) fn map(&mut self, n: u64, bits: u64) -> Result {
-        let pa = self.data.phys() + n * PAGE_SIZE as u64;
-        self.space.set(VA + n * PAGE_SIZE as u64, 3, pa | bits)
+        let pa = self.data.phys() + n * PAGE;
+        self.space.set(VA + n * PAGE, 3, pa | bits)
     }
 
     pub(super) fn unmap(&mut self, n: u64) -> Result {
-        self.space.set(VA + n * PAGE_SIZE as u64, 3, 0)
+        self.space.set(VA + n * PAGE, 3, 0)
     }
 
     pub(super) fn port(&self, config: PortConfig) -> Result<Arc<Port>> {
         self.bench.port(SID, config)
-    }
-}
-
-/// An access that another thread makes, while the test plays the driver.
-#[pin_data]
-pub(super) struct Job {
-    #[pin]
-    done: Completion,
-    #[pin]
-    result: SpinLock<Option<DmaResult>>,
-}
-
-impl Job {
-    pub(super) fn start(access: impl FnOnce() -> DmaResult + Send + 'static) -> Result<Arc<Self>> {
-        let job = Arc::pin_init(
-            pin_init!(Self {
-                done <- Completion::new(),
-                result <- new_spinlock!(None),
-            }),
-            GFP_KERNEL,
-        )?;
-        let worker = job.clone();
-        workqueue::system_long().try_spawn(GFP_KERNEL, move || {
-            let result = access();
-            *worker.result.lock() = Some(result);
-            worker.done.complete_all();
-        })?;
-        Ok(job)
-    }
-
-    /// Waits for the end.
-    pub(super) fn join(&self) -> Option<DmaResult> {
-        self.done.wait_for_completion();
-        *self.result.lock()
     }
 }

@@ -8,7 +8,8 @@ use crate::fmt::{
     cmd::{
         self,
         Command,
-        CommandError, //
+        CommandError,
+        Resume, //
     },
     ppr::Response,
     regs::{
@@ -105,10 +106,19 @@ impl Engine {
                 let ssid = command.ssv().then_some(command.ssid());
                 self.respond(command.sid(), ssid, command.group(), response);
             }
+            cmd::OP_RESUME if self.config.stalls() => {
+                stats.resume += 1;
+                let resume = Resume::from_code(command.resume_code());
+                self.resume(command.sid(), command.stag(), resume);
+            }
+            cmd::OP_STALL_TERM if self.config.stalls() => {
+                stats.stall_term += 1;
+                self.terminate_stalls(Some(command.sid()));
+            }
             // All effects of commands are immediate, and no access is under way while we have the
             // lock: there is nothing to wait for.
             cmd::OP_SYNC if command.cs() <= cmd::SYNC_SEV => stats.sync += 1,
-            // No stage 2, no EL2, no stalls.
+            // No stage 2, no EL2; what the ID registers do not promise.
             _ => return Err(CommandError::Ill),
         }
         Ok(())

@@ -61,6 +61,8 @@ pub(super) struct Context {
     pub(super) epd0: bool,
     /// The top byte of addresses is ignored.
     pub(super) tbi: bool,
+    /// Faults stall the transaction.
+    pub(super) stall: bool,
     /// Faults are recorded.
     pub(super) record: bool,
     /// Terminated transactions abort; else reads give zero and writes vanish.
@@ -158,6 +160,7 @@ pub(super) fn check_ste(config: &Config, ste: &Ste) -> Result<(), Reject> {
         && (ste.s1_cd_max() > config.ssid_bits
             || (ste.s1_cd_max() > 0 && (ste.s1_dss() == 3 || ste.s1_fmt() == 3))
             || (config.ats && ste.eats() >= ste::EATS_S1CHK)
+            || (ste.s1_stalld() && config.stall_model != regs::STALL_BOTH)
             || ste.strw() != 0);
     if illegal {
         return Err(EventId::BadSte.into());
@@ -181,11 +184,16 @@ pub(super) fn select_cd(ste: &Ste, ssid: Option<u32>) -> Result<Option<u32>, Rej
     }
 }
 
-/// Decodes a descriptor, if it is valid and makes sense on this implementation.
-pub(super) fn check_cd(config: &Config, cd: &Cd) -> Result<Context, Reject> {
+/// Decodes a descriptor in the table of `ste`, if it is valid and makes sense on this
+/// implementation.
+pub(super) fn check_cd(config: &Config, ste: &Ste, cd: &Cd) -> Result<Context, Reject> {
     let bad = || Reject::from(EventId::BadCd);
-    // The stall model is "terminate", tables are little-endian AArch64.
-    if !cd.v() || !cd.aa64() || cd.endi() || cd.s() {
+    let stall_fits = match config.stall_model {
+        regs::STALL_BOTH => !(cd.s() && ste.s1_stalld()),
+        model => cd.s() == (model == regs::STALL_ONLY),
+    };
+    // Tables are little-endian AArch64.
+    if !cd.v() || !cd.aa64() || cd.endi() || !stall_fits {
         return Err(bad());
     }
     let output_bits = regs::address_bits(cd.ips()).min(regs::address_bits(config.oas));
@@ -193,6 +201,7 @@ pub(super) fn check_cd(config: &Config, cd: &Cd) -> Result<Context, Reject> {
         asid: cd.asid(),
         epd0: cd.epd0(),
         tbi: cd.tbi0(),
+        stall: cd.s(),
         record: cd.r(),
         abort: cd.a(),
         tables: Tables {

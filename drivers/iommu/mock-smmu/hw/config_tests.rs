@@ -102,13 +102,12 @@ mod tests {
     fn c_bad_cd() -> Result {
         let config = Config::default();
         let good = Space::new(12, 48)?.cd(1);
-        let check = |cd: Cd| rejected(config::check_cd(&config, &cd));
+        let check = |cd: Cd| rejected(config::check_cd(&config, &stage1(), &cd));
         assert_eq!(check(good), None);
         let bad = [
             good.with_v(false),
             good.with_aa64(false),
             good.with_endi(true),
-            good.with_s(true),
             good.with_tg0(3),
             good.with_t0sz(15),
             good.with_t0sz(40),
@@ -130,22 +129,52 @@ mod tests {
         let cd = Space::new(12, 48)?.cd(1);
         config.gran16k = false;
         assert_eq!(
-            rejected(config::check_cd(&config, &cd.with_tg0(2))),
+            rejected(config::check_cd(&config, &stage1(), &cd.with_tg0(2))),
             Some(EventId::BadCd)
         );
         config.oas = 6;
         let wide = cd.with_tg0(1).with_t0sz(12);
-        assert_eq!(rejected(config::check_cd(&config, &wide)), None);
+        assert_eq!(rejected(config::check_cd(&config, &stage1(), &wide)), None);
         config.gran64k = false;
         assert_eq!(
-            rejected(config::check_cd(&config, &wide)),
+            rejected(config::check_cd(&config, &stage1(), &wide)),
             Some(EventId::BadCd)
         );
         // Output addresses are never larger than the implementation's.
         config.oas = 1;
         let cd = cd.with_ttb0(0x1000);
-        let bits = config::check_cd(&config, &cd.with_ips(5)).map(|c| c.tables.output_bits);
+        let bits =
+            config::check_cd(&config, &stage1(), &cd.with_ips(5)).map(|c| c.tables.output_bits);
         assert_eq!(bits, Ok(36));
+        Ok(())
+    }
+
+    #[test]
+    fn stall_model() -> Result {
+        let good = Space::new(12, 48)?.cd(1);
+        let bad_ste = Some(EventId::BadSte);
+        let bad_cd = Some(EventId::BadCd);
+        // By model: what S1STALLD leads to, then CD.S with S1STALLD clear and set.
+        let cases = [
+            (regs::STALL_BOTH, None, [[None, None], [None, bad_cd]]),
+            (regs::STALL_NONE, bad_ste, [[None, bad_cd], [None, bad_cd]]),
+            (regs::STALL_ONLY, bad_ste, [[bad_cd, None], [bad_cd, None]]),
+        ];
+        for (stall_model, disabled, by_disabled) in cases {
+            let config = Config {
+                stall_model,
+                ..Config::default()
+            };
+            let ste = stage1().with_s1_stalld(true);
+            assert_eq!(rejected(config::check_ste(&config, &ste)), disabled);
+            for (i, by_s) in by_disabled.iter().enumerate() {
+                let ste = stage1().with_s1_stalld(i == 1);
+                for (j, expect) in by_s.iter().enumerate() {
+                    let cd = good.with_s(j == 1);
+                    assert_eq!(rejected(config::check_cd(&config, &ste, &cd)), *expect);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -155,10 +184,10 @@ mod tests {
         let cd = Space::new(12, 48)?.cd(1).with_haft(true);
         for (httu, expect) in [(0, [false; 3]), (1, [true, false, false]), (3, [true; 3])] {
             config.httu = httu;
-            let tables = config::check_cd(&config, &cd).map(|c| c.tables);
+            let tables = config::check_cd(&config, &stage1(), &cd).map(|c| c.tables);
             assert_eq!(tables.map(|t| [t.ha, t.hd, t.haft]), Ok(expect));
         }
-        let context = config::check_cd(&config, &cd.with_ha(false));
+        let context = config::check_cd(&config, &stage1(), &cd.with_ha(false));
         assert_eq!(context.map(|c| c.tables.hd), Ok(false));
         Ok(())
     }

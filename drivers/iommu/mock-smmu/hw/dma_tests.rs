@@ -18,20 +18,22 @@ mod tests {
         },
         hw::{
             bench::{
+                kind,
                 stage1,
                 Job,
                 OneSpace,
                 ASID,
                 DBM,
+                NO_PRI,
+                PAGE,
                 READ_ONLY,
                 SID,
                 SSID,
+                USER,
                 USER_RW,
                 VA, //
             },
-            Attrs,
             DmaErrorKind,
-            DmaResult,
             PortConfig, //
         }, //
     };
@@ -42,26 +44,6 @@ mod tests {
             Delta, //
         }, //
     };
-
-    const USER: Attrs = Attrs {
-        privileged: false,
-        exec: false,
-    };
-
-    const PAGE: u64 = PAGE_SIZE as u64;
-
-    const NO_PRI: PortConfig = PortConfig {
-        ats: true,
-        ats_no_ssid: false,
-        pri: false,
-        max_outstanding: 1,
-        max_retries: 0,
-        timeout_ms: 1000,
-    };
-
-    fn kind<T>(result: DmaResult<T>) -> Option<DmaErrorKind> {
-        result.err().map(|e| e.kind)
-    }
 
     #[test]
     fn crossing_pages() -> Result {

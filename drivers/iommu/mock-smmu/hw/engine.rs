@@ -33,6 +33,7 @@ use super::{
         Push,
         Queue, //
     },
+    stall::Stalls,
     tlb::Tlb,
     Config,
     Lines,
@@ -50,6 +51,7 @@ pub(super) struct Engine {
     pub(super) lines: Lines,
     pub(super) cache: Cache,
     pub(super) tlb: Tlb,
+    pub(super) stalls: Stalls,
     pub(super) cmdq: Queue,
     pub(super) evtq: Queue,
     pub(super) priq: Queue,
@@ -73,6 +75,7 @@ impl Engine {
             priq: Queue::page_requests(config.priq_bits),
             cache: Cache::new()?,
             tlb: Tlb::new(TLB_ENTRIES)?,
+            stalls: Stalls::new(config.stall_limit())?,
             stats: Stats::default(),
             ports,
             config,
@@ -95,7 +98,11 @@ impl Engine {
     /// It compares the registers with what it acknowledged last, so it may be called at any time,
     /// by whatever notices or suspects a write.
     pub(super) fn step(&mut self) {
+        let before = self.cr0();
         self.acknowledge(regs::CR0, regs::CR0ACK);
+        if before.smmuen() && !self.cr0().smmuen() {
+            self.terminate_stalls(None);
+        }
         self.acknowledge(regs::IRQ_CTRL, regs::IRQ_CTRLACK);
         let gbpa = Gbpa::from_raw(self.regs.read32(regs::GBPA));
         if gbpa.update() {
@@ -103,6 +110,8 @@ impl Engine {
             self.regs.hw_write32(regs::GBPA, taken);
         }
         self.consume_commands();
+        // Software may have made room in the event queue.
+        self.record_stalls();
     }
 
     fn acknowledge(&self, control: usize, ack: usize) {
@@ -132,24 +141,40 @@ impl Engine {
 
     /// Records an event, if there is a queue with room for it.
     pub(super) fn record(&mut self, event: &Event) {
-        if !self.cr0().evtqen() || self.active_errors().evtq_abt_err() {
-            self.stats.events_lost += 1;
-            return;
-        }
-        match self.evtq.push(&self.regs, &event.words()) {
-            Push::Done => self.stats.events += 1,
-            Push::Full => {
-                self.stats.events_lost += 1;
+        self.record_stalls();
+        match self.write_event(event) {
+            Some(Push::Done) => return,
+            Some(Push::Full) => {
                 self.evtq.overflow(&self.regs);
+                self.signal_events();
             }
-            Push::Unwritable => {
-                self.stats.events_lost += 1;
-                self.global_error(Gerror::default().with_evtq_abt_err(true));
-                return;
-            }
+            Some(Push::Unwritable) | None => {}
         }
-        // Raised whether or not the queue was empty before: an extra edge costs little, and a
-        // check would race with software that is about to stop reading.
+        self.stats.events_lost += 1;
+    }
+
+    /// Writes an event to the queue, if that is on and works.
+    pub(super) fn write_event(&mut self, event: &Event) -> Option<Push> {
+        if !self.cr0().evtqen() || self.active_errors().evtq_abt_err() {
+            return None;
+        }
+        let push = self.evtq.push(&self.regs, &event.words());
+        match push {
+            Push::Done => {
+                self.stats.events += 1;
+                self.signal_events();
+            }
+            Push::Full => {}
+            Push::Unwritable => self.global_error(Gerror::default().with_evtq_abt_err(true)),
+        }
+        Some(push)
+    }
+
+    /// Has software look at the event queue.
+    ///
+    /// Whether or not the queue was empty before: an extra edge costs little, and a check would
+    /// race with software that is about to stop reading.
+    fn signal_events(&self) {
         if self.irq_ctrl().evtq() {
             self.lines.evtq.raise();
         }

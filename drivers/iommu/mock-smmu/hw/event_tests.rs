@@ -19,52 +19,27 @@ mod tests {
         },
         hw::{
             bench::{
+                aborted,
+                id,
+                read,
                 set_cd,
                 Bench,
                 OneSpace,
                 ASID,
+                PLAIN,
                 READ_ONLY,
                 SID,
                 SSID,
+                USER,
                 USER_RW,
                 VA, //
             },
             Attrs,
             Config,
             DmaError,
-            DmaErrorKind,
-            Port,
-            PortConfig, //
+            DmaErrorKind, //
         }, //
     };
-
-    const USER: Attrs = Attrs {
-        privileged: false,
-        exec: false,
-    };
-
-    /// A port that makes untranslated requests only.
-    const PLAIN: PortConfig = PortConfig {
-        ats: false,
-        ats_no_ssid: false,
-        pri: false,
-        max_outstanding: 1,
-        max_retries: 0,
-        timeout_ms: 1000,
-    };
-
-    fn read(port: &Port, ssid: Option<u32>, va: u64) -> Result<u8, DmaError> {
-        let mut byte = [0xee];
-        port.read(ssid, va, &mut byte, USER).map(|()| byte[0])
-    }
-
-    fn aborted<T>(result: Result<T, DmaError>) -> bool {
-        matches!(result, Err(e) if e.kind == DmaErrorKind::Aborted)
-    }
-
-    fn id(event: Option<Event>) -> Option<u8> {
-        event.map(|event| event.id())
-    }
 
     #[test]
     fn f_translation() -> Result {

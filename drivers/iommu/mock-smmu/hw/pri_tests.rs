@@ -22,19 +22,20 @@ mod tests {
         },
         hw::{
             bench::{
+                kind,
                 set_cd,
                 stage1,
                 Job,
                 OneSpace,
                 ASID,
+                PAGE,
                 SID,
                 SSID,
+                USER,
                 USER_RW,
                 VA, //
             },
-            Attrs,
             DmaErrorKind,
-            DmaResult,
             Port,
             PortConfig, //
         }, //
@@ -47,17 +48,6 @@ mod tests {
             Delta, //
         }, //
     };
-
-    const USER: Attrs = Attrs {
-        privileged: false,
-        exec: false,
-    };
-
-    const PAGE: u64 = PAGE_SIZE as u64;
-
-    fn kind<T>(result: DmaResult<T>) -> Option<DmaErrorKind> {
-        result.err().map(|e| e.kind)
-    }
 
     /// A thread that writes `len` bytes at `VA`.
     fn start_write(port: &Arc<Port>, len: usize) -> Result<Arc<Job>> {

@@ -43,6 +43,12 @@ counters! {
         pri_resp,
         /// PRI_RESP commands that no group waited for.
         pri_resp_stray,
+        /// RESUME commands.
+        resume,
+        /// RESUME commands that no stalled transaction waited for.
+        resume_stray,
+        /// STALL_TERM commands.
+        stall_term,
         /// SYNC commands.
         sync,
         /// Commands without effect here.
@@ -57,6 +63,8 @@ counters! {
         atc_hits,
         /// ATS translation requests.
         ats_requests,
+        /// Transactions stalled.
+        stalls,
         /// Events recorded.
         events,
         /// Events lost as the queue was full or off.
@@ -89,7 +97,9 @@ counters! {
         responses_invalid,
         /// Groups answered "failure".
         responses_failure,
-        /// Groups given up before an answer came.
+        /// Accesses that the SMMU stalled, anew for each retry.
+        stalls,
+        /// Groups and stalled accesses given up before an answer came.
         abandoned,
         /// Accesses that failed.
         errors,

@@ -40,6 +40,10 @@ pub(super) enum Denied {
     Abort,
     /// Reads give zero, writes vanish.
     Ignore,
+    /// It waits in the SMMU, under this STAG.
+    Stalled(u16),
+    /// It would stall if there were room; until there is, it waits outside.
+    Crowded,
     /// ATS: nothing there with these permissions; the device may ask for it.
     Missing,
 }
@@ -109,7 +113,7 @@ impl Engine {
             return Ok(Route::Bypass);
         };
         let cd = self.cache.cd(&self.config, t.sid, &entry, ssid)?;
-        config::check_cd(&self.config, &cd).map(Route::Stage1)
+        config::check_cd(&self.config, &entry, &cd).map(Route::Stage1)
     }
 
     /// Whether the event of a configuration error is recorded.
@@ -170,8 +174,12 @@ impl Engine {
         Ok(translation)
     }
 
-    /// An untranslated request.
-    pub(super) fn untranslated(&mut self, t: &Transaction) -> Result<Translation, Denied> {
+    /// An untranslated request of the port in `slot`.
+    pub(super) fn untranslated(
+        &mut self,
+        slot: usize,
+        t: &Transaction,
+    ) -> Result<Translation, Denied> {
         if !self.cr0().smmuen() {
             let gbpa = Gbpa::from_raw(self.regs.read32(regs::GBPA));
             return match self.bypass(t.va) {
@@ -179,12 +187,12 @@ impl Engine {
                 _ => Err(Denied::Abort),
             };
         }
-        let (result, record, abort) = match self.route(t, false) {
+        let (result, stall, record, abort) = match self.route(t, false) {
             Ok(Route::Abort) => return Err(Denied::Abort),
-            Ok(Route::Bypass) => (self.bypass(t.va), true, true),
+            Ok(Route::Bypass) => (self.bypass(t.va), false, true, true),
             Ok(Route::Stage1(context)) => {
                 let result = self.stage1(&context, t);
-                (result, context.record, context.abort)
+                (result, context.stall, context.record, context.abort)
             }
             Err(reject) => return Err(self.reject(t, reject, false)),
         };
@@ -194,8 +202,13 @@ impl Engine {
                 self.record(&event.with_fetch_address(address));
                 return Denied::Abort;
             }
+            let event = t.fault_event(fault.into());
+            if stall {
+                let stag = self.stall(slot, &event);
+                return stag.map_or(Denied::Crowded, Denied::Stalled);
+            }
             if record {
-                self.record(&t.fault_event(fault.into()));
+                self.record(&event);
             }
             if abort {
                 Denied::Abort

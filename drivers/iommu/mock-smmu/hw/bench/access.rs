@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! For tests: accesses of devices, and what became of them.
+
+use kernel::{
+    prelude::*,
+    sync::{
+        new_spinlock,
+        Arc,
+        Completion,
+        SpinLock, //
+    },
+    workqueue, //
+};
+
+use crate::{
+    fmt::event::Event,
+    hw::{
+        Attrs,
+        DmaError,
+        DmaErrorKind,
+        DmaResult,
+        Port,
+        PortConfig, //
+    }, //
+};
+
+pub(in crate::hw) const USER: Attrs = Attrs {
+    privileged: false,
+    exec: false,
+};
+
+/// A port that makes untranslated requests only.
+pub(in crate::hw) const PLAIN: PortConfig = PortConfig {
+    ats: false,
+    ats_no_ssid: false,
+    pri: false,
+    max_outstanding: 1,
+    max_retries: 0,
+    timeout_ms: 1000,
+};
+
+/// A port that translates but cannot ask for pages.
+pub(in crate::hw) const NO_PRI: PortConfig = PortConfig { ats: true, ..PLAIN };
+
+/// Reads a byte.
+pub(in crate::hw) fn read(port: &Port, ssid: Option<u32>, va: u64) -> Result<u8, DmaError> {
+    let mut byte = [0xee];
+    port.read(ssid, va, &mut byte, USER).map(|()| byte[0])
+}
+
+pub(in crate::hw) fn kind<T>(result: DmaResult<T>) -> Option<DmaErrorKind> {
+    result.err().map(|e| e.kind)
+}
+
+pub(in crate::hw) fn aborted<T>(result: DmaResult<T>) -> bool {
+    kind(result) == Some(DmaErrorKind::Aborted)
+}
+
+pub(in crate::hw) fn id(event: Option<Event>) -> Option<u8> {
+    event.map(|event| event.id())
+}
+
+/// An access that another thread makes, while the test plays the driver.
+#[pin_data]
+pub(in crate::hw) struct Job {
+    #[pin]
+    done: Completion,
+    #[pin]
+    result: SpinLock<Option<DmaResult>>,
+}
+
+impl Job {
+    pub(in crate::hw) fn start(
+        access: impl FnOnce() -> DmaResult + Send + 'static,
+    ) -> Result<Arc<Self>> {
+        let job = Arc::pin_init(
+            pin_init!(Self {
+                done <- Completion::new(),
+                result <- new_spinlock!(None),
+            }),
+            GFP_KERNEL,
+        )?;
+        let worker = job.clone();
+        workqueue::system_long().try_spawn(GFP_KERNEL, move || {
+            let result = access();
+            *worker.result.lock() = Some(result);
+            worker.done.complete_all();
+        })?;
+        Ok(job)
+    }
+
+    /// Waits for the end.
+    pub(in crate::hw) fn join(&self) -> Option<DmaResult> {
+        self.done.wait_for_completion();
+        *self.result.lock()
+    }
+}

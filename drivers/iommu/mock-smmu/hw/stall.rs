@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Stalled transactions (SMMUv3, 3.12.2, 4.6 and 7.3).
+//!
+//! A transaction that faults in a context that stalls waits inside the SMMU. Its event carries a
+//! tag, the STAG, and software ends the wait with one RESUME, or with a STALL_TERM for the whole
+//! stream. Nothing else does: invalidations do not look at stalled transactions, and a SYNC does
+//! not wait for them. An event that finds the queue full, off or broken is written later, never
+//! lost.
+
+use kernel::{
+    alloc::flags::GFP_KERNEL,
+    prelude::*, //
+};
+
+use crate::fmt::{
+    cmd::Resume,
+    event::Event, //
+};
+
+use super::{
+    engine::Engine,
+    queue::Push, //
+};
+
+/// Where a stalled transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The tag is not in use.
+    Free,
+    /// Its event is not written yet.
+    Unrecorded,
+    /// Software has been told.
+    Recorded,
+    /// Software has decided, and the device has not noticed yet.
+    Resumed(Resume),
+}
+
+/// What stands behind a STAG.
+#[derive(Clone, Copy)]
+struct Stalled {
+    state: State,
+    event: Event,
+    /// The slot of the port that waits; `None` once it has given up.
+    port: Option<usize>,
+    /// Counts up: events are written in this order.
+    sequence: u64,
+}
+
+/// All stalled transactions of an SMMU. A STAG is an index.
+pub(super) struct Stalls {
+    tags: KVec<Stalled>,
+    /// Where the search for a free tag begins.
+    next: usize,
+    sequence: u64,
+    /// Events that are not written yet.
+    unrecorded: usize,
+    /// Somebody waits for a free tag.
+    starved: bool,
+}
+
+impl Stalls {
+    /// Makes room for `max` stalled transactions. May sleep.
+    pub(super) fn new(max: u16) -> Result<Self> {
+        let free = Stalled {
+            state: State::Free,
+            event: Event::default(),
+            port: None,
+            sequence: 0,
+        };
+        Ok(Self {
+            tags: KVec::from_elem(free, usize::from(max), GFP_KERNEL)?,
+            next: 0,
+            sequence: 0,
+            unrecorded: 0,
+            starved: false,
+        })
+    }
+
+    /// The transactions of `sid`, or of all streams, that wait for software.
+    pub(super) fn count(&self, sid: Option<u32>) -> usize {
+        let waiting = |tag: &&Stalled| matches!(tag.state, State::Unrecorded | State::Recorded);
+        let of = |tag: &&Stalled| sid.is_none_or(|sid| sid == tag.event.sid());
+        self.tags.iter().filter(waiting).filter(of).count()
+    }
+
+    /// The next free tag, round and round, so that a late RESUME seldom meets a new transaction.
+    fn free_tag(&mut self) -> Option<usize> {
+        let count = self.tags.len();
+        let tag = (0..count)
+            .map(|i| (self.next + i) % count)
+            .find(|&i| self.tags[i].state == State::Free)?;
+        self.next = (tag + 1) % count;
+        Some(tag)
+    }
+
+    /// The oldest event that is not written yet.
+    fn oldest_unrecorded(&self) -> Option<usize> {
+        if self.unrecorded == 0 {
+            return None;
+        }
+        let unrecorded = |&i: &usize| self.tags[i].state == State::Unrecorded;
+        let all = 0..self.tags.len();
+        all.filter(unrecorded)
+            .min_by_key(|&i| self.tags[i].sequence)
+    }
+}
+
+impl Engine {
+    /// Stalls the transaction of the port in `slot` that `event` is about. Gives its tag, or `None`
+    /// if there are as many already as there can be.
+    pub(super) fn stall(&mut self, slot: usize, event: &Event) -> Option<u16> {
+        let Some(tag) = self.stalls.free_tag() else {
+            self.stalls.starved = true;
+            return None;
+        };
+        self.stalls.sequence += 1;
+        self.stalls.unrecorded += 1;
+        self.stalls.tags[tag] = Stalled {
+            state: State::Unrecorded,
+            // CAST: There are at most 2^16 - 1 tags.
+            event: event.with_stall(true).with_stag(tag as u16),
+            port: Some(slot),
+            sequence: self.stalls.sequence,
+        };
+        self.stats.stalls += 1;
+        if let Some(port) = &mut self.ports[slot] {
+            port.stats.stalls += 1;
+        }
+        self.record_stalls();
+        Some(tag as u16)
+    }
+
+    /// Writes the events that wait for the queue, as far as it takes them.
+    pub(super) fn record_stalls(&mut self) {
+        while let Some(tag) = self.stalls.oldest_unrecorded() {
+            let event = self.stalls.tags[tag].event;
+            if self.write_event(&event) != Some(Push::Done) {
+                return;
+            }
+            self.stalls.tags[tag].state = State::Recorded;
+            self.stalls.unrecorded -= 1;
+        }
+    }
+
+    /// RESUME: ends the stall of `stag`. One that is not a stalled transaction of `sid` is ignored.
+    pub(super) fn resume(&mut self, sid: u32, stag: u16, resume: Resume) {
+        let tag = usize::from(stag);
+        let known =
+            self.stalls.tags.get(tag).is_some_and(|stalled| {
+                stalled.state == State::Recorded && stalled.event.sid() == sid
+            });
+        if known {
+            self.end_stall(tag, resume);
+        } else {
+            self.stats.resume_stray += 1;
+        }
+    }
+
+    /// STALL_TERM: aborts all stalled transactions of `sid`, or of all streams. Their events that
+    /// are not written yet never will be.
+    pub(super) fn terminate_stalls(&mut self, sid: Option<u32>) {
+        for tag in 0..self.stalls.tags.len() {
+            let Stalled { state, event, .. } = self.stalls.tags[tag];
+            if sid.is_some_and(|sid| sid != event.sid()) {
+                continue;
+            }
+            match state {
+                State::Free | State::Resumed(_) => continue,
+                State::Unrecorded => self.stalls.unrecorded -= 1,
+                State::Recorded => {}
+            }
+            self.end_stall(tag, Resume::Abort);
+        }
+    }
+
+    fn end_stall(&mut self, tag: usize, resume: Resume) {
+        let Some(slot) = self.stalls.tags[tag].port else {
+            return self.free_stag(tag);
+        };
+        self.stalls.tags[tag].state = State::Resumed(resume);
+        if let Some(port) = &self.ports[slot] {
+            port.wake.condvar.notify_all();
+        }
+    }
+
+    fn free_stag(&mut self, tag: usize) {
+        self.stalls.tags[tag].state = State::Free;
+        if core::mem::take(&mut self.stalls.starved) {
+            for port in self.ports.iter().flatten() {
+                port.wake.condvar.notify_all();
+            }
+        }
+    }
+
+    /// What software has decided about the transaction of `stag`, once it has.
+    pub(super) fn take_resume(&mut self, stag: u16) -> Option<Resume> {
+        let tag = usize::from(stag);
+        match self.stalls.tags[tag].state {
+            State::Resumed(resume) => {
+                self.free_stag(tag);
+                Some(resume)
+            }
+            _ => None,
+        }
+    }
+
+    /// The device waits no longer for the transaction of `stag`. The tag stays in use until
+    /// software has resumed it, as it cannot know.
+    pub(super) fn abandon_stall(&mut self, stag: u16) {
+        let tag = usize::from(stag);
+        self.stalls.tags[tag].port = None;
+        if matches!(self.stalls.tags[tag].state, State::Resumed(_)) {
+            self.free_stag(tag);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Attachments: how an address space is reached by the devices of IOMMU groups.
+
+use crate::{
+    device::SvaDevice,
+    fault::FaultService,
+    features::Features,
+    stats::FaultStats, //
+};
+use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
+use kernel_ext::{
+    attachment::Attachment,
+    domain::SvaDomain,
+    group::{Endpoint, IommuGroup},
+    pasid::Pasid, //
+};
+
+/// The one attachment of (group, address space), which the bonds of the group's members share.
+///
+/// It stays as long as a bond of a device in its group does.
+pub(crate) type GroupAttachment = Pin<KBox<Attachment<FaultService>>>;
+
+/// What a bond that is being made is attached by.
+pub(crate) enum Attached {
+    /// Attached. Dropping it detaches.
+    New(GroupAttachment),
+    /// Another member of the group has the attachment already.
+    Shared { pasid: u32, stats: Arc<FaultStats> },
+    /// Attached to accesses without PASID, for one bond alone. Dropping it detaches.
+    WithoutPasid(GroupAttachment),
+}
+
+impl Attached {
+    /// The PASID.
+    pub(crate) fn pasid(&self) -> u32 {
+        match self {
+            Self::New(attachment) | Self::WithoutPasid(attachment) => attachment.pasid().get(),
+            Self::Shared { pasid, .. } => *pasid,
+        }
+    }
+
+    /// Where its page requests are counted.
+    pub(crate) fn stats(&self) -> &Arc<FaultStats> {
+        match self {
+            Self::New(attachment) | Self::WithoutPasid(attachment) => &attachment.handler().stats,
+            Self::Shared { stats, .. } => stats,
+        }
+    }
+}
+
+/// The attachments of one address space with PASIDs: one for each group.
+pub(crate) struct Attachments {
+    list: KVec<GroupAttachment>,
+    /// Attachments that others have taken over from, kept for page requests in flight.
+    replaced: KVec<GroupAttachment>,
+}
+
+impl Attachments {
+    pub(crate) fn new() -> Self {
+        Self {
+            list: KVec::new(),
+            replaced: KVec::new(),
+        }
+    }
+
+    /// Makes room for one more, so that [`Self::add`] cannot fail.
+    pub(crate) fn reserve(&mut self) -> Result {
+        Ok(self.list.reserve(1, GFP_KERNEL)?)
+    }
+
+    /// Where in the list the attachment to `group` is, which its members share.
+    fn position(&self, group: &IommuGroup) -> Option<usize> {
+        self.list
+            .iter()
+            .position(|there| ::core::ptr::eq(there.group(), group))
+    }
+
+    /// Attaches the address space to the group of `device`, under a PASID that fits all members;
+    /// or finds that it is. The result changes nothing here until it is [added](Self::add).
+    ///
+    /// A PASID and a domain that other attachments of this address space have are shared where
+    /// they fit.
+    ///
+    /// # Errors
+    ///
+    /// - `EEXIST`: the group is attached with another `IOPF` in its flags.
+    /// - `ENOSPC`: no PASID is left that the device can send.
+    /// - `ENOMEM`, and what the IOMMU driver says.
+    pub(crate) fn attach(
+        &self,
+        device: &SvaDevice,
+        mm: &MmWithUser,
+        flags: Features,
+    ) -> Result<Attached> {
+        if let Some(at) = self.position(device.endpoint.group()) {
+            let there = &self.list[at];
+
+            // Page requests of all members arrive there.
+            if there.handler().serves != FaultService::serves(flags) {
+                return Err(EEXIST);
+            }
+            // The PASID was chosen to fit all members, but a driver may have set a lower limit.
+            if there.pasid().get() > device.max_pasid {
+                return Err(ENOSPC);
+            }
+            return Ok(Attached::Shared {
+                pasid: there.pasid().get(),
+                stats: there.handler().stats.clone(),
+            });
+        }
+        let endpoint = &device.endpoint;
+        let limit = device.max_pasid.min(endpoint.group().max_pasid());
+        let pasid = match self.list.iter().find(|there| there.pasid().get() <= limit) {
+            Some(there) => there.pasid().clone(),
+            None => Arc::new(Pasid::alloc(endpoint, limit)?, GFP_KERNEL)?,
+        };
+
+        if let Some(there) = self.list.iter().find(|there| there.domain().fits(endpoint)) {
+            let shared =
+                Self::attach_domain(endpoint, mm, pasid.clone(), there.domain().clone(), flags);
+
+            // A domain for another IOMMU of the same driver need not fit.
+            if !matches!(shared, Err(e) if e == EINVAL) {
+                return shared;
+            }
+        }
+        let domain = Arc::new(SvaDomain::alloc(endpoint, mm)?, GFP_KERNEL)?;
+
+        Self::attach_domain(endpoint, mm, pasid, domain, flags)
+    }
+
+    fn attach_domain(
+        endpoint: &Arc<Endpoint>,
+        mm: &MmWithUser,
+        pasid: Arc<Pasid>,
+        domain: Arc<SvaDomain<FaultService>>,
+        flags: Features,
+    ) -> Result<Attached> {
+        let service = FaultService::new(flags)?;
+
+        Ok(Attached::New(KBox::try_pin_init(
+            Attachment::new(endpoint.clone(), pasid, domain, mm, service),
+            GFP_KERNEL,
+        )?))
+    }
+
+    /// Attaches the group of `device` anew, so that a member which came after the attach gets it
+    /// too (S16). The others' translations do not fail meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` if the device cannot send the group's PASID. `ENOENT` if the group is not
+    /// attached. `ENOMEM`, and what the IOMMU driver says.
+    pub(crate) fn reattach(&mut self, device: &SvaDevice, mm: &MmWithUser) -> Result {
+        let at = self.position(device.endpoint.group()).ok_or(ENOENT)?;
+        let old = &self.list[at];
+
+        if old.pasid().get() > device.max_pasid {
+            return Err(ENOSPC);
+        }
+        self.replaced.reserve(1, GFP_KERNEL)?;
+
+        // The core would re-attach nothing for the domain that it has.
+        let domain = Arc::new(SvaDomain::alloc(&device.endpoint, mm)?, GFP_KERNEL)?;
+        let service = old.handler().successor();
+        let endpoint = device.endpoint.clone();
+        let new = KBox::try_pin_init(
+            Attachment::replace(old, endpoint, domain, mm, service),
+            GFP_KERNEL,
+        )?;
+        let old = ::core::mem::replace(&mut self.list[at], new);
+        let room = self.replaced.push_within_capacity(old).is_ok();
+
+        debug_assert!(room);
+        Ok(())
+    }
+
+    /// Lists a new attachment. There is room: see [`Self::reserve`].
+    pub(crate) fn add(&mut self, attachment: GroupAttachment) {
+        let room = self.list.push_within_capacity(attachment).is_ok();
+
+        debug_assert!(room);
+    }
+
+    /// Lets `leaving` go, whose group stays attached for the sake of `staying`. May sleep.
+    ///
+    /// On return no page request of `leaving` is in flight.
+    pub(crate) fn hand_over(&mut self, leaving: &Endpoint, staying: &Arc<Endpoint>) {
+        if let Some(at) = self.position(leaving.group()) {
+            let moved = self.list[at].set_endpoint(staying.clone());
+
+            debug_assert!(moved.is_ok());
+            // Without a detach nothing else waits for this device's requests.
+            leaving.flush_page_requests();
+        }
+    }
+
+    /// Detaches `group`, if it is attached. May sleep: waits for its page requests in flight.
+    pub(crate) fn detach(&mut self, group: &IommuGroup) {
+        if let Some(at) = self.position(group) {
+            drop(self.list.remove(at));
+            self.replaced
+                .retain(|there| !::core::ptr::eq(there.group(), group));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The bonds of one address space, and how often each was bound.
+
+use crate::{
+    attachments::GroupAttachment,
+    bond::Bond,
+    device::SvaDevice,
+    features::{Feature, Features},
+};
+use kernel::{prelude::*, sync::Arc};
+use kernel_ext::group::{Endpoint, IommuGroup};
+
+/// A bond in its address space.
+pub(crate) struct BondEntry {
+    pub(crate) bond: Arc<Bond>,
+    /// How often it was bound and not unbound: S2. At least 1.
+    pub(crate) refs: usize,
+    /// The task that runs the driver's handler for the process's exit.
+    pub(crate) handler: Option<HandlerTask>,
+    /// The attachment of a bond without PASID. One with a PASID uses its group's.
+    pub(crate) without_pasid: Option<GroupAttachment>,
+}
+
+/// Names a task, and is compared only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HandlerTask(usize);
+
+impl HandlerTask {
+    pub(crate) fn current() -> Self {
+        Self(kernel::task::Task::current_raw().addr())
+    }
+}
+
+/// The bonds of one address space.
+pub(crate) struct BondList(KVec<BondEntry>);
+
+impl BondList {
+    pub(crate) fn new() -> Self {
+        Self(KVec::new())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The bond of `device`, if it has one: that with a PASID, or that without, as `flags` say.
+    pub(crate) fn of_device(
+        &mut self,
+        device: &SvaDevice,
+        flags: Features,
+    ) -> Option<&mut BondEntry> {
+        let same =
+            |bond: &Bond| bond.flags.contains(Feature::Pasid) == flags.contains(Feature::Pasid);
+
+        self.0
+            .iter_mut()
+            .find(|entry| ::core::ptr::eq(&*entry.bond.device, device) && same(&entry.bond))
+    }
+
+    /// The entry of `bond`, unless the bond has ended.
+    pub(crate) fn entry(&mut self, bond: &Bond) -> Option<&mut BondEntry> {
+        self.0
+            .iter_mut()
+            .find(|entry| ::core::ptr::eq(&*entry.bond, bond))
+    }
+
+    /// All bonds.
+    pub(crate) fn entries(&mut self) -> impl Iterator<Item = &mut BondEntry> {
+        self.0.iter_mut()
+    }
+
+    /// A device of `group` that has a bond with a PASID.
+    pub(crate) fn user_of(&self, group: &IommuGroup) -> Option<&Arc<Endpoint>> {
+        self.0
+            .iter()
+            .filter(|entry| entry.without_pasid.is_none())
+            .map(|entry| &entry.bond.device.endpoint)
+            .find(|endpoint| ::core::ptr::eq(endpoint.group(), group))
+    }
+
+    /// Makes room for one more, so that [`Self::add`] cannot fail.
+    pub(crate) fn reserve(&mut self) -> Result {
+        Ok(self.0.reserve(1, GFP_KERNEL)?)
+    }
+
+    /// Lists a bond. There is room: see [`Self::reserve`].
+    pub(crate) fn add(&mut self, entry: BondEntry) {
+        let room = self.0.push_within_capacity(entry).is_ok();
+
+        debug_assert!(room);
+    }
+
+    /// Removes a bond; `None` if it had ended before.
+    ///
+    /// Dropping the result detaches a bond without PASID, and sleeps.
+    pub(crate) fn remove(&mut self, bond: &Bond) -> Option<BondEntry> {
+        let at = self
+            .0
+            .iter()
+            .position(|entry| ::core::ptr::eq(&*entry.bond, bond))?;
+
+        self.0.remove(at).ok()
+    }
+}
