@@ -73,10 +73,10 @@ impl Rights {
             return Self::default();
         };
         let has = |flag| vma.flags() & flag != 0;
-        // On arm64 memory cannot be writable alone; nor executable alone, on most CPUs.
         // SAFETY: Asks for a capability of the CPUs.
-        let implied =
-            has(flags::WRITE) || (has(flags::EXEC) && unsafe { bindings::sva_exec_implies_read() });
+        let exec_implies_read = unsafe { bindings::sva_exec_implies_read() };
+        // On arm64 memory cannot be writable alone; nor executable alone, on most CPUs.
+        let implied = has(flags::WRITE) || (has(flags::EXEC) && exec_implies_read);
 
         Self {
             read: has(flags::READ) || implied,
