@@ -7,7 +7,7 @@ use crate::{
     bindings,
 };
 use core::{marker::PhantomData, ptr::NonNull};
-use kernel::impl_flags;
+use kernel::{device::Device, impl_flags};
 
 impl_flags!(
     /// What a device wants to do at an address.
@@ -40,7 +40,8 @@ pub enum Response {
 }
 
 impl Response {
-    fn code(self) -> bindings::iommu_page_response_code {
+    /// The number that the IOMMU core has for it.
+    pub fn code(self) -> bindings::iommu_page_response_code {
         match self {
             Response::Success => bindings::iommu_page_response_code_IOMMU_PAGE_RESP_SUCCESS,
             Response::Invalid => bindings::iommu_page_response_code_IOMMU_PAGE_RESP_INVALID,
@@ -126,6 +127,58 @@ impl<T: FaultHandler> FaultGroup<T> {
                 access: Access(prm.perm),
             })
         })
+    }
+
+    /// The device that asks.
+    pub fn device(&self) -> &Device {
+        // SAFETY: The group is valid, and holds its device's fault data, which goes before the
+        // device does.
+        unsafe { Device::from_raw((*(*self.group.as_ptr()).fault_param).dev) }
+    }
+
+    /// The PASID that the requests are for; 0 if they have none.
+    pub fn pasid(&self) -> u32 {
+        let prm = self.last();
+
+        if prm.flags & bindings::IOMMU_FAULT_PAGE_REQUEST_PASID_VALID != 0 {
+            prm.pasid
+        } else {
+            0
+        }
+    }
+
+    /// The number by which the device tells the group from others.
+    pub fn index(&self) -> u32 {
+        self.last().grpid
+    }
+
+    /// The last request.
+    fn last(&self) -> &bindings::iommu_fault_page_request {
+        // SAFETY: The group is valid, and nobody writes to its requests.
+        unsafe { &(*self.group.as_ptr()).last_fault.fault.prm }
+    }
+
+    /// Notes the time, for [`since_arrival`](Self::since_arrival). Any context.
+    pub fn note_arrival(&mut self) {
+        // SAFETY: Reads the clock.
+        let now = unsafe { bindings::ktime_get() };
+
+        // SAFETY: The group is ours. The core leaves `node` to whoever handles it, for a list, and
+        // we have no list: the group keeps the time there while it waits for a worker.
+        unsafe {
+            (*self.group.as_ptr()).node.next = core::ptr::without_provenance_mut(now as usize);
+        }
+    }
+
+    /// How many nanoseconds ago the group arrived, if that was noted. Any context.
+    pub fn since_arrival(&self) -> Option<u64> {
+        // SAFETY: The group is valid. The core zeroes it, and `note_arrival` alone sets `node`.
+        let arrival = unsafe { (*self.group.as_ptr()).node.next }.addr();
+        // SAFETY: Reads the clock.
+        let now = || unsafe { bindings::ktime_get() };
+
+        // CAST: The clock does not go back, nor below 0.
+        (arrival != 0).then(|| now() as u64 - arrival as u64)
     }
 
     /// Answers the group.

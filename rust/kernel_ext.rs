@@ -33,6 +33,7 @@ pub mod resv_region;
 #[cfg(CONFIG_KUNIT)]
 pub mod test_support;
 pub mod thread;
+pub mod tracepoint;
 pub mod workqueue;
 
 // A library crate has no `module!`; the printing macros want this all the same.

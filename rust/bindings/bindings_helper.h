@@ -12,6 +12,7 @@
 #include <linux/mock_smmu.h>
 #include <linux/mock_smmu_compare.h>
 #include <linux/sva.h>
+#include <trace/events/sva.h>
 
 /* Exported for modules, but declared in a header that only the IOMMU core has. */
 int iommu_attach_group_handle(struct iommu_domain *domain, struct iommu_group *group,

@@ -10,7 +10,7 @@ use crate::{
     device::SvaDevice,
     exit::ExitWatch,
     features::Feature,
-    reserved, //
+    reserved::{self, Carved},
 };
 use kernel::{
     mm::{Mm, MmWithUser},
@@ -22,7 +22,6 @@ use kernel::{
         Arc, CondVar, Mutex,
     },
 };
-use kernel_ext::carve::Carved;
 
 /// The address space of a process that has bonds.
 ///

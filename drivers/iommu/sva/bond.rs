@@ -10,6 +10,7 @@ use crate::{
     pin::Pins,
     rid,
     stats::FaultStats,
+    trace,
 };
 use kernel::{
     current,
@@ -143,6 +144,7 @@ impl Bond {
                 return Err(EEXIST);
             }
             entry.refs += 1;
+            trace::bind(bond, entry.refs);
             return Ok(bond.clone());
         }
         if request.scope == Scope::Device && device.endpoint.group().len() != 1 {
@@ -204,6 +206,7 @@ impl Bond {
 
         opened.add_bond(bond.clone())?;
         inner.commit(bond.clone(), terms.refs, attached, carved);
+        trace::bind(&bond, terms.refs);
         device.core.totals.binds.add(1);
         Ok(bond)
     }
@@ -264,6 +267,8 @@ impl Bond {
         entry.refs -= 1;
         if entry.refs == 0 {
             self.finish(inner);
+        } else {
+            trace::unbind(self, entry.refs);
         }
         Ok(())
     }
@@ -322,6 +327,7 @@ impl Bond {
             self.device.core.totals.unbinds.add(1);
             self.device.core.totals.ended.absorb(&self.stats);
             self.space.wake_handler_waiters();
+            trace::unbind(self, 0);
         }
         Self::unlock(&self.device, &self.space, inner);
         if found {

@@ -7,7 +7,7 @@ use crate::{
     c_api::ExitHandler,
     core::Core,
     features::{Feature, Features},
-    group,
+    group, trace,
 };
 use kernel::{
     device::{Bound, Device},
@@ -106,6 +106,7 @@ impl SvaDevice {
             }
             return Err(e);
         }
+        trace::device_init(&device);
         Ok(device)
     }
 

@@ -8,7 +8,7 @@
 //! handler of each bond, without locks, and then ends the bond. A bond without handler just loses
 //! its pins.
 
-use crate::{address_space::AddressSpace, bond::Bond, bond_list::HandlerTask, core::Core};
+use crate::{address_space::AddressSpace, bond::Bond, bond_list::HandlerTask, core::Core, trace};
 use kernel::{
     mm::MmWithUser,
     prelude::*,
@@ -71,6 +71,7 @@ impl WorkItem for ExitWork {
 
     fn run(this: Arc<Self>) {
         while let Some(bond) = next_bond(&this.space) {
+            trace::mm_exit(&bond);
             bond.owner.mm_exit(&bond.device, bond.pasid);
             this.core.totals.exits.add(1);
             // The handler may have unbound; then there is nothing left to do.

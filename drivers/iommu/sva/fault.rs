@@ -5,6 +5,7 @@
 use crate::{
     features::{Feature, Features},
     stats::FaultStats,
+    trace,
 };
 use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
 use kernel_ext::{
@@ -22,7 +23,8 @@ pub(crate) struct FaultService {
 }
 
 impl FaultHandler for FaultService {
-    fn report(&self, _domain: &SvaDomain<Self>, group: FaultGroup<Self>) {
+    fn report(&self, _domain: &SvaDomain<Self>, mut group: FaultGroup<Self>) {
+        trace::page_requests(&mut group);
         if self.serves {
             group.defer();
         } else {
@@ -33,8 +35,13 @@ impl FaultHandler for FaultService {
     fn work(&self, domain: &SvaDomain<Self>, group: FaultGroup<Self>) {
         let response = self.serve(domain, &group);
 
-        group.respond(response);
+        answer(group, response);
     }
+}
+
+fn answer(group: FaultGroup<FaultService>, response: Response) {
+    trace::page_response(&group, response);
+    group.respond(response);
 }
 
 impl FaultService {
@@ -70,7 +77,7 @@ impl FaultService {
         self.stats.groups.add(1);
         self.stats.requests.add(asked);
         self.stats.refused.add(asked);
-        group.respond(Response::Invalid);
+        answer(group, Response::Invalid);
     }
 
     /// Faults in what the group asks for.

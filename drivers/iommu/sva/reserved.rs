@@ -7,13 +7,42 @@
 //! carved out of the address space at the first bond that needs it, and given back with the last
 //! bond of the address space. Ranges are assumed to apply with and without PASID.
 
+use crate::trace;
 use core::ops::Range;
 use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
-use kernel_ext::{
-    carve::{self, Carved},
-    group::IommuGroup,
-    workqueue::OwnedQueue,
-};
+use kernel_ext::{carve, group::IommuGroup, workqueue::OwnedQueue};
+
+/// A range that the process cannot use; dropping it gives it back.
+///
+/// The drop may sleep and takes `mmap_lock`.
+pub(crate) struct Carved(carve::Carved);
+
+impl Carved {
+    fn new(queue: &Arc<OwnedQueue>, mm: &MmWithUser, range: Range<usize>) -> Result<Self> {
+        let carved = Self(carve::Carved::new(queue, mm, range)?);
+
+        trace::carve(carved.start(), carved.end(), true);
+        Ok(carved)
+    }
+
+    fn range(&self) -> &Range<usize> {
+        self.0.range()
+    }
+
+    fn start(&self) -> u64 {
+        self.range().start as u64
+    }
+
+    fn end(&self) -> u64 {
+        self.range().end as u64
+    }
+}
+
+impl Drop for Carved {
+    fn drop(&mut self) {
+        trace::carve(self.start(), self.end(), false);
+    }
+}
 
 /// Carves out what `group` cannot translate, as far as `there` does not cover it. May sleep; takes
 /// `mmap_lock`. Dropping the result undoes it.

@@ -22,7 +22,8 @@
 //! | `reserved` | addresses that the process must not use |
 //! | `exit` | what happens when a process exits |
 //! | `core` | the address spaces by mm, and the list of devices |
-//! | `features`, `stats`, `debugfs` | flags; counts; and files to read them |
+//! | `features`, `stats` | flags; counts |
+//! | `debugfs`, `trace` | files to read counts and bonds; events as they happen |
 //!
 //! # Words
 //!
@@ -58,6 +59,7 @@ mod pin;
 mod reserved;
 mod rid;
 mod stats;
+mod trace;
 
 pub use api::{find, Bond, Device, Handler, Pinned};
 pub use features::{Feature, Features};

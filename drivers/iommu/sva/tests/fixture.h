@@ -58,5 +58,6 @@ extern struct kunit_suite sva_reserved_regions_suite;
 extern struct kunit_suite sva_rid_suite;
 extern struct kunit_suite sva_stub_suite;
 extern struct kunit_suite sva_alloc_suite;
+extern struct kunit_suite sva_trace_suite;
 
 #endif /* SVA_TEST_FIXTURE_H */

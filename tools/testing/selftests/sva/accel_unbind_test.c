@@ -3,21 +3,9 @@
 
 #include "accel.h"
 #include "debugfs.h"
+#include "driver.h"
 
 #define DEVICE "mock_accel.1"
-#define DRIVER "/sys/bus/platform/drivers/mock_accel/"
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
 
 FIXTURE(unbind) {
 	int fd;
@@ -36,7 +24,7 @@ FIXTURE_TEARDOWN(unbind)
 	close(self->fd);
 	/* Whatever came before, the device is there for others. */
 	if (access(DRIVER DEVICE, F_OK))
-		EXPECT_EQ(0, write_file(DRIVER "bind", DEVICE));
+		EXPECT_EQ(0, driver_bind(DEVICE));
 	self->fd = accel_open(1);
 	EXPECT_LE(0, self->fd);
 	close(self->fd);
@@ -50,7 +38,7 @@ TEST_F(unbind, open_files_get_enodev)
 	struct mock_accel_info info;
 
 	ASSERT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
-	ASSERT_EQ(0, write_file(DRIVER "unbind", DEVICE));
+	ASSERT_EQ(0, driver_unbind(DEVICE));
 	EXPECT_EQ(0, bond_refs(DEVICE, self->pasid));
 	EXPECT_EQ(-ENOENT, accel_open(1));
 	EXPECT_EQ(-ENODEV, accel_submit(self->fd, &job));
@@ -67,7 +55,7 @@ TEST_F(unbind, jobs_in_flight_end)
 	uint64_t begin = now_ms();
 
 	ASSERT_LT(0, number);
-	ASSERT_EQ(0, write_file(DRIVER "unbind", DEVICE));
+	ASSERT_EQ(0, driver_unbind(DEVICE));
 	EXPECT_GT(5000, now_ms() - begin);
 	EXPECT_EQ(-ENODEV, accel_wait(self->fd, number, &done));
 	EXPECT_EQ(MOCK_ACCEL_PENDING, endless.job.done.status);
@@ -86,11 +74,11 @@ TEST_F(unbind, page_requests_in_flight)
 		ASSERT_LT(0, accel_submit(self->fd, &job));
 		while (!__atomic_load_n(memory, __ATOMIC_RELAXED))
 			;
-		ASSERT_EQ(0, write_file(DRIVER "unbind", DEVICE));
+		ASSERT_EQ(0, driver_unbind(DEVICE));
 		EXPECT_EQ(0, bond_refs(DEVICE, self->pasid));
 		ASSERT_EQ(0, munmap(memory, length));
 		close(self->fd);
-		ASSERT_EQ(0, write_file(DRIVER "bind", DEVICE));
+		ASSERT_EQ(0, driver_bind(DEVICE));
 		self->fd = accel_open(1);
 		ASSERT_LE(0, self->fd);
 		ASSERT_EQ(self->pasid, accel_pasid(self->fd));
@@ -111,7 +99,7 @@ TEST_F(unbind, waiters_are_woken)
 		_exit(accel_wait(fd, number, &done) != -ENODEV);
 	}
 	usleep(100000);
-	ASSERT_EQ(0, write_file(DRIVER "unbind", DEVICE));
+	ASSERT_EQ(0, driver_unbind(DEVICE));
 	EXPECT_EQ(0, child_status(child));
 }
 
@@ -121,7 +109,7 @@ TEST_F(unbind, other_device_goes_on)
 	uint64_t word = 0;
 
 	ASSERT_LE(0, other);
-	ASSERT_EQ(0, write_file(DRIVER "unbind", DEVICE));
+	ASSERT_EQ(0, driver_unbind(DEVICE));
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(other, &word, 4, 8));
 	EXPECT_EQ(4, word);
 	close(other);
@@ -133,8 +121,8 @@ TEST_F(unbind, new_files_work_beside_old_ones)
 	struct job job = fill_job(&word, 1, 8);
 	int again;
 
-	ASSERT_EQ(0, write_file(DRIVER "unbind", DEVICE));
-	ASSERT_EQ(0, write_file(DRIVER "bind", DEVICE));
+	ASSERT_EQ(0, driver_unbind(DEVICE));
+	ASSERT_EQ(0, driver_bind(DEVICE));
 	again = accel_open(1);
 	ASSERT_LE(0, again);
 	EXPECT_EQ(-ENODEV, accel_submit(self->fd, &job));

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Trace events: `sva:*`, as `include/trace/events/sva.h` describes them.
+//!
+//! The events are this module's own. What generic code calls is compiled into drivers, so it must
+//! not be inlined there.
+
+use crate::{bond::Bond, device::SvaDevice, fault::FaultService};
+use kernel::device::Device;
+use kernel_ext::{
+    fault::{FaultGroup, Response},
+    tracepoint::trace_enabled, //
+};
+
+mod events {
+    use super::Device;
+
+    kernel_ext::tracepoint::declare_trace! {
+        pub(super) fn device_init(dev: &Device, features: u32, max_pasid: u32);
+        pub(super) fn bind(dev: &Device, pasid: u32, tgid: i32, flags: u32, refs: u64);
+        pub(super) fn unbind(dev: &Device, pasid: u32, tgid: i32, flags: u32, refs: u64);
+        pub(super) fn page_request(dev: &Device, pasid: u32, grpid: u32, addr: u64, access: u32);
+        pub(super) fn page_response(
+            dev: &Device,
+            pasid: u32,
+            grpid: u32,
+            code: u32,
+            requests: u64,
+            latency: u64,
+        );
+        pub(super) fn mm_exit(dev: &Device, pasid: u32, tgid: i32);
+        /// A range of addresses is taken from a process, or given back.
+        pub(crate) fn carve(start: u64, end: u64, taken: bool);
+    }
+}
+
+pub(crate) use events::carve;
+
+/// A device has been initialised.
+#[inline]
+pub(crate) fn device_init(device: &SvaDevice) {
+    events::device_init(
+        device.endpoint.dev(),
+        device.features.into(),
+        device.max_pasid,
+    );
+}
+
+/// A bind has succeeded, and the bond counts `refs` now.
+#[inline(never)]
+pub(crate) fn bind(bond: &Bond, refs: usize) {
+    events::bind(
+        bond.device.endpoint.dev(),
+        bond.pasid,
+        bond.pid,
+        bond.flags.into(),
+        refs as u64,
+    );
+}
+
+/// The bond counts one less, or has ended.
+#[inline(never)]
+pub(crate) fn unbind(bond: &Bond, refs: usize) {
+    events::unbind(
+        bond.device.endpoint.dev(),
+        bond.pasid,
+        bond.pid,
+        bond.flags.into(),
+        refs as u64,
+    );
+}
+
+/// The driver will be told of the exit of the process.
+#[inline]
+pub(crate) fn mm_exit(bond: &Bond) {
+    events::mm_exit(bond.device.endpoint.dev(), bond.pasid, bond.pid);
+}
+
+/// A group of page requests has arrived. The clock is read only for those who want the latency.
+#[inline]
+pub(crate) fn page_requests(group: &mut FaultGroup<FaultService>) {
+    if trace_enabled!(page_response) {
+        group.note_arrival();
+    }
+    if trace_enabled!(page_request) {
+        for request in group.requests() {
+            events::page_request(
+                group.device(),
+                group.pasid(),
+                group.index(),
+                request.addr,
+                request.access.into(),
+            );
+        }
+    }
+}
+
+/// A group of page requests is about to be answered.
+#[inline]
+pub(crate) fn page_response(group: &FaultGroup<FaultService>, response: Response) {
+    if trace_enabled!(page_response) {
+        events::page_response(
+            group.device(),
+            group.pasid(),
+            group.index(),
+            response.code(),
+            group.len() as u64,
+            group.since_arrival().unwrap_or(0),
+        );
+    }
+}
