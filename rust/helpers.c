@@ -16,6 +16,7 @@
 #include <linux/mman.h>
 #include <linux/mmap_lock.h>
 #include <linux/mmu_notifier.h>
+#include <linux/platform_device.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
@@ -109,6 +110,15 @@ void rust_helper_sva_dev_iommu_discard(struct device *dev)
 	fwnode_handle_put(param->fwspec->iommu_fwnode);
 	kfree(param->fwspec);
 	kfree(param);
+}
+
+/* Whether there is a platform device of that full name. May sleep. */
+bool rust_helper_sva_platform_device_exists(const char *name)
+{
+	struct device *dev = bus_find_device_by_name(&platform_bus_type, NULL, name);
+
+	put_device(dev);
+	return dev;
 }
 
 /* Adds a region to a list that iommu_get_resv_regions() asked for. May sleep. */

@@ -10,6 +10,7 @@ use kernel::device::Device;
 pub mod attachment;
 pub mod bindings;
 pub mod carve;
+pub mod configfs;
 pub mod cpu;
 pub mod crc32;
 pub mod devres;

@@ -13,7 +13,8 @@ use core::ptr::{
 use kernel::{
     device::Device,
     error::to_result,
-    prelude::*, //
+    prelude::*,
+    str::CString, //
 };
 
 /// A property of a device's software node.
@@ -113,6 +114,15 @@ impl PlatformDevice {
             *entry = property.entry();
         }
 
+        // The kernel's own refusal of a name that is taken comes with a stack trace.
+        let full = match id {
+            bindings::PLATFORM_DEVID_NONE => CString::try_from(name)?,
+            _ => CString::try_from_fmt(fmt!("{}.{id}", name.to_str()?))?,
+        };
+        // SAFETY: `full` is a C string.
+        if unsafe { bindings::sva_platform_device_exists(full.as_char_ptr()) } {
+            return Err(EEXIST);
+        }
         // SAFETY: `name` is a C string, which is copied.
         let pdev = unsafe { bindings::platform_device_alloc(name.as_char_ptr(), id) };
         let pdev = NonNull::new(pdev).ok_or(ENOMEM)?;

@@ -32,6 +32,11 @@ unload_modules() {
 	# Devices hold references on the module of their SMMU, so they go first.
 	smmu=/sys/kernel/debug/mock_smmu/remove
 	[ ! -e $smmu ] || logged "remove: " sh -c "echo 1 > $smmu" || return
+	# So do directories that users made: devices before instances, and what was there stays.
+	for entry in /sys/kernel/config/mock_smmu/*/*/ /sys/kernel/config/mock_smmu/*/; do
+		case $entry in */\*/ | */smmu0/) continue ;; esac
+		logged "rmdir: " rmdir "$entry" || return
+	done
 
 	while mine=$(lsmod | grep -wFf /guest/modules); do
 		idle=$(echo "$mine" | while read -r name _ users _; do

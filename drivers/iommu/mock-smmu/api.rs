@@ -5,11 +5,11 @@
 //! The C twin is `include/linux/mock_smmu.h`.
 
 use crate::{
+    device,
     hw::{
         Attrs,
         Port, //
-    },
-    instance, //
+    }, //
 };
 use kernel::{
     device::{
@@ -46,7 +46,7 @@ impl Dma {
     /// `ENODEV` if the device is not behind a mock SMMU.
     pub fn of(dev: &Device<Bound>) -> Result<Self> {
         Ok(Self {
-            port: instance::port_of(dev).ok_or(ENODEV)?,
+            port: device::port_of(dev).ok_or(ENODEV)?,
         })
     }
 

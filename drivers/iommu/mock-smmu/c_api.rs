@@ -9,12 +9,14 @@ use crate::{
         Dma,
         DmaError, //
     },
-    instance::{
+    device::{
         DeviceSpec,
-        MAX_RESV,
-        NO_RESV, //
+        MAX_RESV, //
     },
-    instances::INSTANCES,
+    instances::{
+        Numbers,
+        INSTANCES, //
+    },
 };
 use core::slice;
 use kernel::{
@@ -118,19 +120,24 @@ pub(crate) unsafe extern "C" fn mock_smmu_device_create(
     // SAFETY: By the function's requirement.
     let name = unsafe { CStr::from_char_ptr(config.name) };
     let add = || {
+        let ats = config.ats || config.pasid_bits != 0;
         let mut spec = DeviceSpec {
-            id: config.id,
-            sid: 0,
             pasid_bits: u8::try_from(config.pasid_bits).map_err(|_| EINVAL)?,
-            ats: config.ats || config.pasid_bits != 0,
+            ats,
+            pri: ats,
             group: (config.group != 0).then_some(config.group),
-            resv: NO_RESV,
+            ..DeviceSpec::DEFAULT
+        };
+        let numbers = Numbers {
+            id: Some(config.id),
+            sid: None,
         };
 
         for (to, region) in spec.resv.iter_mut().zip(&config.regions) {
             *to = resv_region(region)?;
         }
-        INSTANCES.get().ok_or(ENODEV)?.add_device(name, &spec)
+        let instances = INSTANCES.get().ok_or(ENODEV)?;
+        instances.add_device(None, name, numbers, &spec)
     };
 
     match add() {
@@ -305,12 +312,11 @@ mod tests {
     fn port_accesses() -> Result {
         let mut instance = Instance::new(c"mock_smmu_kunit_c", default_config())?;
         let spec = DeviceSpec {
-            id: 0,
             sid: 5,
             pasid_bits: 0,
             ats: false,
-            group: None,
-            resv: NO_RESV,
+            pri: false,
+            ..DeviceSpec::DEFAULT
         };
         instance.add_device(c"mock_smmu_kunit_c_device", &spec)?;
         let dev = raw(instance.devices().first().ok_or(ENODEV)?.device());

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The instances that there are, and devices that come and go at run time.
+//! The instances that there are, and what comes and goes at run time: instances, and devices.
 
-use crate::instance::{
-    DeviceSpec,
-    Instance, //
+use crate::{
+    device::DeviceSpec,
+    instance::Instance, //
 };
+use core::ptr;
 use kernel::{
     device::Device,
     new_mutex,
     prelude::*,
+    str::CString,
     sync::{
         aref::ARef,
         Arc,
@@ -21,17 +23,44 @@ use kernel_ext::global::Global;
 /// The instances of the loaded module.
 pub static INSTANCES: Global<Instances> = Global::new();
 
-/// StreamIDs from here on are for devices that are made at run time.
+/// StreamIDs from here on are for devices that are given none, where an SMMU has as many.
 const FIRST_FREE_SID: u32 = 0x1000;
 
-/// A list of instances.
+/// Numbers of a device; each is chosen if it is not given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Numbers {
+    /// Number of the platform device, after its name.
+    pub id: Option<i32>,
+    /// StreamID.
+    pub sid: Option<u32>,
+}
+
+/// A list of instances. An instance is named by the platform device that represents it.
 ///
-/// Its lock is held while devices are added and removed, and so while their drivers probe and
-/// leave: those must not come back here.
+/// The list's lock is held while devices are added and removed, and so while their drivers probe
+/// and leave: those must not come back here.
 #[pin_data]
 pub struct Instances {
     #[pin]
     list: Mutex<KVec<Instance>>,
+}
+
+/// The lowest number from `first` on that is not in `used`.
+fn free_number(first: u32, used: impl Fn(u32) -> bool) -> u32 {
+    (first..=u32::MAX).find(|&n| !used(n)).unwrap_or(u32::MAX)
+}
+
+/// A number for a new platform device called `name`.
+fn free_id(list: &[Instance], name: &CStr) -> Result<i32> {
+    let mut id = 0;
+    loop {
+        let full = CString::try_from_fmt(fmt!("{}.{id}", name.to_str()?))?;
+        let devices = list.iter().flat_map(Instance::devices);
+        if !{ devices }.any(|device| device.device().name() == &*full) {
+            return Ok(id);
+        }
+        id += 1;
+    }
 }
 
 impl Instances {
@@ -49,13 +78,39 @@ impl Instances {
         )
     }
 
-    /// Adds an instance. May sleep.
+    /// Adds an instance; gives the device that it is named by. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub fn add(&self, instance: Instance) -> Result {
-        Ok(self.list.lock().push(instance, GFP_KERNEL)?)
+    pub fn add(&self, instance: Instance) -> Result<ARef<Device>> {
+        let device = ARef::from(instance.device());
+        self.list.lock().push(instance, GFP_KERNEL)?;
+        Ok(device)
+    }
+
+    /// Whether there is the instance `smmu`. May sleep.
+    pub fn contains(&self, smmu: &Device) -> bool {
+        let list = self.list.lock();
+        list.iter().any(|i| ptr::eq(i.device(), smmu))
+    }
+
+    /// Removes an instance. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if devices are behind it; `ENOENT` if there is no such instance.
+    pub fn remove(&self, smmu: &Device) -> Result {
+        let mut list = self.list.lock();
+        let mut instances = list.iter();
+        let at = instances.position(|i| ptr::eq(i.device(), smmu));
+        let at = at.ok_or(ENOENT)?;
+
+        if !list[at].devices().is_empty() {
+            return Err(EBUSY);
+        }
+        drop(list.remove(at).map_err(|_| ENOENT)?);
+        Ok(())
     }
 
     /// Removes all instances: their devices with their drivers' bindings, then the SMMUs. Sleeps.
@@ -63,20 +118,49 @@ impl Instances {
         self.list.lock().clear();
     }
 
-    /// Adds a device to the first instance, under a StreamID that is free, whatever `spec` says of
-    /// that. May sleep.
+    /// Adds a device behind instance `smmu`, or behind the first, with these `numbers`, whatever
+    /// `spec` says of them. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENODEV` without an instance, else as [`Instance::add_device`].
-    pub fn add_device(&self, name: &CStr, spec: &DeviceSpec) -> Result<ARef<Device>> {
+    /// `ENODEV` without such an instance, else as [`Instance::add_device`].
+    pub fn add_device(
+        &self,
+        smmu: Option<&Device>,
+        name: &CStr,
+        numbers: Numbers,
+        spec: &DeviceSpec,
+    ) -> Result<ARef<Device>> {
         let mut list = self.list.lock();
-        let instance = list.first_mut().ok_or(ENODEV)?;
-        let used = instance.devices().iter().map(|device| device.port().sid());
-        let sid = used.max().map_or(0, |sid| sid + 1).max(FIRST_FREE_SID);
-        let spec = DeviceSpec { sid, ..*spec };
+        let id = match numbers.id {
+            Some(id) => id,
+            None => free_id(&list, name)?,
+        };
+        let mut instances = list.iter_mut();
+        let instance = instances
+            .find(|i| smmu.is_none_or(|smmu| ptr::eq(i.device(), smmu)))
+            .ok_or(ENODEV)?;
+        let sid = numbers.sid.unwrap_or_else(|| {
+            let fits = FIRST_FREE_SID >> instance.smmu().features().sid_bits == 0;
+            free_number(if fits { FIRST_FREE_SID } else { 0 }, |sid| {
+                instance.devices().iter().any(|d| d.port().sid() == sid)
+            })
+        });
+        let spec = DeviceSpec { id, sid, ..*spec };
 
         Ok(ARef::from(instance.add_device(name, &spec)?.device()))
+    }
+
+    /// The StreamID of device `dev`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if it is behind no instance.
+    pub fn sid_of(&self, dev: &Device) -> Result<u32> {
+        let list = self.list.lock();
+        let mut devices = list.iter().flat_map(Instance::devices);
+        let device = devices.find(|device| ptr::eq(device.device(), dev));
+        device.map(|device| device.port().sid()).ok_or(ENOENT)
     }
 
     /// Removes a device. Sleeps.
@@ -88,7 +172,7 @@ impl Instances {
         for instance in self.list.lock().iter_mut() {
             let mut devices = instance.devices().iter();
 
-            if let Some(at) = devices.position(|device| core::ptr::eq(device.device(), dev)) {
+            if let Some(at) = devices.position(|device| ptr::eq(device.device(), dev)) {
                 return instance.remove_device(at);
             }
         }

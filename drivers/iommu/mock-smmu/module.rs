@@ -3,13 +3,15 @@
 //! The module: the instance that there is after loading, and how everything is removed.
 
 use crate::{
+    configfs,
+    device::{
+        DeviceSpec,
+        Ports,
+        PORTS, //
+    },
     instance::{
         default_config,
-        Instance,
-        Ports,
-        DEVICES,
-        DEVICE_NAME,
-        PORTS, //
+        Instance, //
     },
     instances::{
         Instances,
@@ -30,8 +32,61 @@ use kernel_ext::{
     notifier, //
 };
 
+/// The name of the devices that there are after loading.
+const DEVICE_NAME: &CStr = c"mock_accel";
+
+/// The name of those in groups.
+const MEMBER_NAME: &CStr = c"mock_member";
+
+/// Those alone in their groups.
+const SINGLE: [DeviceSpec; 2] = [
+    DeviceSpec {
+        id: 0,
+        sid: 0x100,
+        ..DeviceSpec::DEFAULT
+    },
+    DeviceSpec {
+        id: 1,
+        sid: 0x201,
+        pasid_bits: 8,
+        ..DeviceSpec::DEFAULT
+    },
+];
+
+/// A group of two, and one of which only the first member has PASIDs.
+const GROUPED: [DeviceSpec; 4] = [
+    DeviceSpec {
+        id: 2,
+        sid: 0x310,
+        group: Some(1),
+        ..DeviceSpec::DEFAULT
+    },
+    DeviceSpec {
+        id: 3,
+        sid: 0x311,
+        group: Some(1),
+        ..DeviceSpec::DEFAULT
+    },
+    DeviceSpec {
+        id: 4,
+        sid: 0x420,
+        group: Some(2),
+        ..DeviceSpec::DEFAULT
+    },
+    DeviceSpec {
+        id: 5,
+        sid: 0x421,
+        pasid_bits: 0,
+        ats: false,
+        pri: false,
+        group: Some(2),
+        ..DeviceSpec::DEFAULT
+    },
+];
+
 /// The module's data, dropped in this order.
 pub struct MockSmmu {
+    _configfs: configfs::Tree,
     // The file first, so that nobody is removing instances beside us.
     _remove: Pin<KBox<File<Arc<Instances>>>>,
     instances: Installed<Instances>,
@@ -53,16 +108,22 @@ impl kernel::Module for MockSmmu {
         let debugfs = Dir::new(c"mock_smmu");
         let instances = INSTANCES.install(Instances::new()?)?;
 
-        let name = c"smmu0";
-        let mut instance = Instance::new(name, default_config())?;
+        let (name, config) = (c"smmu0", default_config());
+        let mut instance = Instance::new(name, config)?;
         instance.show(name, &debugfs)?;
-        for spec in &DEVICES {
+        for spec in &SINGLE {
             instance.add_device(DEVICE_NAME, spec)?;
         }
-        instances.add(instance)?;
+        for spec in &GROUPED {
+            instance.add_device(MEMBER_NAME, spec)?;
+        }
+        let smmu = instances.add(instance)?;
+        let (all, dir) = (instances.clone(), debugfs.clone());
+        let configfs = configfs::Tree::new(all, dir, name, smmu, config)?;
 
         let file = debugfs.write_callback_file(c"remove", (*instances).clone(), &remove);
         Ok(Self {
+            _configfs: configfs,
             _remove: KBox::pin_init(file, GFP_KERNEL)?,
             instances,
             _debugfs: debugfs,

@@ -7,7 +7,8 @@
 //! - [`line`]: interrupt lines
 //! - [`hw`]: the hardware half
 //! - [`driver`]: the driver half
-//! - [`instance`]: an SMMU made of both, and devices behind it
+//! - [`instance`]: an SMMU made of both; [`device`]: a device behind it
+//! - [`instances`]: all of them; `configfs`: making them, and devices, at run time
 //! - [`api`], and `include/linux/mock_smmu.h`: what the drivers of such devices need
 //!
 //! # Glossary
@@ -26,7 +27,9 @@ use kernel::prelude::*;
 
 pub mod api;
 mod c_api;
+mod configfs;
 mod debugfs;
+pub mod device;
 pub mod driver;
 pub mod fmt;
 pub mod hw;

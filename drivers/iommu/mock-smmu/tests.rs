@@ -13,14 +13,15 @@ mod stress;
 mod sva;
 
 use crate::{
+    device::{
+        DeviceSpec,
+        MockDevice, //
+    },
     driver,
     hw,
     instance::{
         default_config,
-        DeviceSpec,
-        Instance,
-        MockDevice,
-        NO_RESV, //
+        Instance, //
     }, //
 };
 use kernel::{
@@ -46,12 +47,8 @@ use check;
 
 /// A device alone in its group, with two-level context descriptors.
 const WIDE: DeviceSpec = DeviceSpec {
-    id: 0,
     sid: 0x1234,
-    pasid_bits: 16,
-    ats: true,
-    group: None,
-    resv: NO_RESV,
+    ..DeviceSpec::DEFAULT
 };
 
 /// A device alone in its group, with a linear table of context descriptors.
@@ -59,9 +56,7 @@ const NARROW: DeviceSpec = DeviceSpec {
     id: 1,
     sid: 0x7,
     pasid_bits: 8,
-    ats: true,
-    group: None,
-    resv: NO_RESV,
+    ..DeviceSpec::DEFAULT
 };
 
 /// A device with PASIDs but without ATS.
@@ -70,8 +65,8 @@ const NO_ATS: DeviceSpec = DeviceSpec {
     sid: 0x1235,
     pasid_bits: 8,
     ats: false,
-    group: None,
-    resv: NO_RESV,
+    pri: false,
+    ..DeviceSpec::DEFAULT
 };
 
 const NAME: &CStr = c"mock_smmu_kunit";

@@ -19,11 +19,11 @@ use kernel_ext::{
     interval::Interval, //
 };
 use smmu::{
+    device::port_named,
     hw::{
         Intent,
         Port, //
-    },
-    instance, //
+    }, //
 };
 
 /// Where an access goes that would fault: all ones.
@@ -59,7 +59,7 @@ impl Device {
             return Err(EINVAL);
         }
         Ok(Self {
-            port: instance::port_named(name).ok_or(ENODEV)?,
+            port: port_named(name).ok_or(ENODEV)?,
             pasid: request.pasid,
             walk: request.flags & MOCK_SMMU_COMPARE_WALK != 0,
         })

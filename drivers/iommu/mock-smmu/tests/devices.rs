@@ -95,6 +95,7 @@ mod tests {
             sid: 0x31,
             pasid_bits: 0,
             ats: false,
+            pri: false,
             ..WIDE
         };
         let instance = instance(&[WIDE, NARROW, no_pasids])?;
@@ -144,6 +145,7 @@ mod tests {
             sid: 0x31,
             pasid_bits: 0,
             ats: false,
+            pri: false,
             ..WIDE
         };
         let (mm, instance) = (TestMm::new()?, instance(&[WIDE, NO_ATS, plain])?);

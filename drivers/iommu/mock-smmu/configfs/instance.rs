@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The directory of an instance: what its ID registers say, and whether it is there.
+
+use super::{
+    device::DeviceDir,
+    text, //
+};
+use crate::{
+    hw::Config,
+    instance::Instance,
+    instances::Instances, //
+};
+use kernel::{
+    configfs::{
+        configfs_attrs,
+        AttributeOperations,
+        Group,
+        GroupOperations, //
+    },
+    debugfs,
+    device::Device,
+    new_mutex,
+    page::PAGE_SIZE,
+    prelude::*,
+    str::CString,
+    sync::{
+        aref::ARef,
+        Arc,
+        Mutex, //
+    }, //
+};
+
+/// A file with a number that an ID register tells.
+struct Field {
+    max: u64,
+    get: fn(&Config) -> u64,
+    set: fn(&mut Config, u64),
+}
+
+macro_rules! bits {
+    ($name:ident: $type:ty, $max:literal) => {
+        Field {
+            max: $max,
+            get: |config| u64::from(config.$name),
+            // CAST: At most `max`, which fits.
+            set: |config, value| config.$name = value as $type,
+        }
+    };
+}
+
+macro_rules! flag {
+    ($name:ident) => {
+        Field {
+            max: 1,
+            get: |config| u64::from(config.$name),
+            set: |config, value| config.$name = value != 0,
+        }
+    };
+}
+
+/// In the order of the directory's attributes.
+const FIELDS: [Field; 14] = [
+    bits!(sid_bits: u8, 32),
+    bits!(ssid_bits: u8, 20),
+    bits!(cmdq_bits: u8, 19),
+    bits!(evtq_bits: u8, 19),
+    bits!(priq_bits: u8, 19),
+    bits!(httu: u8, 2),
+    flag!(gran16k),
+    flag!(gran64k),
+    flag!(ats),
+    flag!(pri),
+    flag!(ril),
+    flag!(cache_invalid),
+    bits!(stall_model: u8, 2),
+    bits!(stall_max: u16, 0xffff),
+];
+const OAS_BITS: usize = FIELDS.len();
+const ONLINE: usize = OAS_BITS + 1;
+
+/// The sizes of output addresses, by their code in IDR5.
+const ADDRESS_SIZES: [u64; 7] = [32, 36, 40, 42, 44, 48, 52];
+
+/// What the directories of devices share with that of their instance.
+#[pin_data]
+pub(super) struct Shared {
+    name: CString,
+    pub(super) instances: Arc<Instances>,
+    debugfs: debugfs::Dir,
+    #[pin]
+    state: Mutex<State>,
+}
+
+struct State {
+    config: Config,
+    /// What represents the instance, once it was online.
+    smmu: Option<ARef<Device>>,
+    /// Names of groups; the place is the number, see [`Shared::group`].
+    groups: KVec<CString>,
+}
+
+/// A directory.
+#[pin_data(PinnedDrop)]
+pub(super) struct InstanceDir {
+    shared: Arc<Shared>,
+}
+
+/// Groups with names get numbers from here on.
+pub(super) const FIRST_NAMED_GROUP: u32 = 1 << 31;
+
+impl Shared {
+    /// The instance, if it is online. May sleep.
+    pub(super) fn smmu(&self) -> Option<ARef<Device>> {
+        let state = self.state.lock();
+        self.online(&state).cloned()
+    }
+
+    fn online<'a>(&self, state: &'a State) -> Option<&'a ARef<Device>> {
+        let smmu = state.smmu.as_ref();
+        smmu.filter(|smmu| self.instances.contains(smmu))
+    }
+
+    /// The number that stands for the group called `name`. May sleep.
+    pub(super) fn group(&self, name: &str) -> Result<u32> {
+        let groups = &mut self.state.lock().groups;
+        let found = groups
+            .iter()
+            .position(|other| other.to_bytes() == name.as_bytes());
+        let at = match found {
+            Some(at) => at,
+            None => {
+                groups.push(CString::try_from_fmt(fmt!("{name}"))?, GFP_KERNEL)?;
+                groups.len() - 1
+            }
+        };
+        u32::try_from(at)?
+            .checked_add(FIRST_NAMED_GROUP)
+            .ok_or(ENOSPC)
+    }
+
+    /// Shows the group that `number` stands for. May sleep.
+    pub(super) fn show_group(&self, page: &mut [u8; PAGE_SIZE], number: u32) -> Result<usize> {
+        let state = self.state.lock();
+        let named = number.checked_sub(FIRST_NAMED_GROUP);
+        match named.and_then(|at| state.groups.get(at as usize)) {
+            Some(name) => text::show(page, fmt!("{}", name.to_str()?)),
+            None => text::show(page, fmt!("{number}")),
+        }
+    }
+
+    fn set_online(&self, online: bool) -> Result {
+        let mut state = self.state.lock();
+        match (self.online(&state), online) {
+            (Some(_), true) | (None, false) => Ok(()),
+            (Some(smmu), false) => self.instances.remove(smmu),
+            (None, true) => {
+                let mut instance = Instance::new(&self.name, state.config)?;
+                instance.show(&self.name, &self.debugfs)?;
+                state.smmu = Some(self.instances.add(instance)?);
+                Ok(())
+            }
+        }
+    }
+
+    fn show(&self, page: &mut [u8; PAGE_SIZE], file: usize) -> Result<usize> {
+        let state = self.state.lock();
+        let value = match file {
+            ONLINE => u64::from(self.online(&state).is_some()),
+            OAS_BITS => ADDRESS_SIZES[usize::from(state.config.oas)],
+            _ => (FIELDS[file].get)(&state.config),
+        };
+        text::show(page, fmt!("{value}"))
+    }
+
+    fn store(&self, written: &[u8], file: usize) -> Result {
+        if file == ONLINE {
+            return self.set_online(text::flag(written)?);
+        }
+        let mut state = self.state.lock();
+        if self.online(&state).is_some() {
+            return Err(EBUSY);
+        }
+        if file == OAS_BITS {
+            let bits = text::number(written, u64::MAX)?;
+            let code = ADDRESS_SIZES.iter().position(|&size| size == bits);
+            state.config.oas = u8::try_from(code.ok_or(EINVAL)?)?;
+        } else {
+            let field = &FIELDS[file];
+            (field.set)(&mut state.config, text::number(written, field.max)?);
+        }
+        Ok(())
+    }
+}
+
+impl InstanceDir {
+    /// Makes the directory `name`; of instance `smmu`, if that is there already.
+    pub(super) fn group(
+        name: &CStr,
+        instances: Arc<Instances>,
+        debugfs: debugfs::Dir,
+        smmu: Option<ARef<Device>>,
+        config: Config,
+    ) -> Result<impl PinInit<Group<Self>, Error>> {
+        let dir_type = configfs_attrs! {
+            container: Group<InstanceDir>,
+            data: InstanceDir,
+            child: DeviceDir,
+            attributes: [
+                sid_bits: 0,
+                ssid_bits: 1,
+                cmdq_bits: 2,
+                evtq_bits: 3,
+                priq_bits: 4,
+                httu: 5,
+                gran16k: 6,
+                gran64k: 7,
+                ats: 8,
+                pri: 9,
+                ril: 10,
+                cache_invalid: 11,
+                stall_model: 12,
+                stall_max: 13,
+                oas_bits: 14,
+                online: 15,
+            ],
+        };
+        let state = State {
+            config,
+            smmu,
+            groups: KVec::new(),
+        };
+        let shared = Arc::pin_init(
+            try_pin_init!(Shared {
+                name: name.try_into()?,
+                instances,
+                debugfs,
+                state <- new_mutex!(state, "mock_smmu_configfs_instance"),
+            }),
+            GFP_KERNEL,
+        )?;
+        let dir = try_pin_init!(Self { shared });
+        Ok(Group::new(name.try_into()?, dir_type, dir))
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for InstanceDir {
+    fn drop(self: Pin<&mut Self>) {
+        // No device of configfs is left: each has a directory in this one.
+        if let Err(error) = self.shared.set_online(false) {
+            pr_warn!("{:?} stays: {error:?}\n", &*self.shared.name);
+        }
+    }
+}
+
+#[vtable]
+impl GroupOperations for InstanceDir {
+    type Child = DeviceDir;
+
+    fn make_group(&self, name: &CStr) -> Result<impl PinInit<Group<DeviceDir>, Error>> {
+        DeviceDir::group(name, self.shared.clone())
+    }
+}
+
+#[vtable]
+impl<const FILE: u64> AttributeOperations<FILE> for InstanceDir {
+    type Data = Self;
+
+    fn show(dir: &Self, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
+        dir.shared.show(page, FILE as usize)
+    }
+
+    fn store(dir: &Self, written: &[u8]) -> Result {
+        dir.shared.store(written, FILE as usize)
+    }
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Devices behind an SMMU: what one is to be like, and the port that it does DMA through.
+
+use crate::{
+    driver::{
+        self,
+        master, //
+    },
+    hw::{
+        self,
+        Port,
+        PortConfig, //
+    }, //
+};
+use kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    }, //
+};
+use kernel_ext::{
+    global::Global,
+    iommu_device::{
+        client_of,
+        Client,
+        ClientDevice,
+        IommuDevice, //
+    },
+    platform_device::{
+        Property,
+        Value, //
+    },
+    resv_region::{
+        ResvKind,
+        ResvRegion, //
+    }, //
+};
+
+/// What a device behind a mock SMMU is like.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceSpec {
+    /// Number of the platform device, after its name.
+    pub id: i32,
+    /// StreamID.
+    pub sid: u32,
+    /// Bits of a PASID; 0 for a device without.
+    pub pasid_bits: u8,
+    /// Whether it translates by ATS.
+    pub ats: bool,
+    /// Whether it asks for missing pages by PRI; needs `ats`.
+    pub pri: bool,
+    /// Devices with the same number share an IOMMU group; `None` is a group of its own.
+    pub group: Option<u32>,
+    /// Addresses that do not reach the SMMU from it, or that its firmware uses.
+    pub resv: [Option<ResvRegion>; MAX_RESV],
+    /// How much it has under way, and how patient it is.
+    pub limits: Limits,
+}
+
+impl DeviceSpec {
+    /// A device alone in its group, with ATS and PRI and 16-bit PASIDs.
+    pub const DEFAULT: Self = Self {
+        id: 0,
+        sid: 0,
+        pasid_bits: 16,
+        ats: true,
+        pri: true,
+        group: None,
+        resv: NO_RESV,
+        limits: Limits::DEFAULT,
+    };
+
+    /// What its port can do behind an SMMU with SubstreamIDs of `ssid_bits` bits.
+    fn port(&self, ssid_bits: u8) -> PortConfig {
+        PortConfig {
+            ats: self.ats,
+            // ATS does not work in bypass, and the driver half has no stage 1 for accesses
+            // without PASID if the SMMU has none.
+            ats_no_ssid: self.ats && ssid_bits > 0,
+            pri: self.pri,
+            max_outstanding: self.limits.max_outstanding,
+            max_retries: self.limits.max_retries,
+            timeout_ms: self.limits.timeout_ms,
+        }
+    }
+}
+
+/// Limits of a device's port; [`PortConfig`] says what each is.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Page requests under way at once, at least 1.
+    pub max_outstanding: u16,
+    /// Requests for one page that are answered with success while it stays missing.
+    pub max_retries: u16,
+    /// Milliseconds to wait for a response.
+    pub timeout_ms: u32,
+}
+
+impl Limits {
+    /// As generous as [`PortConfig::default`].
+    pub const DEFAULT: Self = Self {
+        max_outstanding: 256,
+        max_retries: 16,
+        timeout_ms: 10_000,
+    };
+}
+
+/// How many reserved regions a device can have.
+pub const MAX_RESV: usize = 4;
+
+/// No reserved region.
+pub const NO_RESV: [Option<ResvRegion>; MAX_RESV] = [None; MAX_RESV];
+
+/// The regions of one kind, as the device's node has them.
+fn regions(resv: &[Option<ResvRegion>], kind: ResvKind) -> Result<KVec<u64>> {
+    let mut values = KVec::new();
+
+    for region in resv.iter().flatten().filter(|region| region.kind == kind) {
+        values.extend_from_slice(&[region.start, region.len], GFP_KERNEL)?;
+    }
+    Ok(values)
+}
+
+/// Ports, by the SMMU and StreamID of their device.
+#[pin_data]
+pub struct Ports {
+    #[pin]
+    entries: Mutex<KVec<(Arc<driver::Smmu>, Arc<Port>)>>,
+}
+
+/// The ports of all instances.
+pub static PORTS: Global<Ports> = Global::new();
+
+impl Ports {
+    /// An empty list. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                entries <- new_mutex!(KVec::new(), "mock_smmu_ports"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    fn find(&self, smmu: &Arc<driver::Smmu>, sid: u32) -> Option<Arc<Port>> {
+        let entries = self.entries.lock();
+        let mut entries = entries.iter();
+        let found = entries.find(|(s, port)| Arc::ptr_eq(s, smmu) && port.sid() == sid);
+        found.map(|(_, port)| port.clone())
+    }
+
+    fn find_named(&self, name: &CStr) -> Option<Arc<Port>> {
+        let entries = self.entries.lock();
+        let mut entries = entries.iter();
+        let found = entries.find(|(smmu, port)| {
+            let client = smmu.client(port.sid());
+            client.is_some_and(|client| client.device().name() == name)
+        });
+        found.map(|(_, port)| port.clone())
+    }
+}
+
+/// The port of a device, if that is behind a mock SMMU. May sleep.
+pub fn port_of(dev: &Device<Bound>) -> Option<Arc<Port>> {
+    let client = client_of::<driver::Smmu>(dev)?;
+    PORTS.get()?.find(client.driver(), client.data().sid())
+}
+
+/// The port of the device called `name`, behind whichever mock SMMU. May sleep.
+pub fn port_named(name: &CStr) -> Option<Arc<Port>> {
+    PORTS.get()?.find_named(name)
+}
+
+/// A connected port, listed in [`PORTS`].
+struct Connection {
+    smmu: Arc<driver::Smmu>,
+    port: Arc<Port>,
+}
+
+impl Connection {
+    fn new(hw: &Arc<hw::Smmu>, smmu: &Arc<driver::Smmu>, spec: &DeviceSpec) -> Result<Self> {
+        let config = spec.port(smmu.features().ssid_bits);
+        let port = Port::new(hw.clone(), spec.sid, config)?;
+        let ports = PORTS.get().ok_or(ENODEV)?;
+        ports
+            .entries
+            .lock()
+            .push((smmu.clone(), port.clone()), GFP_KERNEL)?;
+        Ok(Self {
+            smmu: smmu.clone(),
+            port,
+        })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.port.stop();
+        if let Some(ports) = PORTS.get() {
+            ports.entries.lock().retain(|(smmu, port)| {
+                !(Arc::ptr_eq(smmu, &self.smmu) && Arc::ptr_eq(port, &self.port))
+            });
+        }
+    }
+}
+
+/// A device behind an instance, with its port. Dropping it removes the device; sleeps.
+pub struct MockDevice {
+    // Dropped first: the device's driver may use the port to the end.
+    device: ClientDevice<driver::Smmu>,
+    connection: Connection,
+}
+
+impl MockDevice {
+    /// Plugs in a device called `name`: first its port, then the device. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`crate::instance::Instance::add_device`].
+    pub(crate) fn new(
+        hw: &Arc<hw::Smmu>,
+        iommu: &Arc<IommuDevice<driver::Smmu>>,
+        name: &CStr,
+        spec: &DeviceSpec,
+    ) -> Result<Self> {
+        let connection = Connection::new(hw, iommu.driver(), spec)?;
+        let cell = |name, value| Property {
+            name,
+            value: Value::U32(value),
+        };
+        let reserved = regions(&spec.resv, ResvKind::Reserved)?;
+        let direct = regions(&spec.resv, ResvKind::Direct)?;
+        let mut properties = KVec::with_capacity(5, GFP_KERNEL)?;
+        if spec.pasid_bits != 0 {
+            let bits = u32::from(spec.pasid_bits);
+            properties.push(cell(c"pasid-num-bits", bits), GFP_KERNEL)?;
+        }
+        if spec.ats {
+            properties.push(cell(c"ats-supported", 1), GFP_KERNEL)?;
+        }
+        if let Some(group) = spec.group {
+            properties.push(cell(c"iommu-group-id", group), GFP_KERNEL)?;
+        }
+        for (name, values) in [
+            (master::RESERVED, &reserved),
+            (master::DIRECT, &direct), //
+        ] {
+            if !values.is_empty() {
+                let value = Value::U64s(values);
+                properties.push(Property { name, value }, GFP_KERNEL)?;
+            }
+        }
+        let device = iommu.add_device(name, spec.id, &properties, &[spec.sid])?;
+        Ok(Self { device, connection })
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        self.device.device()
+    }
+
+    /// The device as the driver half sees it.
+    pub fn client(&self) -> Arc<Client<driver::Smmu>> {
+        self.device.client()
+    }
+
+    /// The device behind its IOMMU.
+    pub fn endpoint(&self) -> &ClientDevice<driver::Smmu> {
+        &self.device
+    }
+
+    /// The device's port.
+    pub fn port(&self) -> &Arc<Port> {
+        &self.connection.port
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module: /sys/kernel/debug/sva_bench/run takes the name of a part, runs it,
+ * and returns an error if it failed. Figures go to the kernel's log.
+ */
+
+#include <linux/debugfs.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "bench.h"
+
+static struct dentry *dir;
+/* One part at a time: they share their samples. */
+static DEFINE_MUTEX(running);
+
+static int stream_in_tree(void)
+{
+	return bench_stream(&bench_in_tree);
+}
+
+static int stream_ours(void)
+{
+	return bench_stream(&bench_ours);
+}
+
+static const struct part {
+	const char *name;
+	int (*run)(void);
+} parts[] = {
+	{ "bind", bench_bind },
+	{ "request", bench_request },
+	{ "pages", bench_pages },
+	{ "stream in_tree", stream_in_tree },
+	{ "stream ours", stream_ours },
+	{ "bonds", bench_bonds },
+	{ "memory", bench_memory },
+	{ "munmap", bench_unmap },
+	{ "parallel", bench_parallel },
+};
+
+struct job {
+	const struct part *part;
+	struct completion done;
+	int ret;
+};
+
+static int run_job(void *data)
+{
+	struct job *job = data;
+
+	bench_calibrate();
+	job->ret = job->part->run();
+	complete(&job->done);
+	return 0;
+}
+
+static int run_part(const struct part *part)
+{
+	struct job job = {
+		.part = part,
+		.done = COMPLETION_INITIALIZER_ONSTACK(job.done),
+	};
+	struct task_struct *task;
+
+	/* A kernel thread can use one address space after the other. */
+	task = kthread_run(run_job, &job, "sva_bench");
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	wait_for_completion(&job.done);
+	if (job.ret)
+		pr_err("bench: %s failed: %d\n", part->name, job.ret);
+	return job.ret;
+}
+
+static ssize_t run_write(struct file *file, const char __user *from, size_t len, loff_t *pos)
+{
+	char name[32] = { };
+	int ret, i;
+
+	if (len >= sizeof(name) || copy_from_user(name, from, len))
+		return -EINVAL;
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (!sysfs_streq(name, parts[i].name))
+			continue;
+		mutex_lock(&running);
+		ret = run_part(&parts[i]);
+		mutex_unlock(&running);
+		return ret ?: len;
+	}
+	return -EINVAL;
+}
+
+static const struct file_operations run_fops = {
+	.owner = THIS_MODULE,
+	.write = run_write,
+};
+
+static int __init bench_init(void)
+{
+	int ret = bench_devices_init();
+
+	if (ret)
+		return ret;
+	dir = debugfs_create_dir("sva_bench", NULL);
+	debugfs_create_file("run", 0200, dir, NULL, &run_fops);
+	return 0;
+}
+
+static void __exit bench_exit(void)
+{
+	debugfs_remove(dir);
+	bench_devices_exit();
+}
+
+module_init(bench_init);
+module_exit(bench_exit);
+
+MODULE_DESCRIPTION("Costs of shared virtual addressing, beside Linux's own");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
+MODULE_IMPORT_NS("MOCK_SMMU");

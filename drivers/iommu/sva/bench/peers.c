@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The two implementations: Linux's own, and ours. */
+
+#include "bench.h"
+
+static int in_tree_bind(struct bench_bond *bond)
+{
+	bond->handle = iommu_sva_bind_device(bond->dev, bond->mm);
+	return PTR_ERR_OR_ZERO(bond->handle);
+}
+
+static void in_tree_unbind(struct bench_bond *bond)
+{
+	iommu_sva_unbind_device(bond->handle);
+}
+
+static u32 in_tree_pasid(struct bench_bond *bond)
+{
+	return iommu_sva_get_pasid(bond->handle);
+}
+
+static int ours_bind(struct bench_bond *bond)
+{
+	return sva_bind_device(bond->dev, bond->mm, &bond->pasid,
+			       IOMMU_SVA_FEAT_PASID | IOMMU_SVA_FEAT_IOPF, NULL);
+}
+
+static void ours_unbind(struct bench_bond *bond)
+{
+	sva_unbind_device(bond->dev, bond->pasid);
+}
+
+static u32 ours_pasid(struct bench_bond *bond)
+{
+	return bond->pasid;
+}
+
+const struct bench_peer bench_in_tree = {
+	.name = "in_tree",
+	.bind = in_tree_bind,
+	.unbind = in_tree_unbind,
+	.pasid = in_tree_pasid,
+};
+
+const struct bench_peer bench_ours = {
+	.name = "ours",
+	.bind = ours_bind,
+	.unbind = ours_unbind,
+	.pasid = ours_pasid,
+};
+
+const struct bench_peer *const bench_peers[2] = { &bench_in_tree, &bench_ours };

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Page requests: single ones, groups, and streams. */
+
+#include <linux/mm.h>
+#include <linux/mock_smmu.h>
+#include <linux/slab.h>
+
+#include "bench.h"
+
+#define SINGLE	301
+#define GROUPS	31
+#define GROUP	64
+#define STREAM	4096
+/* The largest group of the curve. */
+#define LARGEST	512
+
+static struct bench_samples samples;
+
+/* A device, bound to an address space that the calling thread uses. */
+struct bound {
+	enum bench_hardware hardware;
+	const struct bench_peer *peer;
+	struct bench_space space;
+	struct bench_bond bond;
+	struct mock_smmu_port *port;
+	u32 pasid;
+};
+
+static void unbind(struct bound *bound)
+{
+	struct device *dev = bound->bond.dev;
+
+	if (bound->port)
+		mock_smmu_port_put(bound->port);
+	bound->peer->unbind(&bound->bond);
+	bench_space_leave(&bound->space);
+	bench_space_drop(&bound->space);
+	bench_device_end_sva(dev);
+	bench_device_drop(bound->hardware, dev);
+}
+
+static int bind(struct bound *bound, enum bench_hardware hardware,
+		const struct bench_peer *peer, size_t pages)
+{
+	struct device *dev = bench_device_make(hardware);
+	int ret;
+
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	*bound = (struct bound) { .hardware = hardware, .peer = peer, .bond.dev = dev };
+	ret = bench_device_init_sva(dev);
+	if (ret)
+		goto drop_device;
+	ret = bench_space_make(&bound->space, pages);
+	if (ret)
+		goto end_sva;
+	bench_space_enter(&bound->space);
+	bound->bond.mm = bound->space.mm;
+	ret = peer->bind(&bound->bond);
+	if (ret)
+		goto drop_space;
+	bound->pasid = peer->pasid(&bound->bond);
+	if (hardware == BENCH_NULL)
+		return 0;
+	bound->port = mock_smmu_port_get(dev);
+	if (!IS_ERR(bound->port))
+		return 0;
+	ret = PTR_ERR(bound->port);
+	peer->unbind(&bound->bond);
+
+drop_space:
+	bench_space_leave(&bound->space);
+	bench_space_drop(&bound->space);
+end_sva:
+	bench_device_end_sva(dev);
+drop_device:
+	bench_device_drop(hardware, dev);
+	return ret;
+}
+
+/* Has the device ask for @pages pages at page @at of its address space. */
+static int ask(struct bound *bound, size_t at, size_t pages)
+{
+	unsigned long addr = bound->space.addr + at * PAGE_SIZE;
+	struct device *dev = bound->bond.dev;
+	int ret;
+
+	if (bound->hardware == BENCH_MOCK) {
+		bench_measure(&samples, ret = mock_smmu_prefetch(bound->port, bound->pasid, addr,
+								 pages * PAGE_SIZE, true));
+		return ret;
+	}
+	bench_add(&samples, bench_null_request(dev, bound->pasid, addr, pages));
+	return bench_null_response(dev) ? -EFAULT : 0;
+}
+
+static void report(const char *row, struct bound *bound, size_t pages)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s%s", row, bench_hardware_suffix[bound->hardware]);
+	bench_report(name, bound->peer->name, 0, div_u64(bench_median(&samples), pages),
+		     "instructions");
+}
+
+/* Pages are asked for from the last to the first, so that nothing reads ahead. */
+static int measure(struct bound *bound)
+{
+	size_t at = bound->space.len / PAGE_SIZE;
+	int ret, i;
+
+	samples.count = 0;
+	for (i = 0; i < SINGLE; i++) {
+		at -= 2;
+		ret = ask(bound, at, 1);
+		if (ret)
+			return ret;
+	}
+	report("single cold page", bound, 1);
+
+	if (bound->hardware == BENCH_NULL) {
+		/* No device asks for a page that it sees. */
+		samples.count = 0;
+		for (i = 0; i < SINGLE; i++) {
+			ret = ask(bound, at + 2 * i, 1);
+			if (ret)
+				return ret;
+		}
+		bench_report_median("spurious request", bound->peer->name, 0, &samples);
+	}
+
+	samples.count = 0;
+	for (i = 0; i < GROUPS; i++) {
+		at -= 2 * GROUP;
+		ret = ask(bound, at, GROUP);
+		if (ret)
+			return ret;
+	}
+	report("group of 64", bound, GROUP);
+	return 0;
+}
+
+static int each_peer(enum bench_hardware hardware, size_t pages, int (*work)(struct bound *bound))
+{
+	struct bound bound;
+	int ret, i;
+
+	for (i = 0; i < ARRAY_SIZE(bench_peers); i++) {
+		ret = bind(&bound, hardware, bench_peers[i], pages);
+		if (ret)
+			return ret;
+		ret = work(&bound);
+		unbind(&bound);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int bench_request(void)
+{
+	size_t pages = 2 * SINGLE + 2 * GROUPS * GROUP + GROUP;
+
+	return each_peer(BENCH_MOCK, pages, measure) ?: each_peer(BENCH_NULL, pages, measure);
+}
+
+static int measure_sizes(struct bound *bound)
+{
+	size_t at = bound->space.len / PAGE_SIZE, pages;
+	int ret, i;
+
+	for (pages = 1; pages <= LARGEST; pages *= 2) {
+		samples.count = 0;
+		for (i = 0; i < GROUPS; i++) {
+			at -= 2 * pages;
+			ret = ask(bound, at, pages);
+			if (ret)
+				return ret;
+		}
+		bench_report_median("pages in a request", bound->peer->name, pages, &samples);
+	}
+	return 0;
+}
+
+int bench_pages(void)
+{
+	return each_peer(BENCH_NULL, 4 * GROUPS * LARGEST, measure_sizes);
+}
+
+/* Whether a device would find the page. */
+static bool present(unsigned long addr)
+{
+	struct page *page;
+
+	if (get_user_pages_fast_only(addr, 1, FOLL_WRITE, &page) != 1)
+		return false;
+	put_page(page);
+	return true;
+}
+
+/* A device goes through its address space once. */
+static int sweep(struct bound *bound)
+{
+	unsigned long addr = bound->space.addr, end = addr + bound->space.len, requests = 0;
+	char name[64];
+	u64 begin, value = 1;
+	int ret = 0;
+
+	begin = bench_now();
+	for (; addr < end && !ret; addr += PAGE_SIZE) {
+		if (bound->hardware == BENCH_MOCK) {
+			ret = mock_smmu_write(bound->port, bound->pasid, addr, &value,
+					      sizeof(value), NULL);
+		} else if (!present(addr)) {
+			bench_null_request(bound->bond.dev, bound->pasid, addr, 1);
+			ret = bench_null_response(bound->bond.dev) ? -EFAULT : 0;
+			requests++;
+		}
+	}
+	value = div_u64(bench_now() - begin, STREAM);
+	if (ret)
+		return ret;
+	snprintf(name, sizeof(name), "stream of 4096%s", bench_hardware_suffix[bound->hardware]);
+	bench_report(name, bound->peer->name, 0, value, "instructions");
+	if (bound->hardware == BENCH_NULL)
+		bench_report("stream of 4096, page requests, null hardware", bound->peer->name, 0,
+			     requests, "requests");
+	return 0;
+}
+
+int bench_stream(const struct bench_peer *peer)
+{
+	enum bench_hardware hardware;
+	struct bound bound;
+	int ret;
+
+	for (hardware = BENCH_MOCK; hardware <= BENCH_NULL; hardware++) {
+		ret = bind(&bound, hardware, peer, STREAM);
+		if (ret)
+			return ret;
+		ret = sweep(&bound);
+		unbind(&bound);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}

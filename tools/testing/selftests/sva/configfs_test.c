@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Instances and devices of the mock SMMU come and go through configfs. */
+
+#include "accel.h"
+#include "debugfs.h"
+#include "configfs.h"
+
+#define OWN MOCK_CONFIG "/kst"
+#define FIRST LOADED "/kst0"
+#define SECOND LOADED "/kst1"
+#define BEHIND OWN "/kst2"
+
+FIXTURE(configfs) {
+};
+
+FIXTURE_SETUP(configfs)
+{
+	ASSERT_EQ(0, access(MOCK_CONFIG, F_OK));
+}
+
+FIXTURE_TEARDOWN(configfs)
+{
+	static const char * const dirs[] = { FIRST, SECOND, BEHIND, OWN };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		if (!access(dirs[i], F_OK))
+			EXPECT_EQ(0, config_rmdir(dirs[i]));
+}
+
+/* Opens the accelerator that @dir is. */
+static int open_accel(const char *dir)
+{
+	int number = config_number(dir);
+
+	return number < 0 ? number : accel_open(number);
+}
+
+/* Whether the accelerator that @dir is does work for this process. */
+static bool works(const char *dir)
+{
+	int fd = open_accel(dir);
+	uint64_t word = 0;
+	bool done;
+
+	if (fd < 0)
+		return false;
+	done = accel_fill(fd, &word, 7, 8) == MOCK_ACCEL_SUCCESS && word == 7;
+	close(fd);
+	return done;
+}
+
+TEST_F(configfs, instance_of_loading)
+{
+	EXPECT_TRUE(config_is(LOADED, "online", "1"));
+	EXPECT_TRUE(config_is(LOADED, "ssid_bits", "20"));
+	EXPECT_TRUE(config_is(LOADED, "sid_bits", "16"));
+	EXPECT_TRUE(config_is(LOADED, "pri", "1"));
+	/* What is online does not change, nor go while devices are behind it. */
+	EXPECT_EQ(-EBUSY, config_set(LOADED, "ssid_bits", "8"));
+	EXPECT_EQ(-EBUSY, config_set(LOADED, "online", "0"));
+	EXPECT_EQ(-EPERM, config_rmdir(LOADED));
+	EXPECT_EQ(-EEXIST, config_mkdir(LOADED));
+	EXPECT_EQ(0, config_set(LOADED, "online", "1"));
+}
+
+TEST_F(configfs, device_behind_the_loaded_instance)
+{
+	ASSERT_EQ(0, config_make(FIRST, "online", "1", NULL));
+	EXPECT_TRUE(config_is(FIRST, "online", "1"));
+	EXPECT_TRUE(works(FIRST));
+	/* Hot-plug again and again. */
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, config_set(FIRST, "online", "0"));
+		EXPECT_TRUE(config_is(FIRST, "online", "0"));
+		EXPECT_EQ(-ENODEV, config_number(FIRST));
+		ASSERT_EQ(0, config_set(FIRST, "online", "1"));
+	}
+	EXPECT_TRUE(works(FIRST));
+}
+
+TEST_F(configfs, own_instance_with_a_device)
+{
+	ASSERT_EQ(0, config_make(OWN, "ssid_bits", "10", "online", "1", NULL));
+	EXPECT_EQ(0, access(MOCK_DEBUG "/kst/regs", F_OK));
+	ASSERT_EQ(0, config_make(BEHIND, "online", "1", NULL));
+	EXPECT_TRUE(works(BEHIND));
+	EXPECT_EQ(0, config_set(BEHIND, "online", "0"));
+	EXPECT_EQ(0, config_set(OWN, "online", "0"));
+	EXPECT_NE(0, access(MOCK_DEBUG "/kst", F_OK));
+	/* Its device cannot come back without it. */
+	EXPECT_EQ(-ENODEV, config_set(BEHIND, "online", "1"));
+	EXPECT_EQ(0, config_set(OWN, "online", "1"));
+	EXPECT_EQ(0, config_set(BEHIND, "online", "1"));
+	EXPECT_TRUE(works(BEHIND));
+}
+
+TEST_F(configfs, id_registers)
+{
+	int64_t idr0, idr1, idr5;
+
+	ASSERT_EQ(0, config_make(OWN, "sid_bits", "9", "ssid_bits", "7", "cmdq_bits", "6",
+				 "evtq_bits", "5", "priq_bits", "4", "httu", "1",
+				 "gran16k", "0", "gran64k", "0", "ril", "0", "oas_bits", "42",
+				 "cache_invalid", "0", "stall_model", "2", "stall_max", "3",
+				 NULL));
+	EXPECT_TRUE(config_is(OWN, "oas_bits", "42"));
+	ASSERT_EQ(0, config_set(OWN, "online", "1"));
+	idr0 = debugfs_register("kst", "IDR0");
+	idr1 = debugfs_register("kst", "IDR1");
+	idr5 = debugfs_register("kst", "IDR5");
+	EXPECT_EQ(1, idr0 >> 6 & 3);
+	EXPECT_EQ(1, idr0 >> 10 & 1);
+	EXPECT_EQ(1, idr0 >> 16 & 1);
+	EXPECT_EQ(2, idr0 >> 24 & 3);
+	EXPECT_EQ(9, idr1 & 0x3f);
+	EXPECT_EQ(7, idr1 >> 6 & 0x1f);
+	EXPECT_EQ(4, idr1 >> 11 & 0x1f);
+	EXPECT_EQ(5, idr1 >> 16 & 0x1f);
+	EXPECT_EQ(6, idr1 >> 21 & 0x1f);
+	EXPECT_EQ(0, debugfs_register("kst", "IDR3") >> 10 & 1);
+	EXPECT_EQ(3, idr5 & 7);
+	EXPECT_EQ(1, idr5 >> 4 & 7);
+
+	ASSERT_EQ(0, config_set(OWN, "online", "0"));
+	ASSERT_EQ(0, config_set(OWN, "pri", "0"));
+	ASSERT_EQ(0, config_set(OWN, "ats", "0"));
+	ASSERT_EQ(0, config_set(OWN, "online", "1"));
+	idr0 = debugfs_register("kst", "IDR0");
+	EXPECT_EQ(0, idr0 >> 10 & 1);
+	EXPECT_EQ(0, idr0 >> 16 & 1);
+}
+
+TEST_F(configfs, nonsense_is_refused)
+{
+	static const struct {
+		const char *dir;
+		const char *file;
+		const char *text;
+		int error;
+	} cases[] = {
+		{ OWN, "sid_bits", "33", -ERANGE },
+		{ OWN, "ssid_bits", "21", -ERANGE },
+		{ OWN, "ssid_bits", "many", -EINVAL },
+		{ OWN, "cmdq_bits", "20", -ERANGE },
+		{ OWN, "httu", "3", -ERANGE },
+		{ OWN, "oas_bits", "41", -EINVAL },
+		{ OWN, "ats", "2", -ERANGE },
+		{ OWN, "stall_model", "3", -ERANGE },
+		{ OWN, "stall_max", "65536", -ERANGE },
+		{ OWN, "online", "maybe", -EINVAL },
+		{ FIRST, "pasid_bits", "21", -ERANGE },
+		{ FIRST, "pasid_bits", "-1", -EINVAL },
+		{ FIRST, "pasid_bits", "\n", -EINVAL },
+		{ FIRST, "sid", "0x100000000", -ERANGE },
+		{ FIRST, "sid", "any", -EINVAL },
+		{ FIRST, "group", "a/b", -EINVAL },
+		{ FIRST, "group", "0x80000000", -ERANGE },
+		{ FIRST, "ats", "perhaps", -EINVAL },
+		{ FIRST, "reserved", "0x1000", -EINVAL },
+		{ FIRST, "reserved", "0x1000+0", -EINVAL },
+		{ FIRST, "direct", "1+1 2+1 3+1 4+1 5+1", -E2BIG },
+		{ FIRST, "max_outstanding", "0", -ERANGE },
+		{ FIRST, "max_outstanding", "65536", -ERANGE },
+		{ FIRST, "timeout_ms", "soon", -EINVAL },
+		{ FIRST, "driver", "\n", -EINVAL },
+		{ FIRST, "driver", "two words", -EINVAL },
+		{ FIRST, "id", "-1", -EINVAL },
+		{ FIRST, "device", "mock_accel.9", -EACCES },
+		{ FIRST, "online", "2", -EINVAL },
+	};
+
+	ASSERT_EQ(0, config_mkdir(OWN));
+	ASSERT_EQ(0, config_mkdir(FIRST));
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		EXPECT_EQ(cases[i].error, config_set(cases[i].dir, cases[i].file, cases[i].text)) {
+			TH_LOG("%s: %s", cases[i].file, cases[i].text);
+		}
+	}
+	/* It left no trace. */
+	ASSERT_EQ(0, config_set(FIRST, "online", "1"));
+	EXPECT_TRUE(works(FIRST));
+	/* Together they make no sense. */
+	EXPECT_EQ(0, config_set(OWN, "ats", "0"));
+	EXPECT_EQ(-EINVAL, config_set(OWN, "online", "1"));
+	EXPECT_TRUE(config_is(OWN, "online", "0"));
+}
+
+TEST_F(configfs, nothing_changes_under_a_device)
+{
+	static const char * const files[] = {
+		"pasid_bits", "sid", "group", "ats", "pri", "reserved", "direct",
+		"max_outstanding", "max_retries", "timeout_ms", "driver", "id",
+	};
+
+	ASSERT_EQ(0, config_make(FIRST, "online", "1", NULL));
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		EXPECT_EQ(-EBUSY, config_set(FIRST, files[i], "1"));
+}
+
+TEST_F(configfs, taken_numbers)
+{
+	ASSERT_EQ(0, config_make(FIRST, "sid", "0x100", NULL));
+	EXPECT_EQ(-EBUSY, config_set(FIRST, "online", "1"));
+	EXPECT_EQ(0, config_set(FIRST, "sid", "0x77"));
+	EXPECT_EQ(0, config_set(FIRST, "id", "0"));
+	EXPECT_EQ(-EEXIST, config_set(FIRST, "online", "1"));
+	EXPECT_EQ(0, config_set(FIRST, "id", "40"));
+	ASSERT_EQ(0, config_set(FIRST, "online", "1"));
+	EXPECT_EQ(40, config_number(FIRST));
+	EXPECT_TRUE(config_is(FIRST, "sid", "0x77"));
+	EXPECT_TRUE(works(FIRST));
+
+	/* More than the SMMU has. */
+	ASSERT_EQ(0, config_make(SECOND, "sid", "0x10000", NULL));
+	EXPECT_EQ(-EINVAL, config_set(SECOND, "online", "1"));
+	EXPECT_EQ(0, config_set(SECOND, "sid", "auto"));
+	EXPECT_EQ(0, config_set(SECOND, "online", "1"));
+}
+
+TEST_F(configfs, instance_stays_while_devices_are_behind_it)
+{
+	ASSERT_EQ(0, config_make(OWN, "online", "1", NULL));
+	ASSERT_EQ(0, config_make(BEHIND, "online", "1", NULL));
+	EXPECT_EQ(-EBUSY, config_set(OWN, "online", "0"));
+	EXPECT_EQ(-ENOTEMPTY, config_rmdir(OWN));
+	EXPECT_TRUE(works(BEHIND));
+	EXPECT_EQ(0, config_rmdir(BEHIND));
+	EXPECT_EQ(0, config_rmdir(OWN));
+	EXPECT_NE(0, access(MOCK_DEBUG "/kst", F_OK));
+}
+
+/* A device leaves in mid-job: the job ends, then the bond, then the device. */
+static void leave_in_use(struct __test_metadata *_metadata, bool with_directory)
+{
+	static struct endless endless;
+	struct mock_accel_completion done;
+	unsigned int pasid;
+	char device[64];
+	int64_t number;
+	int fd;
+
+	ASSERT_EQ(0, config_make(FIRST, "online", "1", NULL));
+	ASSERT_EQ(0, config_get(FIRST, "device", device, sizeof(device)));
+	fd = open_accel(FIRST);
+	ASSERT_LE(0, fd);
+	pasid = accel_pasid(fd);
+	number = accel_submit_endless(fd, &endless);
+	ASSERT_LT(0, number);
+	EXPECT_EQ(1, bond_refs(device, pasid));
+
+	ASSERT_EQ(0, with_directory ? config_rmdir(FIRST) : config_set(FIRST, "online", "0"));
+	EXPECT_EQ(0, bond_refs(device, pasid));
+	EXPECT_EQ(-ENODEV, accel_wait(fd, number, &done));
+	close(fd);
+}
+
+TEST_F(configfs, offline_while_in_use)
+{
+	leave_in_use(_metadata, false);
+	/* It comes back as good as new. */
+	ASSERT_EQ(0, config_set(FIRST, "online", "1"));
+	EXPECT_TRUE(works(FIRST));
+}
+
+TEST_F(configfs, rmdir_while_in_use)
+{
+	leave_in_use(_metadata, true);
+	ASSERT_EQ(0, config_make(FIRST, "online", "1", NULL));
+	EXPECT_TRUE(works(FIRST));
+}
+
+TEST_F(configfs, page_requests_in_flight)
+{
+	const size_t length = 64 << 20;
+	static struct job job;
+
+	ASSERT_EQ(0, config_make(FIRST, NULL));
+	for (int i = 0; i < 5; i++) {
+		uint64_t *memory = map_fresh(length);
+		int fd;
+
+		ASSERT_EQ(0, config_set(FIRST, "online", "1"));
+		fd = open_accel(FIRST);
+		ASSERT_LE(0, fd);
+		job = fill_job(memory, 1, length);
+		ASSERT_LT(0, accel_submit(fd, &job));
+		while (!__atomic_load_n(memory, __ATOMIC_RELAXED))
+			;
+		ASSERT_EQ(0, config_set(FIRST, "online", "0"));
+		ASSERT_EQ(0, munmap(memory, length));
+		close(fd);
+	}
+}
+
+TEST_F(configfs, groups)
+{
+	char path[64];
+	int pair;
+
+	/* Nobody's driver, so that nobody minds the company. */
+	ASSERT_EQ(0, config_make(FIRST, "driver", "kst_member", "group", "pair",
+				 "online", "1", NULL));
+	ASSERT_EQ(0, config_make(SECOND, "driver", "kst_member", "group", "pair",
+				 "online", "1", NULL));
+	EXPECT_TRUE(config_is(SECOND, "group", "pair"));
+	pair = config_group(FIRST);
+	ASSERT_LE(0, pair);
+	EXPECT_EQ(pair, config_group(SECOND));
+
+	/* The group stays with its last member, and goes with it. */
+	ASSERT_EQ(0, config_set(FIRST, "online", "0"));
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d", pair);
+	EXPECT_EQ(0, access(path, F_OK));
+	ASSERT_EQ(0, config_set(FIRST, "group", "none"));
+	ASSERT_EQ(0, config_set(FIRST, "online", "1"));
+	EXPECT_NE(pair, config_group(FIRST));
+	ASSERT_EQ(0, config_set(SECOND, "online", "0"));
+	EXPECT_NE(0, access(path, F_OK));
+
+	/* By number. */
+	ASSERT_EQ(0, config_set(SECOND, "group", "77"));
+	EXPECT_TRUE(config_is(SECOND, "group", "77"));
+	ASSERT_EQ(0, config_set(FIRST, "online", "0"));
+	ASSERT_EQ(0, config_set(FIRST, "group", "77"));
+	ASSERT_EQ(0, config_set(FIRST, "online", "1"));
+	ASSERT_EQ(0, config_set(SECOND, "online", "1"));
+	EXPECT_EQ(config_group(FIRST), config_group(SECOND));
+}
+
+TEST_F(configfs, narrow_pasids)
+{
+	unsigned int pasid;
+	int fd;
+
+	ASSERT_EQ(0, config_make(FIRST, "pasid_bits", "2", "online", "1", NULL));
+	fd = open_accel(FIRST);
+	ASSERT_LE(0, fd);
+	pasid = accel_pasid(fd);
+	EXPECT_LT(0, pasid);
+	EXPECT_GT(4, pasid);
+	close(fd);
+	EXPECT_TRUE(works(FIRST));
+}
+
+TEST_F(configfs, reserved_regions)
+{
+	char path[80], text[512];
+
+	ASSERT_EQ(0, config_make(FIRST, "driver", "kst_member",
+				 "reserved", "0x40000000+0x10000 0x50000000+0x1000",
+				 "direct", "0x60000000+0x1000", "online", "1", NULL));
+	EXPECT_TRUE(config_is(FIRST, "reserved", "0x40000000+0x10000 0x50000000+0x1000"));
+	EXPECT_TRUE(config_is(FIRST, "direct", "0x60000000+0x1000"));
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/reserved_regions",
+		 config_group(FIRST));
+	ASSERT_EQ(0, read_file(text, sizeof(text), path));
+	EXPECT_NE(NULL, strstr(text, "0x0000000040000000 0x000000004000ffff reserved"));
+	EXPECT_NE(NULL, strstr(text, "0x0000000050000000 0x0000000050000fff reserved"));
+	EXPECT_NE(NULL, strstr(text, "0x0000000060000000 0x0000000060000fff direct"));
+	ASSERT_EQ(0, config_set(FIRST, "online", "0"));
+	ASSERT_EQ(0, config_set(FIRST, "direct", "\n"));
+	EXPECT_TRUE(config_is(FIRST, "direct", ""));
+}
+
+TEST_F(configfs, outstanding_limit)
+{
+	const size_t pages = 128;
+	char *memory = map_fresh(pages * page_size());
+	int fd;
+
+	ASSERT_NE(NULL, memory);
+	ASSERT_EQ(0, config_make(FIRST, "max_outstanding", "1", "online", "1", NULL));
+	fd = open_accel(FIRST);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(fd, memory, 5, pages * page_size()));
+	EXPECT_TRUE(all_words((uint64_t *)memory, 5, pages * page_size()));
+	close(fd);
+}
+
+/* Two processes make and remove at the same time. */
+TEST_F(configfs, churn)
+{
+	pid_t child = fork();
+
+	if (!child) {
+		for (int i = 0; i < 20; i++)
+			if (config_make(OWN, "online", "1", NULL) || config_rmdir(OWN))
+				_exit(1);
+		_exit(0);
+	}
+	for (int i = 0; i < 20; i++) {
+		ASSERT_EQ(0, config_make(FIRST, "online", "1", NULL));
+		ASSERT_EQ(0, config_rmdir(FIRST));
+	}
+	EXPECT_EQ(0, child_status(child));
+}
+
+TEST_HARNESS_MAIN
