@@ -35,6 +35,8 @@ pub mod resv_region;
 pub mod test_support;
 pub mod thread;
 pub mod tracepoint;
+#[cfg(CONFIG_UACCE)]
+pub mod uacce;
 pub mod workqueue;
 
 // A library crate has no `module!`; the printing macros want this all the same.

@@ -11,7 +11,9 @@
 #include <linux/mock_accel.h>
 #include <linux/mock_smmu.h>
 #include <linux/mock_smmu_compare.h>
+#include <linux/mock_uacce.h>
 #include <linux/sva.h>
+#include <linux/uacce.h>
 #include <trace/events/sva.h>
 
 /* Exported for modules, but declared in a header that only the IOMMU core has. */
@@ -34,3 +36,5 @@ static const u32 RUST_CONST_HELPER_PROT_NONE = PROT_NONE;
 static const u32 RUST_CONST_HELPER_MAP_PRIVATE = MAP_PRIVATE;
 static const u32 RUST_CONST_HELPER_MAP_FIXED_NOREPLACE = MAP_FIXED_NOREPLACE;
 static const u32 RUST_CONST_HELPER_MAP_NORESERVE = MAP_NORESERVE;
+
+static const u32 RUST_CONST_HELPER_UACCE_DEV_SVA = UACCE_DEV_SVA;
