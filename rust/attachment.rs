@@ -19,7 +19,7 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
-        atomic::{Acquire, AtomicFlag, Release},
+        atomic::{Acquire, AtomicFlag, Relaxed, Release},
         Arc, SpinLock,
     },
     types::Opaque,
@@ -61,6 +61,8 @@ pub struct Attachment<T: FaultHandler> {
     handler: T,
     /// Another attachment has taken over.
     replaced: AtomicFlag,
+    /// Page requests have arrived, of which some may be in flight.
+    reported: AtomicFlag,
 }
 
 // SAFETY: The handle is only used by the core, which does so under locks; the rest is `Send`.
@@ -196,6 +198,7 @@ impl<T: FaultHandler> Attachment<T> {
             domain,
             handler,
             replaced: AtomicFlag::new(false),
+            reported: AtomicFlag::new(false),
             _: {
                 // SAFETY: `this` is pinned, and all its fields have been initialised above.
                 let this = unsafe { this.as_ref() };
@@ -325,7 +328,11 @@ impl<T: FaultHandler> PinnedDrop for Attachment<T> {
         }
         // The IOMMU driver reports no more requests for this PASID; those that it did report
         // still use `self`. All members share their IOMMU's queue.
-        endpoint.flush_page_requests();
+        //
+        // Relaxed: whoever reports is done, and the IOMMU driver has waited for that.
+        if self.reported.load(Relaxed) {
+            endpoint.flush_page_requests();
+        }
     }
 }
 
@@ -340,6 +347,10 @@ pub(crate) unsafe extern "C" fn report<T: FaultHandler>(group: *mut bindings::io
     // SAFETY: The core passes on the duty to answer the group.
     let group = unsafe { FaultGroup::from_raw(group) };
 
+    // Written once, so that reports do not fight for the cache line.
+    if !attachment.reported.load(Relaxed) {
+        attachment.reported.store(true, Relaxed);
+    }
     attachment.handler.report(&attachment.domain, group);
     0
 }

@@ -11,6 +11,7 @@ pub mod attachment;
 pub mod bindings;
 pub mod carve;
 pub mod configfs;
+pub mod counted;
 pub mod cpu;
 pub mod crc32;
 pub mod devres;

@@ -9,7 +9,10 @@
 
 use crate::{
     bindings,
-    group::IommuGroup, //
+    group::{
+        Endpoint,
+        IommuGroup, //
+    }, //
 };
 use core::ops::Range;
 use kernel::{
@@ -105,38 +108,78 @@ impl IommuGroup {
         head.prev = list;
         // SAFETY: `self` is a valid group, and the list is empty and initialised.
         let error = unsafe { bindings::iommu_get_group_resv_regions(self.as_raw(), list) };
-        let complete = to_result(error);
+        // SAFETY: The list is initialised, and holds regions if any.
+        let ranges = unsafe { ranges(list) };
 
         // A list that is not complete is ours to free all the same.
-        let mut ranges = KVec::new();
-        let mut pushed = Ok(());
-        // SAFETY: The list is initialised.
-        let mut node = unsafe { (*list).next };
+        // SAFETY: The regions of a group's list are copies that the caller frees one by one.
+        unsafe {
+            let mut node = (*list).next;
 
-        while !core::ptr::eq(node, list) {
-            // SAFETY: Each node other than the head is embedded in a region.
-            let region = unsafe { kernel::container_of!(node, bindings::iommu_resv_region, list) };
-            // SAFETY: As above.
-            let (start, length, kind) =
-                unsafe { ((*region).start, (*region).length, (*region).type_) };
+            while !core::ptr::eq(node, list) {
+                let region = kernel::container_of!(node, bindings::iommu_resv_region, list);
 
-            // SAFETY: As above.
-            node = unsafe { (*node).next };
-            if matches!(
-                kind,
-                bindings::iommu_resv_type_IOMMU_RESV_RESERVED
-                    | bindings::iommu_resv_type_IOMMU_RESV_DIRECT
-            ) && pushed.is_ok()
-            {
-                pushed = ranges.push(whole_pages(start, length as u64), GFP_KERNEL);
+                node = (*node).next;
+                bindings::kfree(region.cast());
             }
-            // SAFETY: The regions of a group's list are copies that the caller frees.
-            unsafe { bindings::kfree(region.cast()) };
         }
-        complete?;
-        pushed?;
-        Ok(ranges)
+        to_result(error)?;
+        ranges
     }
+}
+
+impl Endpoint {
+    /// As [`IommuGroup::untranslated`], of this device alone: what a driver, firmware and bus say
+    /// of a device does not change.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn untranslated(&self) -> Result<KVec<Range<u64>>> {
+        let mut head = bindings::list_head::default();
+        let list = &raw mut head;
+
+        head.next = list;
+        head.prev = list;
+        // SAFETY: The device is behind an IOMMU by the type invariants, and the list is empty and
+        // initialised. What is put into it is given back.
+        unsafe {
+            bindings::iommu_get_resv_regions(self.as_raw(), list);
+            let ranges = ranges(list);
+
+            bindings::iommu_put_resv_regions(self.as_raw(), list);
+            ranges
+        }
+    }
+}
+
+/// The ranges of a list that no DMA can translate.
+///
+/// # Safety
+///
+/// `list` must be an initialised list of regions, which nobody changes meanwhile.
+unsafe fn ranges(list: *const bindings::list_head) -> Result<KVec<Range<u64>>> {
+    let mut ranges = KVec::new();
+    // SAFETY: By this function's contract.
+    let mut node = unsafe { (*list).next };
+
+    while !core::ptr::eq(node, list) {
+        // SAFETY: Each node other than the head is embedded in a region.
+        let region = unsafe { kernel::container_of!(node, bindings::iommu_resv_region, list) };
+        // SAFETY: As above.
+        let (start, length, kind) = unsafe { ((*region).start, (*region).length, (*region).type_) };
+
+        // SAFETY: As above.
+        node = unsafe { (*node).next };
+        if matches!(
+            kind,
+            bindings::iommu_resv_type_IOMMU_RESV_RESERVED
+                | bindings::iommu_resv_type_IOMMU_RESV_DIRECT
+        ) {
+            ranges.push(whole_pages(start, length as u64), GFP_KERNEL)?;
+        }
+    }
+    Ok(ranges)
 }
 
 /// The pages that `len` bytes at `start` touch, short of the last page of all.

@@ -16,6 +16,8 @@
 #include <linux/uacce.h>
 #include <trace/events/sva.h>
 
+#include "counted.h"
+
 /* Exported for modules, but declared in a header that only the IOMMU core has. */
 int iommu_attach_group_handle(struct iommu_domain *domain, struct iommu_group *group,
 			      struct iommu_attach_handle *handle);

@@ -4,7 +4,7 @@
 
 use crate::{
     attachments::{Attached, Attachments},
-    bond::Bond,
+    bond::{Bond, Scope},
     bond_list::{BondEntry, BondList},
     core::Core,
     device::SvaDevice,
@@ -108,13 +108,7 @@ impl Inner {
     }
 
     /// Records a bond and what was made for it. There is room: see [`Self::reserve`].
-    pub(crate) fn commit(
-        &mut self,
-        bond: Arc<Bond>,
-        refs: usize,
-        attached: Attached,
-        carved: KVec<Carved>,
-    ) {
+    pub(crate) fn commit(&mut self, bond: Arc<Bond>, attached: Attached, carved: KVec<Carved>) {
         let without_pasid = match attached {
             Attached::New(attachment) => {
                 self.attachments.add(attachment);
@@ -126,7 +120,6 @@ impl Inner {
 
         self.bonds.add(BondEntry {
             bond,
-            refs,
             handler: None,
             without_pasid,
         });
@@ -161,11 +154,23 @@ impl Inner {
         true
     }
 
-    /// Carves out what the group of `device` cannot translate. Dropping the result undoes it;
+    /// Carves out what `device`, or its group if `scope` is that, cannot translate. Dropping the result undoes it;
     /// [committing](Self::commit) it keeps it until the last bond ends.
-    pub(crate) fn carve(&mut self, device: &SvaDevice, mm: &MmWithUser) -> Result<KVec<Carved>> {
-        let group = device.endpoint.group();
-        let carved = reserved::carve(&device.core.queue, group, mm, &self.carved)?;
+    pub(crate) fn carve(
+        &mut self,
+        device: &SvaDevice,
+        mm: &MmWithUser,
+        scope: Scope,
+    ) -> Result<KVec<Carved>> {
+        let queue = &device.core.queue;
+        let carved = match scope {
+            Scope::Device => reserved::carve(queue, &device.untranslated, mm, &self.carved)?,
+            Scope::Group => {
+                let ranges = device.endpoint.group().untranslated()?;
+
+                reserved::carve(queue, &ranges, mm, &self.carved)?
+            }
+        };
 
         self.carved.reserve(carved.len(), GFP_KERNEL)?;
         Ok(carved)

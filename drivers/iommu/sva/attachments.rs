@@ -3,6 +3,7 @@
 //! Attachments: how an address space is reached by the devices of IOMMU groups.
 
 use crate::{
+    bond::Scope,
     device::SvaDevice,
     fault::FaultService,
     features::Features,
@@ -92,6 +93,7 @@ impl Attachments {
         device: &SvaDevice,
         mm: &MmWithUser,
         flags: Features,
+        scope: Scope,
     ) -> Result<Attached> {
         if let Some(at) = self.position(device.endpoint.group()) {
             let there = &self.list[at];
@@ -110,7 +112,10 @@ impl Attachments {
             });
         }
         let endpoint = &device.endpoint;
-        let limit = device.max_pasid.min(endpoint.group().max_pasid());
+        let limit = match scope {
+            Scope::Device => device.max_pasid,
+            Scope::Group => device.max_pasid.min(endpoint.group().max_pasid()),
+        };
         let pasid = match self.list.iter().find(|there| there.pasid().get() <= limit) {
             Some(there) => there.pasid().clone(),
             None => Arc::new(Pasid::alloc(endpoint, limit)?, GFP_KERNEL)?,

@@ -21,6 +21,7 @@ use kernel::{
         Arc,
     },
 };
+use kernel_ext::counted::{Counted, Key};
 
 /// The driver's side of a bond.
 pub(crate) trait Owner: Send + Sync {
@@ -50,6 +51,10 @@ pub(crate) struct Bond {
     /// Released after the device has been detached.
     #[pin]
     pub(crate) pins: Pins,
+    /// How often it was bound and not unbound: S2. At least 1 until it ends. Users whose bind or
+    /// unbind only counts find it by itself, while it is linked; else they take the lock.
+    #[pin]
+    pub(crate) users: Counted,
     /// The process that bound, for people who read debugfs.
     pub(crate) pid: i32,
 }
@@ -143,8 +148,8 @@ impl Bond {
             if bond.flags != request.flags || bond.owner.identity() != request.identity {
                 return Err(EEXIST);
             }
-            entry.refs += 1;
-            trace::bind(bond, entry.refs);
+            bond.users.inc();
+            trace::bind(bond, bond.users.users());
             return Ok(bond.clone());
         }
         if request.scope == Scope::Device && device.endpoint.group().len() != 1 {
@@ -182,13 +187,16 @@ impl Bond {
         if owner.wants_exit(device) {
             inner.watch_exit(&device.core, space, mm)?;
         }
-        let carved = inner.carve(device, mm)?;
+        let carved = inner.carve(device, mm, terms.scope)?;
         let attached = if terms.flags.contains(Feature::Pasid) {
-            inner.attachments.attach(device, mm, terms.flags)?
+            inner
+                .attachments
+                .attach(device, mm, terms.flags, terms.scope)?
         } else {
             rid::attach(device, mm, terms.flags)?
         };
         let made_for = &attached;
+        let users = i32::try_from(terms.refs).map_err(|_| EINVAL)?;
         let bond = Arc::pin_init(
             pin_init!(Self {
                 device: device.clone(),
@@ -199,14 +207,25 @@ impl Bond {
                 owner: terms.owner,
                 stats: made_for.stats().clone(),
                 pins <- Pins::new(),
+                users <- Counted::new(
+                    Key::new(
+                        device.endpoint.dev(),
+                        mm,
+                        owner.identity(),
+                        terms.flags.into(),
+                    ),
+                    made_for.pasid(),
+                    users,
+                ),
                 pid: terms.pid,
             }),
             GFP_KERNEL,
         )?;
 
         opened.add_bond(bond.clone())?;
-        inner.commit(bond.clone(), terms.refs, attached, carved);
-        trace::bind(&bond, terms.refs);
+        inner.commit(bond.clone(), attached, carved);
+        trace::bind(&bond, bond.users.users());
+        bond.let_be_found();
         device.core.totals.binds.add(1);
         Ok(bond)
     }
@@ -231,9 +250,10 @@ impl Bond {
         let Some(mut inner) = self.space.lock() else {
             return Ok(());
         };
-        let Some(refs) = inner.bonds.entry(self).map(|entry| entry.refs) else {
+        if inner.bonds.entry(self).is_none() {
             return Ok(());
-        };
+        }
+        let refs = self.users.users();
 
         if inner.bonds.of_device(device, self.flags).is_some() {
             return Ok(());
@@ -263,12 +283,16 @@ impl Bond {
     pub(crate) fn unbind(&self) -> Result {
         let mut inner = self.lock_without_handler().ok_or(ESRCH)?;
         let entry = inner.bonds.entry(self).ok_or(ESRCH)?;
+        let exiting = entry.handler.is_some();
+        let left = self.users.unlink_and_dec();
 
-        entry.refs -= 1;
-        if entry.refs == 0 {
+        if left == 0 {
             self.finish(inner);
         } else {
-            trace::unbind(self, entry.refs);
+            trace::unbind(self, left);
+            if !exiting {
+                self.let_be_found();
+            }
         }
         Ok(())
     }
@@ -299,8 +323,16 @@ impl Bond {
     pub(crate) fn refs(&self) -> usize {
         self.space
             .lock()
-            .and_then(|mut inner| inner.bonds.entry(self).map(|entry| entry.refs))
+            .and_then(|mut inner| inner.bonds.entry(self).map(|_| self.users.users()))
             .unwrap_or(0)
+    }
+
+    /// Lets users that only count find the bond. One of several devices of a group is left out,
+    /// since a device that joins the group must see its count stand still.
+    fn let_be_found(&self) {
+        if self.scope == Scope::Device {
+            self.users.link();
+        }
     }
 
     /// Locks the address space at a time when no other task runs the handler of this bond.
@@ -320,6 +352,8 @@ impl Bond {
 
     /// Removes the bond from where it is listed, detaching first.
     fn finish(&self, mut inner: Guard<'_, Inner, MutexBackend>) -> bool {
+        self.users.unlink();
+
         let found = inner.remove(self);
 
         if found {

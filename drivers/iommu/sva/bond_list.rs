@@ -14,8 +14,6 @@ use kernel_ext::group::{Endpoint, IommuGroup};
 /// A bond in its address space.
 pub(crate) struct BondEntry {
     pub(crate) bond: Arc<Bond>,
-    /// How often it was bound and not unbound: S2. At least 1.
-    pub(crate) refs: usize,
     /// The task that runs the driver's handler for the process's exit.
     pub(crate) handler: Option<HandlerTask>,
     /// The attachment of a bond without PASID. One with a PASID uses its group's.

@@ -9,6 +9,7 @@ use crate::{
     device::SvaDevice,
     features::Features,
     group,
+    trace, //
 };
 use core::ops::Range;
 use kernel::{
@@ -18,7 +19,13 @@ use kernel::{
     prelude::*,
     sync::{aref::ARef, Arc},
 };
-use kernel_ext::{bindings, devres, group::IommuGroup, pin::PinnedRange};
+use kernel_ext::{
+    bindings,
+    counted::{self, Key},
+    devres,
+    group::IommuGroup,
+    pin::PinnedRange, //
+};
 
 /// What a driver registers to hear of the exit of a process.
 #[derive(Clone, Copy)]
@@ -122,6 +129,33 @@ unsafe fn bond(dev: *mut bindings::device, pasid: c_int) -> Result<Arc<Bond>> {
         .ok_or(ESRCH)
 }
 
+/// Counts one more user of a bond that there is already; its PASID.
+///
+/// # Safety
+///
+/// `mm` must be null, or an mm of which the caller holds a reference.
+unsafe fn repeat(
+    dev: *mut bindings::device,
+    mm: *mut bindings::mm_struct,
+    flags: c_ulong,
+    drvdata: *mut c_void,
+) -> Option<u32> {
+    let flags = u32::try_from(flags).ok()?;
+
+    if mm.is_null() {
+        return None;
+    }
+    // SAFETY: By this function's contract the address space lives.
+    unsafe {
+        counted::try_get(&Key::new(
+            dev.cast(),
+            Mm::from_raw(mm),
+            drvdata.expose_provenance(),
+            flags,
+        ))
+    }
+}
+
 /// The range of `len` bytes at `addr`, or `EINVAL` if it wraps or is not whole pages.
 fn range(addr: c_ulong, len: usize) -> Result<Range<usize>> {
     let range = addr..addr.checked_add(len).ok_or(EINVAL)?;
@@ -202,6 +236,14 @@ export! {
         flags: c_ulong,
         drvdata: *mut c_void
     ) -> c_int {
+        if !pasid.is_null() && !trace::counts() {
+            // SAFETY: By this function's contract.
+            if let Some(bound) = unsafe { repeat(dev, mm, flags, drvdata) } {
+                // SAFETY: By this function's contract.
+                unsafe { pasid.write(bound as c_int) };
+                return 0;
+            }
+        }
         errno((|| {
             if mm.is_null() || pasid.is_null() {
                 return Err(EINVAL);
@@ -225,6 +267,10 @@ export! {
     ///
     /// `dev` must be null, or a device that has a driver.
     fn sva_unbind_device(dev: *mut bindings::device, pasid: c_int) -> c_int {
+        // Most often others use the bond still. A negative number is no bond's.
+        if !trace::counts() && counted::try_put(dev.cast(), pasid as u32) {
+            return 0;
+        }
         // SAFETY: By this function's contract.
         errno(unsafe { bond(dev, pasid) }.and_then(|bond| bond.unbind()))
     }

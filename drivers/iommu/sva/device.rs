@@ -9,6 +9,7 @@ use crate::{
     features::{Feature, Features},
     group, trace,
 };
+use core::ops::Range;
 use kernel::{
     device::{Bound, Device},
     new_condvar, new_mutex,
@@ -35,6 +36,8 @@ pub(crate) struct SvaDevice {
     pub(crate) features: Features,
     /// The largest PASID that the device can send.
     pub(crate) max_pasid: u32,
+    /// What the process must not use as long as this device is bound (S17, S18).
+    pub(crate) untranslated: KVec<Range<u64>>,
     #[pin]
     state: Mutex<State>,
     /// Nobody is binding any more.
@@ -77,6 +80,7 @@ impl SvaDevice {
             return Err(EOPNOTSUPP);
         }
         let limit = limit.saturating_sub(1);
+        let untranslated = endpoint.untranslated()?;
         let for_device = core.clone();
         let device = Arc::pin_init(
             try_pin_init!(Self {
@@ -84,6 +88,7 @@ impl SvaDevice {
                 endpoint: Arc::new(endpoint, GFP_KERNEL)?,
                 features,
                 max_pasid: if max_pasid == 0 { limit } else { limit.min(max_pasid) },
+                untranslated,
                 state <- new_mutex!(
                     State {
                         open: true,

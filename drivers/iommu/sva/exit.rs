@@ -92,6 +92,8 @@ fn next_bond(space: &AddressSpace) -> Option<Arc<Bond>> {
         .find(|entry| entry.handler.is_none() && entry.bond.owner.wants_exit(&entry.bond.device))?;
 
     entry.handler = Some(HandlerTask::current());
+    // Who binds or unbinds from now on waits for the handler.
+    entry.bond.users.unlink();
     Some(entry.bond.clone())
 }
 

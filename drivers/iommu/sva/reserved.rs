@@ -10,7 +10,7 @@
 use crate::trace;
 use core::ops::Range;
 use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
-use kernel_ext::{carve, group::IommuGroup, workqueue::OwnedQueue};
+use kernel_ext::{carve, workqueue::OwnedQueue};
 
 /// A range that the process cannot use; dropping it gives it back.
 ///
@@ -44,8 +44,8 @@ impl Drop for Carved {
     }
 }
 
-/// Carves out what `group` cannot translate, as far as `there` does not cover it. May sleep; takes
-/// `mmap_lock`. Dropping the result undoes it.
+/// Carves out `ranges`, as far as `there` does not cover them. May sleep; takes `mmap_lock`.
+/// Dropping the result undoes it.
 ///
 /// # Errors
 ///
@@ -53,14 +53,14 @@ impl Drop for Carved {
 /// - `ENOMEM`.
 pub(crate) fn carve(
     queue: &Arc<OwnedQueue>,
-    group: &IommuGroup,
+    ranges: &[Range<u64>],
     mm: &MmWithUser,
     there: &[Carved],
 ) -> Result<KVec<Carved>> {
     let mut carved = KVec::new();
     let end = carve::user_end(mm);
 
-    for range in &group.untranslated()? {
+    for range in ranges {
         let mut rest = clip(range, end);
 
         while !rest.is_empty() {

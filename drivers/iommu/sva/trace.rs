@@ -46,6 +46,12 @@ pub(crate) fn device_init(device: &SvaDevice) {
     );
 }
 
+/// Whether somebody wants to know of each bind and unbind.
+#[inline]
+pub(crate) fn counts() -> bool {
+    trace_enabled!(bind) || trace_enabled!(unbind)
+}
+
 /// A bind has succeeded, and the bond counts `refs` now.
 #[inline(never)]
 pub(crate) fn bind(bond: &Bond, refs: usize) {

@@ -49,6 +49,7 @@ int sva_test_write(struct device *dev, int pasid, unsigned long addr, u64 value)
 
 /* One suite a file. */
 extern struct kunit_suite sva_bind_suite;
+extern struct kunit_suite sva_count_suite;
 extern struct kunit_suite sva_exit_suite;
 extern struct kunit_suite sva_group_suite;
 extern struct kunit_suite sva_fault_suite;

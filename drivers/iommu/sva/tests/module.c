@@ -6,9 +6,10 @@
 
 #include "fixture.h"
 
-kunit_test_suites(&sva_bind_suite, &sva_exit_suite, &sva_group_suite, &sva_fault_suite,
-		  &sva_pin_suite, &sva_pin_release_suite, &sva_reserved_regions_suite,
-		  &sva_rid_suite, &sva_stub_suite, &sva_alloc_suite, &sva_trace_suite);
+kunit_test_suites(&sva_bind_suite, &sva_count_suite, &sva_exit_suite, &sva_group_suite,
+		  &sva_fault_suite, &sva_pin_suite, &sva_pin_release_suite,
+		  &sva_reserved_regions_suite, &sva_rid_suite, &sva_stub_suite, &sva_alloc_suite,
+		  &sva_trace_suite);
 
 module_platform_driver(sva_test_driver);
 
