@@ -3,9 +3,9 @@
 //! Address spaces: all that one process has here.
 
 use crate::{
-    attachments::{Attached, Attachments},
+    attachments::{Attached, AttachmentRoom, Attachments},
     bond::{Bond, Scope},
-    bond_list::{BondEntry, BondList},
+    bond_list::{BondEntry, BondList, BondRoom},
     core::Core,
     device::SvaDevice,
     exit::ExitWatch,
@@ -102,27 +102,41 @@ impl Inner {
     }
 
     /// Makes room for one more bond, so that [`Self::commit`] cannot fail.
-    pub(crate) fn reserve(&mut self) -> Result {
-        self.bonds.reserve()?;
-        self.attachments.reserve()
+    pub(crate) fn reserve() -> Result<Room> {
+        Ok(Room {
+            bond: BondList::reserve()?,
+            attachment: Attachments::reserve()?,
+        })
     }
 
-    /// Records a bond and what was made for it. There is room: see [`Self::reserve`].
-    pub(crate) fn commit(&mut self, bond: Arc<Bond>, attached: Attached, carved: KVec<Carved>) {
+    /// Records a bond and what was made for it.
+    pub(crate) fn commit(
+        &mut self,
+        room: Room,
+        bond: Arc<Bond>,
+        attached: Attached,
+        carved: KVec<Carved>,
+    ) {
         let without_pasid = match attached {
             Attached::New(attachment) => {
-                self.attachments.add(attachment);
+                self.attachments.add(room.attachment, attachment);
                 None
             }
-            Attached::Shared { .. } => None,
+            Attached::Shared { .. } => {
+                self.attachments.share(bond.device.endpoint.group());
+                None
+            }
             Attached::WithoutPasid(attachment) => Some(attachment),
         };
 
-        self.bonds.add(BondEntry {
-            bond,
-            handler: None,
-            without_pasid,
-        });
+        self.bonds.add(
+            room.bond,
+            BondEntry {
+                bond,
+                handler: None,
+                without_pasid,
+            },
+        );
         let room = carved
             .into_iter()
             .all(|one| self.carved.push_within_capacity(one).is_ok());
@@ -146,16 +160,17 @@ impl Inner {
         }
         let endpoint = &bond.device.endpoint;
 
-        match self.bonds.user_of(endpoint.group()) {
+        if !self.attachments.leave(endpoint.group()) {
+            self.attachments.detach(endpoint.group());
+        } else if let Some(other) = self.bonds.user_of(endpoint.group()) {
             // This device may leave now; the other stays as long as it has its bond.
-            Some(other) => self.attachments.hand_over(endpoint, other),
-            None => self.attachments.detach(endpoint.group()),
+            self.attachments.hand_over(endpoint, other);
         }
         true
     }
 
-    /// Carves out what `device`, or its group if `scope` is that, cannot translate. Dropping the result undoes it;
-    /// [committing](Self::commit) it keeps it until the last bond ends.
+    /// Carves out what `device`, or its group if `scope` is that, cannot translate. Dropping the
+    /// result undoes it; [committing](Self::commit) it keeps it until the last bond ends.
     pub(crate) fn carve(
         &mut self,
         device: &SvaDevice,
@@ -188,6 +203,12 @@ impl Inner {
             }
         })
     }
+}
+
+/// Room for one more bond, and for its attachment.
+pub(crate) struct Room {
+    bond: BondRoom,
+    attachment: AttachmentRoom,
 }
 
 /// What is left of an address space that has retired: to be dropped without its lock.

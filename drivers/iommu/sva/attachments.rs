@@ -9,7 +9,12 @@ use crate::{
     features::Features,
     stats::FaultStats, //
 };
-use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
+use kernel::{
+    mm::MmWithUser,
+    prelude::*,
+    rbtree::{RBTree, RBTreeNodeReservation},
+    sync::Arc,
+};
 use kernel_ext::{
     attachment::Attachment,
     domain::SvaDomain,
@@ -52,29 +57,50 @@ impl Attached {
 
 /// The attachments of one address space with PASIDs: one for each group.
 pub(crate) struct Attachments {
-    list: KVec<GroupAttachment>,
+    /// By the address of the group, which an attachment keeps from being used anew.
+    list: RBTree<usize, Listed>,
     /// Attachments that others have taken over from, kept for page requests in flight.
     replaced: KVec<GroupAttachment>,
+}
+
+/// An attachment, and who needs it.
+pub(crate) struct Listed {
+    attachment: GroupAttachment,
+    /// How many bonds use it.
+    bonds: usize,
+}
+
+/// Room for one more attachment.
+pub(crate) type AttachmentRoom = RBTreeNodeReservation<usize, Listed>;
+
+fn key(group: &IommuGroup) -> usize {
+    ::core::ptr::from_ref(group).addr()
 }
 
 impl Attachments {
     pub(crate) fn new() -> Self {
         Self {
-            list: KVec::new(),
+            list: RBTree::new(),
             replaced: KVec::new(),
         }
     }
 
     /// Makes room for one more, so that [`Self::add`] cannot fail.
-    pub(crate) fn reserve(&mut self) -> Result {
-        Ok(self.list.reserve(1, GFP_KERNEL)?)
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn reserve() -> Result<AttachmentRoom> {
+        Ok(RBTreeNodeReservation::new(GFP_KERNEL)?)
     }
 
-    /// Where in the list the attachment to `group` is, which its members share.
-    fn position(&self, group: &IommuGroup) -> Option<usize> {
-        self.list
-            .iter()
-            .position(|there| ::core::ptr::eq(there.group(), group))
+    /// The attachment to `group`, which its members share.
+    fn to(&self, group: &IommuGroup) -> Option<&GroupAttachment> {
+        self.list.get(&key(group)).map(|there| &there.attachment)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &GroupAttachment> {
+        self.list.values().map(|there| &there.attachment)
     }
 
     /// Attaches the address space to the group of `device`, under a PASID that fits all members;
@@ -95,9 +121,7 @@ impl Attachments {
         flags: Features,
         scope: Scope,
     ) -> Result<Attached> {
-        if let Some(at) = self.position(device.endpoint.group()) {
-            let there = &self.list[at];
-
+        if let Some(there) = self.to(device.endpoint.group()) {
             // Page requests of all members arrive there.
             if there.handler().serves != FaultService::serves(flags) {
                 return Err(EEXIST);
@@ -116,12 +140,12 @@ impl Attachments {
             Scope::Device => device.max_pasid,
             Scope::Group => device.max_pasid.min(endpoint.group().max_pasid()),
         };
-        let pasid = match self.list.iter().find(|there| there.pasid().get() <= limit) {
+        let pasid = match self.all().find(|there| there.pasid().get() <= limit) {
             Some(there) => there.pasid().clone(),
             None => Arc::new(Pasid::alloc(endpoint, limit)?, GFP_KERNEL)?,
         };
 
-        if let Some(there) = self.list.iter().find(|there| there.domain().fits(endpoint)) {
+        if let Some(there) = self.all().find(|there| there.domain().fits(endpoint)) {
             let shared =
                 Self::attach_domain(endpoint, mm, pasid.clone(), there.domain().clone(), flags);
 
@@ -158,8 +182,11 @@ impl Attachments {
     /// `ENOSPC` if the device cannot send the group's PASID. `ENOENT` if the group is not
     /// attached. `ENOMEM`, and what the IOMMU driver says.
     pub(crate) fn reattach(&mut self, device: &SvaDevice, mm: &MmWithUser) -> Result {
-        let at = self.position(device.endpoint.group()).ok_or(ENOENT)?;
-        let old = &self.list[at];
+        let there = self
+            .list
+            .get_mut(&key(device.endpoint.group()))
+            .ok_or(ENOENT)?;
+        let old = &there.attachment;
 
         if old.pasid().get() > device.max_pasid {
             return Err(ENOSPC);
@@ -174,26 +201,45 @@ impl Attachments {
             Attachment::replace(old, endpoint, domain, mm, service),
             GFP_KERNEL,
         )?;
-        let old = ::core::mem::replace(&mut self.list[at], new);
+        let old = ::core::mem::replace(&mut there.attachment, new);
         let room = self.replaced.push_within_capacity(old).is_ok();
 
         debug_assert!(room);
         Ok(())
     }
 
-    /// Lists a new attachment. There is room: see [`Self::reserve`].
-    pub(crate) fn add(&mut self, attachment: GroupAttachment) {
-        let room = self.list.push_within_capacity(attachment).is_ok();
+    /// Lists a new attachment, which one bond uses.
+    pub(crate) fn add(&mut self, room: AttachmentRoom, attachment: GroupAttachment) {
+        let key = key(attachment.group());
+        let listed = Listed {
+            attachment,
+            bonds: 1,
+        };
 
-        debug_assert!(room);
+        self.list.insert(room.into_node(key, listed));
+    }
+
+    /// One more bond uses the attachment to `group`.
+    pub(crate) fn share(&mut self, group: &IommuGroup) {
+        if let Some(there) = self.list.get_mut(&key(group)) {
+            there.bonds += 1;
+        }
+    }
+
+    /// One bond less uses the attachment to `group`: whether others do.
+    pub(crate) fn leave(&mut self, group: &IommuGroup) -> bool {
+        self.list.get_mut(&key(group)).is_some_and(|there| {
+            there.bonds -= 1;
+            there.bonds > 0
+        })
     }
 
     /// Lets `leaving` go, whose group stays attached for the sake of `staying`. May sleep.
     ///
     /// On return no page request of `leaving` is in flight.
     pub(crate) fn hand_over(&mut self, leaving: &Endpoint, staying: &Arc<Endpoint>) {
-        if let Some(at) = self.position(leaving.group()) {
-            let moved = self.list[at].set_endpoint(staying.clone());
+        if let Some(there) = self.to(leaving.group()) {
+            let moved = there.set_endpoint(staying.clone());
 
             debug_assert!(moved.is_ok());
             // Without a detach nothing else waits for this device's requests.
@@ -203,8 +249,8 @@ impl Attachments {
 
     /// Detaches `group`, if it is attached. May sleep: waits for its page requests in flight.
     pub(crate) fn detach(&mut self, group: &IommuGroup) {
-        if let Some(at) = self.position(group) {
-            drop(self.list.remove(at));
+        if let Some(there) = self.list.remove(&key(group)) {
+            drop(there);
             self.replaced
                 .retain(|there| !::core::ptr::eq(there.group(), group));
         }

@@ -183,7 +183,7 @@ impl Bond {
         let device = opened.device();
         let owner = &terms.owner;
 
-        inner.reserve()?;
+        let room = Inner::reserve()?;
         if owner.wants_exit(device) {
             inner.watch_exit(&device.core, space, mm)?;
         }
@@ -223,7 +223,7 @@ impl Bond {
         )?;
 
         opened.add_bond(bond.clone())?;
-        inner.commit(bond.clone(), attached, carved);
+        inner.commit(room, bond.clone(), attached, carved);
         trace::bind(&bond, bond.users.users());
         bond.let_be_found();
         device.core.totals.binds.add(1);

@@ -8,7 +8,11 @@ use crate::{
     device::SvaDevice,
     features::{Feature, Features},
 };
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    rbtree::{RBTree, RBTreeNodeReservation},
+    sync::Arc,
+};
 use kernel_ext::group::{Endpoint, IommuGroup};
 
 /// A bond in its address space.
@@ -31,11 +35,24 @@ impl HandlerTask {
 }
 
 /// The bonds of one address space.
-pub(crate) struct BondList(KVec<BondEntry>);
+pub(crate) struct BondList(RBTree<Key, BondEntry>);
+
+/// The address of a device, which a bond keeps from being used anew, and whether with PASID.
+type Key = (usize, bool);
+
+/// Room for one more bond.
+pub(crate) type BondRoom = RBTreeNodeReservation<Key, BondEntry>;
+
+fn key(device: &SvaDevice, flags: Features) -> Key {
+    (
+        ::core::ptr::from_ref(device).addr(),
+        flags.contains(Feature::Pasid),
+    )
+}
 
 impl BondList {
     pub(crate) fn new() -> Self {
-        Self(KVec::new())
+        Self(RBTree::new())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -48,56 +65,51 @@ impl BondList {
         device: &SvaDevice,
         flags: Features,
     ) -> Option<&mut BondEntry> {
-        let same =
-            |bond: &Bond| bond.flags.contains(Feature::Pasid) == flags.contains(Feature::Pasid);
-
-        self.0
-            .iter_mut()
-            .find(|entry| ::core::ptr::eq(&*entry.bond.device, device) && same(&entry.bond))
+        self.0.get_mut(&key(device, flags))
     }
 
     /// The entry of `bond`, unless the bond has ended.
     pub(crate) fn entry(&mut self, bond: &Bond) -> Option<&mut BondEntry> {
         self.0
-            .iter_mut()
-            .find(|entry| ::core::ptr::eq(&*entry.bond, bond))
+            .get_mut(&key(&bond.device, bond.flags))
+            .filter(|entry| ::core::ptr::eq(&*entry.bond, bond))
     }
 
     /// All bonds.
     pub(crate) fn entries(&mut self) -> impl Iterator<Item = &mut BondEntry> {
-        self.0.iter_mut()
+        self.0.values_mut()
     }
 
     /// A device of `group` that has a bond with a PASID.
     pub(crate) fn user_of(&self, group: &IommuGroup) -> Option<&Arc<Endpoint>> {
         self.0
-            .iter()
+            .values()
             .filter(|entry| entry.without_pasid.is_none())
             .map(|entry| &entry.bond.device.endpoint)
             .find(|endpoint| ::core::ptr::eq(endpoint.group(), group))
     }
 
     /// Makes room for one more, so that [`Self::add`] cannot fail.
-    pub(crate) fn reserve(&mut self) -> Result {
-        Ok(self.0.reserve(1, GFP_KERNEL)?)
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn reserve() -> Result<BondRoom> {
+        Ok(RBTreeNodeReservation::new(GFP_KERNEL)?)
     }
 
-    /// Lists a bond. There is room: see [`Self::reserve`].
-    pub(crate) fn add(&mut self, entry: BondEntry) {
-        let room = self.0.push_within_capacity(entry).is_ok();
+    /// Lists a bond.
+    pub(crate) fn add(&mut self, room: BondRoom, entry: BondEntry) {
+        let key = key(&entry.bond.device, entry.bond.flags);
 
-        debug_assert!(room);
+        self.0.insert(room.into_node(key, entry));
     }
 
     /// Removes a bond; `None` if it had ended before.
     ///
     /// Dropping the result detaches a bond without PASID, and sleeps.
     pub(crate) fn remove(&mut self, bond: &Bond) -> Option<BondEntry> {
-        let at = self
-            .0
-            .iter()
-            .position(|entry| ::core::ptr::eq(&*entry.bond, bond))?;
-
-        self.0.remove(at).ok()
+        self.entry(bond)?;
+        self.0.remove(&key(&bond.device, bond.flags))
     }
 }
