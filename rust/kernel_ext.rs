@@ -21,6 +21,8 @@ pub mod fault;
 pub mod fault_attr;
 pub mod global;
 pub mod group;
+pub mod gup;
+pub mod interval;
 pub mod io_pgtable;
 pub mod iommu_device;
 mod iommu_ops;
@@ -41,6 +43,8 @@ pub mod test_dma;
 pub mod test_support;
 pub mod thread;
 pub mod tracepoint;
+#[cfg(CONFIG_UACCE)]
+pub mod uacce;
 pub mod workqueue;
 
 // A library crate has no `module!`; the printing macros want this all the same.

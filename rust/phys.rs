@@ -26,6 +26,8 @@ use core::{
 };
 
 use kernel::{
+    error::to_result,
+    mm::virt::VmaNew,
     page::PAGE_SIZE,
     prelude::*,
     sync::atomic::{
@@ -245,6 +247,25 @@ impl PhysPages {
             len: self.len,
             _owner: PhantomData,
         }
+    }
+}
+
+impl PhysPages {
+    /// Maps all of it to `vma`, which is being set up. The process then reads and writes it at any
+    /// time, as any bus master may; it keeps the memory until it is unmapped. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if the mapping has another size, or this is not whole pages; [`ENOMEM`].
+    pub fn insert_into(&self, vma: &VmaNew) -> Result {
+        if self.len % PAGE_SIZE != 0 {
+            return Err(EINVAL);
+        }
+        // SAFETY: A `VmaNew` is being set up; by the type's invariant these are whole pages from
+        // the allocator, of which the mapping takes references of its own.
+        to_result(unsafe {
+            bindings::sva_insert_pages(vma.as_ptr(), self.virt.as_ptr().cast(), self.len)
+        })
     }
 }
 

@@ -11,7 +11,10 @@
 #include <linux/mm.h>
 #include <linux/mock_accel.h>
 #include <linux/mock_smmu.h>
+#include <linux/mock_smmu_compare.h>
+#include <linux/mock_uacce.h>
 #include <linux/sva.h>
+#include <linux/uacce.h>
 #include <trace/events/sva.h>
 
 #include "counted.h"
@@ -41,3 +44,5 @@ static const u32 RUST_CONST_HELPER_PROT_NONE = PROT_NONE;
 static const u32 RUST_CONST_HELPER_MAP_PRIVATE = MAP_PRIVATE;
 static const u32 RUST_CONST_HELPER_MAP_FIXED_NOREPLACE = MAP_FIXED_NOREPLACE;
 static const u32 RUST_CONST_HELPER_MAP_NORESERVE = MAP_NORESERVE;
+
+static const u32 RUST_CONST_HELPER_UACCE_DEV_SVA = UACCE_DEV_SVA;

@@ -148,12 +148,27 @@ impl Ports {
         let found = entries.find(|(s, port)| Arc::ptr_eq(s, smmu) && port.sid() == sid);
         found.map(|(_, port)| port.clone())
     }
+
+    fn find_named(&self, name: &CStr) -> Option<Arc<Port>> {
+        let entries = self.entries.lock();
+        let mut entries = entries.iter();
+        let found = entries.find(|(smmu, port)| {
+            let client = smmu.client(port.sid());
+            client.is_some_and(|client| client.device().name() == name)
+        });
+        found.map(|(_, port)| port.clone())
+    }
 }
 
 /// The port of a device, if that is behind a mock SMMU. May sleep.
 pub fn port_of(dev: &Device<Bound>) -> Option<Arc<Port>> {
     let client = client_of::<driver::Smmu>(dev)?;
     PORTS.get()?.find(client.driver(), client.data().sid())
+}
+
+/// The port of the device called `name`, behind whichever mock SMMU. May sleep.
+pub fn port_named(name: &CStr) -> Option<Arc<Port>> {
+    PORTS.get()?.find_named(name)
 }
 
 /// A connected port, listed in [`PORTS`].

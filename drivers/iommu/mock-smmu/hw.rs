@@ -15,6 +15,7 @@
 //! - `dma`, `access`: the ports of devices, and their accesses page by page
 //! - `atomics`, `dma_async`: more kinds of accesses
 //! - `pri`: page requests and their responses
+//! - `probe`: where an access would go, for tests
 //! - `stall`: transactions that wait for software
 //! - `strict`, `evict`: modes in which mistakes of software show sooner
 //! - `lies`: devices that break the rules
@@ -33,6 +34,7 @@ mod ident;
 mod inspect;
 mod lies;
 mod pri;
+mod probe;
 mod queue;
 mod stall;
 mod stats;
@@ -96,6 +98,10 @@ pub use dma::{
 pub use ident::Config;
 pub use inspect::WhichQueue;
 pub use lies::Lies;
+pub use probe::{
+    Intent,
+    Place, //
+};
 pub use stats::{
     PortStats,
     Stats, //

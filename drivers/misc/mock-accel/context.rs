@@ -4,27 +4,23 @@
 
 use crate::{
     accel::Accel,
-    bus::{
-        Bus,
-        BusError, //
-    },
-    dma::PasidBus,
-    engine::{
-        self,
-        BUFFER, //
-    },
-    job,
     queue::{
         JobQueue,
-        Outcome,
         DEPTH, //
     },
     uapi::{
-        Completion,
-        Descriptor,
         Info,
         Status, //
     },
+};
+use accel_engine::{
+    dma::PasidBus,
+    engine::{
+        self,
+        Outcome,
+        BUFFER, //
+    },
+    job, //
 };
 use kernel::{
     impl_has_work,
@@ -251,35 +247,9 @@ impl Context {
             pasid: self.pasid,
             stopped: &self.stopped,
         };
-        let mut fetched = Descriptor::default();
 
-        if let Err(error) = bus.read(desc, fetched.as_mut_bytes()) {
-            return Outcome {
-                completion: Completion {
-                    status: error.status() as u32,
-                    fault_address: error.addr(),
-                    ..Completion::default()
-                },
-                recorded: false,
-            };
-        }
-        let completion = engine::execute(&bus, &fetched, buffer);
-        let recorded = job::completion_address(&fetched)
-            .is_some_and(|addr| record(&bus, addr, &completion).is_ok());
-
-        Outcome {
-            completion,
-            recorded,
-        }
+        engine::run(&bus, desc, buffer)
     }
-}
-
-/// Writes a completion record, its status last.
-fn record(bus: &impl Bus, addr: u64, completion: &Completion) -> Result<(), BusError> {
-    let (status, rest) = completion.as_bytes().split_at(8);
-
-    bus.write(addr + 8, rest)?;
-    bus.write(addr, status)
 }
 
 impl WorkItem for Context {

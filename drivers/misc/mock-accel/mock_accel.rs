@@ -36,16 +36,9 @@ use kernel_ext::{
 use pin_init::pin_init_scope;
 
 mod accel;
-mod bus;
 mod context;
-mod dma;
-mod engine;
-mod engine_tests;
 mod file;
-mod job;
 mod queue;
-#[cfg(CONFIG_KUNIT)]
-mod test_memory;
 mod uapi;
 
 kernel::module_driver!(<T>, ManagedDma<T>, {

@@ -2,20 +2,11 @@
 
 //! The jobs of a context, between their submission and the wait for them.
 
-use crate::uapi::Completion;
+use accel_engine::engine::Outcome;
 use kernel::prelude::*;
 
 /// How many jobs a context may have.
 pub(crate) const DEPTH: usize = 64;
-
-/// How a job ended.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) struct Outcome {
-    /// What the completion record says, or should.
-    pub(crate) completion: Completion,
-    /// Whether the process has the completion record.
-    pub(crate) recorded: bool,
-}
 
 enum State {
     Queued,
@@ -120,6 +111,7 @@ impl JobQueue {
 #[kunit_tests(mock_accel_queue)]
 mod tests {
     use super::*;
+    use crate::uapi::Completion;
 
     fn outcome(result: u64) -> Outcome {
         Outcome {

@@ -20,11 +20,13 @@ use smmu::api::{
 };
 
 /// The accesses of one context, until it is stopped.
-pub(crate) struct PasidBus<'a> {
-    pub(crate) dma: &'a Dma,
-    pub(crate) pasid: u32,
+pub struct PasidBus<'a> {
+    /// The device's port.
+    pub dma: &'a Dma,
+    /// The PASID.
+    pub pasid: u32,
     /// Once set, all accesses fail.
-    pub(crate) stopped: &'a Atomic<bool>,
+    pub stopped: &'a Atomic<bool>,
 }
 
 impl PasidBus<'_> {

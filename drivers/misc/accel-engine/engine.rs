@@ -8,6 +8,7 @@ use crate::{
         BusError, //
     },
     job::{
+        self,
         Operation,
         Range, //
     },
@@ -17,15 +18,18 @@ use crate::{
         Status, //
     },
 };
-use kernel::sizes::{
-    SZ_256K,
-    SZ_4K,
-    SZ_64K, //
+use kernel::{
+    prelude::*,
+    sizes::{
+        SZ_256K,
+        SZ_4K,
+        SZ_64K, //
+    }, //
 };
 use kernel_ext::crc32::crc32;
 
 /// The size of the engine's buffer, the most that it moves at once.
-pub(crate) const BUFFER: usize = SZ_64K;
+pub const BUFFER: usize = SZ_64K;
 
 /// How far ahead the engine asks for translations: a page request group of 64 pages of 4 KiB.
 const WINDOW: u64 = SZ_256K as u64;
@@ -49,9 +53,52 @@ impl From<BusError> for End {
     }
 }
 
-/// Carries out what `desc` describes, and tells how that ended. May sleep.
+/// How a job ended.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Outcome {
+    /// What the completion record says, or should.
+    pub completion: Completion,
+    /// Whether the process has the completion record.
+    pub recorded: bool,
+}
+
+/// Carries out the job whose descriptor is at `desc`, and writes its completion record. May sleep.
 ///
 /// `buffer` is at least 16 bytes; what it holds does not matter.
+pub fn run(bus: &impl Bus, desc: u64, buffer: &mut [u8]) -> Outcome {
+    let mut fetched = Descriptor::default();
+
+    if let Err(error) = bus.read(desc, fetched.as_mut_bytes()) {
+        return Outcome {
+            completion: Completion {
+                status: error.status() as u32,
+                fault_address: error.addr(),
+                ..Completion::default()
+            },
+            recorded: false,
+        };
+    }
+    let completion = execute(bus, &fetched, buffer);
+    let recorded = job::completion_address(&fetched)
+        .is_some_and(|addr| record(bus, addr, &completion).is_ok());
+
+    Outcome {
+        completion,
+        recorded,
+    }
+}
+
+/// Writes a completion record, its status last.
+fn record(bus: &impl Bus, addr: u64, completion: &Completion) -> Result<(), BusError> {
+    let (status, rest) = completion.as_bytes().split_at(8);
+
+    bus.write(addr + 8, rest)?;
+    bus.write(addr, status)
+}
+
+/// Carries out what `desc` describes, and tells how that ended. May sleep.
+///
+/// `buffer` is as for [`run`].
 pub(crate) fn execute(bus: &impl Bus, desc: &Descriptor, buffer: &mut [u8]) -> Completion {
     let mut engine = Engine {
         bus,

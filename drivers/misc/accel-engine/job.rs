@@ -23,13 +23,13 @@ use kernel::{
 };
 
 /// The longest range of bytes that a job may have.
-pub(crate) const MAX_LENGTH: u64 = SZ_1G as u64;
+pub const MAX_LENGTH: u64 = SZ_1G as u64;
 
 /// The most nodes of a list that a job may ask for.
-pub(crate) const MAX_NODES: u64 = SZ_16M as u64;
+pub const MAX_NODES: u64 = SZ_16M as u64;
 
 /// Which operations there are: bit n for opcode n.
-pub(crate) const OPERATIONS: u64 = 1 << OP_COPY
+pub const OPERATIONS: u64 = 1 << OP_COPY
     | 1 << OP_FILL
     | 1 << OP_COMPARE
     | 1 << OP_CRC32

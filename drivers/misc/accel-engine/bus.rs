@@ -7,7 +7,7 @@ use kernel::prelude::*;
 
 /// An access that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BusError {
+pub enum BusError {
     /// The process may not do this at the address.
     Refused(u64),
     /// The access at the address failed for another reason.
@@ -18,7 +18,7 @@ pub(crate) enum BusError {
 
 impl BusError {
     /// How a job that meets the error ends.
-    pub(crate) fn status(self) -> Status {
+    pub fn status(self) -> Status {
         match self {
             Self::Refused(_) => Status::PageFault,
             Self::Broken(_) => Status::BusError,
@@ -27,7 +27,7 @@ impl BusError {
     }
 
     /// Where it happened, or 0.
-    pub(crate) fn addr(self) -> u64 {
+    pub fn addr(self) -> u64 {
         match self {
             Self::Refused(addr) | Self::Broken(addr) => addr,
             Self::Stopped => 0,
@@ -35,7 +35,7 @@ impl BusError {
     }
 
     /// How many of the `len` bytes at `start` lie before the failure.
-    pub(crate) fn bytes_before(self, start: u64, len: usize) -> usize {
+    pub fn bytes_before(self, start: u64, len: usize) -> usize {
         match self {
             Self::Refused(addr) | Self::Broken(addr) => {
                 usize::try_from(addr.saturating_sub(start)).map_or(len, |n| n.min(len))
@@ -46,7 +46,7 @@ impl BusError {
 }
 
 /// Access to the memory of one process. All calls may sleep.
-pub(crate) trait Bus {
+pub trait Bus {
     /// Fills `buf` from `addr`. After an error, what lies before its address has been read.
     fn read(&self, addr: u64, buf: &mut [u8]) -> Result<(), BusError>;
 

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Looking without accessing: where a device's access would go now.
+
+use super::{
+    dma::{
+        DmaErrorKind,
+        Port, //
+    },
+    pri::ATC_NO_SSID,
+    translate::{
+        Denied,
+        Transaction, //
+    },
+    walk::Access, //
+};
+
+/// What a device would do at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// Read data.
+    Read,
+    /// Write data.
+    Write,
+    /// Fetch an instruction.
+    Exec,
+}
+
+impl From<Intent> for Access {
+    fn from(intent: Intent) -> Self {
+        Access {
+            read: intent != Intent::Write,
+            write: intent == Intent::Write,
+            exec: intent == Intent::Exec,
+            privileged: false,
+        }
+    }
+}
+
+/// Where an access goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The physical address.
+    pub phys: u64,
+    /// log2 of the bytes that the translation covers.
+    pub shift: u8,
+}
+
+impl Port {
+    /// Where an unprivileged access at `va` would go now: by the device's ATC, else by a
+    /// translation request, which is answered by TLB or tables. `None` where the device would have
+    /// to ask for a page; it does not ask.
+    ///
+    /// As by any translation request, access flags and dirty states are updated, and both caches
+    /// keep what was found. Any context.
+    ///
+    /// # Errors
+    ///
+    /// [`DmaErrorKind::Aborted`] if the device does not translate accesses with `ssid` by ATS, or
+    /// if the SMMU aborts.
+    pub fn locate(
+        &self,
+        ssid: Option<u32>,
+        va: u64,
+        intent: Intent,
+    ) -> Result<Option<Place>, DmaErrorKind> {
+        if !self.config.translates(ssid) {
+            return Err(DmaErrorKind::Aborted);
+        }
+        let t = Transaction {
+            sid: self.sid,
+            ssid,
+            va,
+            access: intent.into(),
+        };
+        match self.smmu.engine().lock().locate(self.slot, &t) {
+            Ok(translation) => Ok(Some(Place {
+                phys: translation.address(va),
+                shift: translation.shift,
+            })),
+            Err(Denied::Missing) => Ok(None),
+            Err(_) => Err(DmaErrorKind::Aborted),
+        }
+    }
+
+    /// Has the device's ATC and the TLB forget `va`, as hardware may at any time. The next access
+    /// there walks the tables. Any context.
+    pub fn evict(&self, ssid: Option<u32>, va: u64) {
+        let mut engine = self.smmu.engine().lock();
+        if let Some(port) = engine.ports[self.slot].as_deref_mut() {
+            port.atc
+                .invalidate_va(Some(ssid.unwrap_or(ATC_NO_SSID)), va);
+        }
+        engine.tlb.invalidate_va(None, va);
+    }
+}

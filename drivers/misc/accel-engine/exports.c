@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Exports the crate's symbols to the drivers of mock accelerators. */
+
+#include <linux/export.h>
+#include <linux/module.h>
+
+#define EXPORT_SYMBOL_RUST_GPL(sym) extern int sym; EXPORT_SYMBOL_GPL(sym)
+
+#include "exports_generated.h"
+
+MODULE_DESCRIPTION("What mock accelerators compute");
+MODULE_LICENSE("GPL");

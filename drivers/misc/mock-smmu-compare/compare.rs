@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A range of addresses, page by page: what the device finds, and what the kernel finds.
+
+use kernel::{
+    mm::MmWithUser,
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::Arc, //
+};
+use kernel_ext::{
+    bindings::{
+        mock_smmu_compare as Request,
+        mock_smmu_compare_page as Page,
+        MOCK_SMMU_COMPARE_NONE,
+        MOCK_SMMU_COMPARE_WALK, //
+    },
+    gup,
+    interval::Interval, //
+};
+use smmu::{
+    device::port_named,
+    hw::{
+        Intent,
+        Port, //
+    }, //
+};
+
+/// Where an access goes that would fault: all ones.
+// CAST: bindgen takes it for a negative number, whose sign extends.
+const NONE: u64 = MOCK_SMMU_COMPARE_NONE as u64;
+
+/// How often a page may change while it is looked at.
+const PATIENCE: u32 = 1000;
+
+/// Translations and folios of this size count as large: 16 pages, the contiguous hint's unit.
+const LARGE_ORDER: u32 = 4;
+
+/// What the device finds at an address.
+struct Found {
+    page: Page,
+    /// Part of a large translation.
+    large: bool,
+}
+
+/// The device's side.
+struct Device {
+    port: Arc<Port>,
+    pasid: u32,
+    /// Forget what the caches have before each look.
+    walk: bool,
+}
+
+impl Device {
+    fn new(request: &Request) -> Result<Self> {
+        let name = CStr::from_bytes_until_nul(&request.device).map_err(|_| EINVAL)?;
+
+        if request.flags & !MOCK_SMMU_COMPARE_WALK != 0 {
+            return Err(EINVAL);
+        }
+        Ok(Self {
+            port: port_named(name).ok_or(ENODEV)?,
+            pasid: request.pasid,
+            walk: request.flags & MOCK_SMMU_COMPARE_WALK != 0,
+        })
+    }
+
+    fn find(&self, addr: usize) -> Result<Found> {
+        let (ssid, va) = (Some(self.pasid), addr as u64);
+        let mut large = false;
+        let mut locate = |intent| {
+            if self.walk {
+                self.port.evict(ssid, va);
+            }
+            let place = self.port.locate(ssid, va, intent).map_err(|_| EIO)?;
+
+            large |= place.is_some_and(|p| 1 << p.shift >= PAGE_SIZE << LARGE_ORDER);
+            Ok::<_, Error>(place.map_or(NONE, |p| p.phys))
+        };
+        // What may not be done drops what the caches have; reading last fills them again.
+        let exec = locate(Intent::Exec)?;
+        let write = locate(Intent::Write)?;
+        let read = locate(Intent::Read)?;
+
+        Ok(Found {
+            page: Page { read, write, exec },
+            large,
+        })
+    }
+}
+
+/// What both find at one address at the same time.
+fn look(device: &Device, interval: &Interval, addr: usize) -> Result<(Found, gup::Mapped, u32)> {
+    for retries in 0..PATIENCE {
+        let moment = interval.moment();
+        // The interval tells of what goes; what has come is seen by looking twice.
+        let before = gup::mapped(addr);
+        let found = device.find(addr)?;
+
+        if before == gup::mapped(addr) && !interval.changed_since(&moment) {
+            return Ok((found, before, retries));
+        }
+    }
+    Err(EAGAIN)
+}
+
+fn kernel_page(mapped: &gup::Mapped) -> Page {
+    let phys = |place: Option<u64>| place.unwrap_or(NONE);
+
+    Page {
+        read: phys(mapped.read),
+        write: phys(mapped.write),
+        exec: phys(mapped.exec),
+    }
+}
+
+fn count(counter: &mut u64, condition: bool) {
+    *counter += u64::from(condition);
+}
+
+/// Carries out a comparison for the calling process, and fills in how it went. May sleep.
+///
+/// # Errors
+///
+/// As the C header has it.
+pub(crate) fn run(request: &mut Request) -> Result {
+    let task = current!();
+    let mm: &MmWithUser = task.mm().ok_or(EINVAL)?;
+    let device = Device::new(request)?;
+    let (start, length) = (request.addr as usize, request.length as usize);
+    let end = start.checked_add(length).ok_or(EINVAL)?;
+
+    if start % PAGE_SIZE != 0 || length % PAGE_SIZE != 0 || length == 0 {
+        return Err(EINVAL);
+    }
+    let interval = Interval::new(mm, start..end)?;
+
+    *request = Request {
+        device: request.device,
+        pasid: request.pasid,
+        flags: request.flags,
+        addr: request.addr,
+        length: request.length,
+        ..Request::default()
+    };
+    for addr in (start..end).step_by(PAGE_SIZE) {
+        let (found, mapped, retries) = look(&device, &interval, addr)?;
+        let (device_says, kernel_says) = (found.page, kernel_page(&mapped));
+
+        request.retries += u64::from(retries);
+        request.pages += 1;
+        count(&mut request.readable, device_says.read != NONE);
+        count(&mut request.writable, device_says.write != NONE);
+        count(&mut request.executable, device_says.exec != NONE);
+        count(&mut request.folios, mapped.order >= LARGE_ORDER);
+        count(&mut request.large, found.large);
+        if device_says != kernel_says {
+            if request.differ == 0 {
+                request.where_ = addr as u64;
+                request.device_says = device_says;
+                request.kernel_says = kernel_says;
+            }
+            request.differ += 1;
+        }
+    }
+    Ok(())
+}

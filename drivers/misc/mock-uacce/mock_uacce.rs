@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A mock accelerator behind uacce, the kernel's own framework for accelerators that share their
+//! users' address spaces.
+//!
+//! The driver of platform devices named "mock_uacce", which have no registers: the driver plays
+//! the device too. The module plugs in one such device behind the mock SMMU. uacce binds each
+//! process that opens it, by `iommu_sva_bind_device()`, and the kernel serves its page requests:
+//! nothing of ours is between the mock SMMU and the process.
+//!
+//! | module | its one idea |
+//! |---|---|
+//! | [`device`] | what uacce asks of the device |
+//! | [`queue`] | a process's queue: its states |
+//! | [`ring`] | the work: from the doorbell to completion records |
+
+use crate::device::Bound;
+use kernel::{
+    device::{
+        Core,
+        Device, //
+    },
+    driver,
+    new_mutex,
+    platform,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        Mutex, //
+    },
+    InPlaceModule, //
+};
+use pin_init::pin_init_scope;
+use smmu::{
+    device::DeviceSpec,
+    instances::{
+        Numbers,
+        INSTANCES, //
+    }, //
+};
+
+mod device;
+mod queue;
+mod ring;
+
+module! {
+    type: MockUacce,
+    name: "mock_uacce",
+    authors: ["The sva developers"],
+    description: "A mock accelerator behind uacce",
+    license: "GPL",
+}
+
+/// The name of the platform devices, and the stem of those below `/dev`.
+const NAME: &CStr = c"mock_uacce";
+
+/// The platform driver.
+struct UacceDriver;
+
+/// What a device has while it is bound to the driver.
+///
+/// The kernel drops a driver's data only after it has checked that no PASID is attached to the
+/// device any more. So this is emptied before, when the driver is told to leave.
+#[pin_data]
+struct Probed {
+    #[pin]
+    bound: Mutex<Option<Bound>>,
+}
+
+impl platform::Driver for UacceDriver {
+    type IdInfo = ();
+    type Data<'bound> = Probed;
+
+    fn probe<'bound>(
+        pdev: &'bound platform::Device<Core<'_>>,
+        _id_info: Option<&'bound ()>,
+    ) -> impl PinInit<Probed, Error> + 'bound {
+        pin_init_scope(move || {
+            let bound = Bound::new(pdev.as_ref())?;
+
+            Ok(try_pin_init!(Probed {
+                bound <- new_mutex!(Some(bound), "mock_uacce_bound"),
+            }? Error))
+        })
+    }
+
+    fn unbind<'bound>(_pdev: &'bound platform::Device<Core<'_>>, this: Pin<&Probed>) {
+        let bound = this.bound.lock().take();
+
+        drop(bound);
+    }
+}
+
+/// A device behind the mock SMMU, unplugged on drop.
+struct Plugged(ARef<Device>);
+
+impl Plugged {
+    fn new() -> Result<Self> {
+        let instances = INSTANCES.get().ok_or(ENODEV)?;
+
+        instances
+            .add_device(None, NAME, Numbers::default(), &DeviceSpec::DEFAULT)
+            .map(Self)
+    }
+}
+
+impl Drop for Plugged {
+    fn drop(&mut self) {
+        if let Some(instances) = INSTANCES.get() {
+            // It may have gone with its SMMU.
+            let _ = instances.remove_device(&self.0);
+        }
+    }
+}
+
+/// The module's data, dropped in this order.
+#[pin_data]
+struct MockUacce {
+    _device: Plugged,
+    #[pin]
+    _driver: driver::Registration<platform::Adapter<UacceDriver>>,
+}
+
+impl InPlaceModule for MockUacce {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            _driver <- driver::Registration::new(NAME, module),
+            // The driver is there, so it has its device when this returns.
+            _device: Plugged::new()?,
+        })
+    }
+}

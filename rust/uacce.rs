@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Accelerators whose queues user space opens (`uacce`), each bound to its process by the kernel.
+//!
+//! The functions that call into uacce are generic, so that only modules with such a device need
+//! it.
+//!
+//! C header: [`include/linux/uacce.h`](srctree/include/linux/uacce.h)
+
+use crate::{
+    bindings,
+    device_raw, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
+    mm::virt::VmaNew,
+    new_spinlock_irq,
+    prelude::*,
+    sync::{
+        Arc,
+        SpinLockIrq, //
+    }, //
+};
+
+/// What a mapping of a queue's file shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    /// Registers of the device (`UACCE_QFRT_MMIO`).
+    Mmio,
+    /// Memory that device and process share (`UACCE_QFRT_DUS`).
+    Shared,
+}
+
+/// What uacce tells of a device, and how it is shown.
+pub struct Description {
+    /// The stem of its name; the name is this, a dash and a number.
+    pub name: &'static CStr,
+    /// What it computes, for sysfs.
+    pub algorithms: &'static CStr,
+    /// The version of its interface, for sysfs.
+    pub api: &'static CStr,
+    /// Pages that [`Region::Mmio`] has.
+    pub mmio_pages: usize,
+}
+
+/// An accelerator with queues.
+///
+/// All calls may sleep. Those for one queue are never made at the same time, save for
+/// [`map`](Self::map) and [`is_updated`](Self::is_updated); none is made after the queue was
+/// dropped, or after the [`Registration`].
+pub trait Accelerator: Send + Sync + Sized + 'static {
+    /// One open file: a queue for one process. Dropped when the file is closed, or earlier with
+    /// the registration; the process's address space is bound until after that.
+    type Queue: Send + Sync + 'static;
+
+    /// A process opens a file; its address space is bound to the device under `pasid`. The
+    /// device's mutex is held.
+    ///
+    /// # Errors
+    ///
+    /// Whatever open(2) is to say.
+    fn get_queue(&self, pasid: u32, waiters: Arc<Waiters>) -> Result<Self::Queue>;
+
+    /// Starts the queue: `UACCE_CMD_START_Q`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ioctl(2) is to say.
+    fn start_queue(queue: &Self::Queue) -> Result;
+
+    /// Stops a started queue: `UACCE_CMD_PUT_Q`, or before it is dropped. When this returns the
+    /// device does nothing for the queue any more.
+    ///
+    /// While the [`Registration`] is dropped it must not wait for a page request: that may need the
+    /// lock of the process's memory map, whose holder may be waiting for this, in mmap(2).
+    fn stop_queue(queue: &Self::Queue);
+
+    /// Maps a region into the process, which holds the lock of its memory map.
+    ///
+    /// # Errors
+    ///
+    /// Whatever mmap(2) is to say.
+    fn map(queue: &Self::Queue, region: Region, vma: &VmaNew) -> Result;
+
+    /// Whether poll(2) is to say that there is something to read.
+    fn is_updated(queue: &Self::Queue) -> bool;
+
+    /// Serves an ioctl that is not uacce's own. The device's mutex is held.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ioctl(2) is to say.
+    fn ioctl(queue: &Self::Queue, cmd: u32, arg: usize) -> Result<isize>;
+
+    /// How many more queues can be opened, for sysfs.
+    fn available(&self) -> u32;
+}
+
+/// Who waits in poll(2) for a queue.
+///
+/// # Invariants
+///
+/// A queue in `queue` is initialised and not freed while the lock is held.
+#[pin_data]
+pub struct Waiters {
+    #[pin]
+    queue: SpinLockIrq<Option<QueuePtr>>,
+}
+
+#[derive(Clone, Copy)]
+struct QueuePtr(NonNull<bindings::uacce_queue>);
+
+// SAFETY: A queue may be woken by any thread.
+unsafe impl Send for QueuePtr {}
+
+impl Waiters {
+    fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                // INVARIANT: None yet.
+                queue <- new_spinlock_irq!(None, "sva_uacce_waiters"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Has them look at the queue again. Any context.
+    pub fn wake(&self) {
+        let queue = self.queue.lock();
+
+        if let Some(QueuePtr(queue)) = *queue {
+            // SAFETY: By the type invariants the queue is there, and its list of waiters with it.
+            unsafe {
+                bindings::__wake_up(
+                    &raw mut (*queue.as_ptr()).wait,
+                    bindings::TASK_NORMAL,
+                    1,
+                    core::ptr::null_mut(),
+                );
+            }
+        }
+    }
+}
+
+/// What a queue's `priv` points at.
+struct Node<Q> {
+    // Dropped first: nobody wakes afterwards.
+    queue: Q,
+    waiters: Arc<Waiters>,
+}
+
+struct Ops<T>(PhantomData<T>);
+
+impl<T: Accelerator> Ops<T> {
+    const OPS: &'static bindings::uacce_ops = &bindings::uacce_ops {
+        get_available_instances: Some(Self::get_available_instances),
+        get_queue: Some(Self::get_queue),
+        put_queue: Some(Self::put_queue),
+        start_queue: Some(Self::start_queue),
+        stop_queue: Some(Self::stop_queue),
+        is_q_updated: Some(Self::is_q_updated),
+        mmap: Some(Self::mmap),
+        ioctl: Some(Self::ioctl),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// `uacce` must be a device that was made with `Self::OPS` and is not removed yet.
+    unsafe fn device<'a>(uacce: *mut bindings::uacce_device) -> &'a T {
+        // SAFETY: `Registration::new` points `priv` at a `T` before it registers the device, and
+        // `Registration` keeps it until the device is removed.
+        unsafe { &*(*uacce).priv_.cast::<T>() }
+    }
+
+    /// # Safety
+    ///
+    /// `q` must be a queue between the calls of `get_queue` and `put_queue`.
+    unsafe fn node<'a>(q: *mut bindings::uacce_queue) -> &'a Node<T::Queue> {
+        // SAFETY: `get_queue` points `priv` at a node, which `put_queue` frees.
+        unsafe { &*(*q).priv_.cast::<Node<T::Queue>>() }
+    }
+
+    /// # Safety
+    ///
+    /// This and the others are called by uacce, for a device that was made with `Self::OPS`, and
+    /// for its queues between `get_queue` and `put_queue`.
+    unsafe extern "C" fn get_available_instances(uacce: *mut bindings::uacce_device) -> c_int {
+        // SAFETY: The attribute that asks is gone before the device is removed.
+        let device = unsafe { Self::device(uacce) };
+
+        c_int::try_from(device.available()).unwrap_or(c_int::MAX)
+    }
+
+    /// # Safety
+    ///
+    /// See `get_available_instances`.
+    unsafe extern "C" fn get_queue(
+        uacce: *mut bindings::uacce_device,
+        pasid: usize,
+        q: *mut bindings::uacce_queue,
+    ) -> c_int {
+        // SAFETY: By the requirement; a device being removed opens no more queues.
+        let device = unsafe { Self::device(uacce) };
+        let node = || -> Result<KBox<Node<T::Queue>>> {
+            let waiters = Waiters::new()?;
+            // CAST: uacce passes a `u32`.
+            let queue = device.get_queue(pasid as u32, waiters.clone())?;
+
+            Ok(KBox::new(Node { queue, waiters }, GFP_KERNEL)?)
+        };
+
+        match node() {
+            Ok(node) => {
+                // SAFETY: The queue is being made, for us.
+                unsafe { (*q).priv_ = KBox::into_raw(node).cast() };
+                0
+            }
+            Err(error) => error.to_errno(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// See `get_available_instances`.
+    unsafe extern "C" fn put_queue(q: *mut bindings::uacce_queue) {
+        // SAFETY: `get_queue` made it. This is the last call for the queue: uacce lets no other go
+        // on at the same time, and remembers that the queue is dead.
+        let node = unsafe { KBox::from_raw((*q).priv_.cast::<Node<T::Queue>>()) };
+
+        // INVARIANT: The queue may be freed when this call has returned.
+        *node.waiters.queue.lock() = None;
+    }
+
+    /// # Safety
+    ///
+    /// See `get_available_instances`.
+    unsafe extern "C" fn start_queue(q: *mut bindings::uacce_queue) -> c_int {
+        // SAFETY: By the requirement.
+        let node = unsafe { Self::node(q) };
+
+        // INVARIANT: The queue was opened, so its list of waiters is initialised; it is not freed
+        // before `put_queue` has returned.
+        *node.waiters.queue.lock() = NonNull::new(q).map(QueuePtr);
+        T::start_queue(&node.queue).map_or_else(Error::to_errno, |()| 0)
+    }
+
+    /// # Safety
+    ///
+    /// See `get_available_instances`.
+    unsafe extern "C" fn stop_queue(q: *mut bindings::uacce_queue) {
+        // SAFETY: By the requirement.
+        T::stop_queue(&unsafe { Self::node(q) }.queue);
+    }
+
+    /// # Safety
+    ///
+    /// See `get_available_instances`.
+    unsafe extern "C" fn is_q_updated(q: *mut bindings::uacce_queue) -> c_int {
+        // SAFETY: By the requirement.
+        c_int::from(T::is_updated(&unsafe { Self::node(q) }.queue))
+    }
+
+    /// # Safety
+    ///
+    /// See `get_available_instances`; `vma` is being set up, and `region` is valid.
+    unsafe extern "C" fn mmap(
+        q: *mut bindings::uacce_queue,
+        vma: *mut bindings::vm_area_struct,
+        region: *mut bindings::uacce_qfile_region,
+    ) -> c_int {
+        // SAFETY: By the requirement.
+        let (node, vma, region) =
+            unsafe { (Self::node(q), VmaNew::from_raw(vma), (*region).type_) };
+        let region = match region {
+            bindings::uacce_qfrt_UACCE_QFRT_MMIO => Region::Mmio,
+            _ => Region::Shared,
+        };
+
+        T::map(&node.queue, region, vma).map_or_else(Error::to_errno, |()| 0)
+    }
+
+    /// # Safety
+    ///
+    /// See `get_available_instances`.
+    unsafe extern "C" fn ioctl(q: *mut bindings::uacce_queue, cmd: c_uint, arg: c_ulong) -> c_long {
+        // SAFETY: By the requirement.
+        let node = unsafe { Self::node(q) };
+
+        T::ioctl(&node.queue, cmd, arg).unwrap_or_else(|error| error.to_errno() as isize)
+    }
+}
+
+/// A device that user space can open queues of, below `/dev`.
+///
+/// Dropping it ends that: queues are stopped and dropped, their processes unbound, and what they
+/// have mapped is unmapped. Files that are open stay so, and fail. Sleeps.
+///
+/// # Invariants
+///
+/// `uacce` was made by `uacce_alloc()` with [`Ops::OPS`], and not removed; its `priv` points at
+/// `data`.
+pub struct Registration<T: Accelerator> {
+    uacce: NonNull<bindings::uacce_device>,
+    data: Arc<T>,
+}
+
+// SAFETY: A device may be removed by any thread, and the data is shared between threads anyway.
+unsafe impl<T: Accelerator> Send for Registration<T> {}
+// SAFETY: Only the data is reachable.
+unsafe impl<T: Accelerator> Sync for Registration<T> {}
+
+impl<T: Accelerator> Registration<T> {
+    /// Registers `data` as an accelerator that is `parent`, whose IOMMU shares address spaces
+    /// (`UACCE_DEV_SVA`). Files may be opened before this returns. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, `EBUSY`; those of `device_add()`.
+    pub fn new(parent: &Device<Bound>, description: &Description, data: Arc<T>) -> Result<Self> {
+        let mut interface: bindings::uacce_interface = pin_init::zeroed();
+        let name = description.name.to_bytes_with_nul();
+
+        if name.len() > interface.name.len() {
+            return Err(EINVAL);
+        }
+        for (to, from) in interface.name.iter_mut().zip(name) {
+            *to = *from;
+        }
+        interface.flags = bindings::UACCE_DEV_SVA;
+        interface.ops = Ops::<T>::OPS;
+
+        // SAFETY: The parent is live and bound to its driver, which drops the registration before
+        // it leaves; the interface is copied, save for the static operations.
+        let uacce = unsafe { bindings::uacce_alloc(device_raw(parent), &mut interface) };
+        let uacce = NonNull::new(from_err_ptr(uacce)?).ok_or(ENOMEM)?;
+
+        // SAFETY: The device is not registered yet, so nobody else looks at it. The strings are
+        // static, and `data` outlives the device's operations.
+        unsafe {
+            let uacce = uacce.as_ptr();
+
+            (*uacce).priv_ = Arc::as_ptr(&data).cast_mut().cast();
+            (*uacce).algs = description.algorithms.as_char_ptr();
+            (*uacce).api_ver = description.api.as_char_ptr();
+            (*uacce).qf_pg_num[bindings::uacce_qfrt_UACCE_QFRT_MMIO as usize] =
+                description.mmio_pages;
+        }
+        // INVARIANT: Made above. From here on the drop removes it, as is right also for a device
+        // that could not be registered.
+        let this = Self { uacce, data };
+
+        // SAFETY: The device is made, and not registered.
+        to_result(unsafe { bindings::uacce_register(uacce.as_ptr()) })?;
+        Ok(this)
+    }
+
+    /// What was registered.
+    pub fn data(&self) -> &Arc<T> {
+        &self.data
+    }
+}
+
+impl<T: Accelerator> Drop for Registration<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants. The function waits for operations under way.
+        unsafe { bindings::uacce_remove(self.uacce.as_ptr()) };
+    }
+}
