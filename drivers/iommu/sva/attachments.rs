@@ -245,7 +245,7 @@ impl Attachments {
 
             debug_assert!(moved.is_ok());
             // Without a detach nothing else sees to this device's requests.
-            self.list[at].handler().faults().abandon(Some(leaving));
+            there.handler().faults().abandon(Some(leaving));
         }
     }
 
