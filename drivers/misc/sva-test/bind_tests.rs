@@ -13,7 +13,7 @@ mod tests {
         resv_region::{ResvKind, ResvRegion},
         test_support::{IdleMm, Protection, TestMm},
     };
-    use smmu::instance::{DeviceSpec, NO_RESV};
+    use smmu::device::{DeviceSpec, NO_RESV};
     use sva::{Feature, Features};
 
     #[test]

@@ -15,8 +15,8 @@ use kernel::{
 use kernel_ext::test_support::with_bound;
 use smmu::{
     api::{Dma, DmaError},
-    instance::{DeviceSpec, NO_RESV},
-    instances::INSTANCES,
+    device::DeviceSpec,
+    instances::{Numbers, INSTANCES},
 };
 use sva::{Features, Handler};
 
@@ -39,14 +39,10 @@ macro_rules! check_err {
 }
 pub(crate) use check_err;
 
-/// What most test devices are like. The driver numbers them.
+/// What most test devices are like.
 pub(crate) const SPEC: DeviceSpec = DeviceSpec {
-    id: 0,
-    sid: 0,
     pasid_bits: 10,
-    ats: true,
-    group: None,
-    resv: NO_RESV,
+    ..DeviceSpec::DEFAULT
 };
 
 /// A group that no other device is in.
@@ -74,13 +70,17 @@ pub(crate) struct Plugged(ARef<Device>);
 
 impl Plugged {
     pub(crate) fn new(spec: &DeviceSpec) -> Result<Self> {
-        static IDS: Atomic<i32> = Atomic::new(0);
-        let id = IDS.fetch_add(1, Relaxed);
         let instances = INSTANCES.get().ok_or(ENODEV)?;
+        let numbers = Numbers {
+            id: None,
+            sid: None,
+        };
 
         Ok(Self(instances.add_device(
+            None,
             c"sva_rust_test",
-            &DeviceSpec { id, ..*spec },
+            numbers,
+            spec,
         )?))
     }
 

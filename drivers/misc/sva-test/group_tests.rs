@@ -10,7 +10,7 @@ mod tests {
     };
     use kernel::prelude::*;
     use kernel_ext::test_support::{Protection, TestMm};
-    use smmu::instance::DeviceSpec;
+    use smmu::device::DeviceSpec;
     use sva::{End, Features};
 
     /// Two devices in one group.
