@@ -90,7 +90,7 @@ impl Attachments {
     ///
     /// `ENOMEM`.
     pub(crate) fn reserve() -> Result<AttachmentRoom> {
-        Ok(RBTreeNodeReservation::new(GFP_KERNEL)?)
+        RBTreeNodeReservation::new(GFP_KERNEL)
     }
 
     /// The attachment to `group`, which its members share.
@@ -245,11 +245,11 @@ impl Attachments {
 
             debug_assert!(moved.is_ok());
             // Without a detach nothing else sees to this device's requests.
-            self.list[at].handler().faults().abandon(Some(leaving));
+            there.handler().faults().abandon(Some(leaving));
         }
     }
 
-    /// Detaches `group`, if it is attached. May sleep: waits for its page requests in flight.
+    /// Detaches `group`, if it is attached. May sleep; its page requests have been answered then.
     pub(crate) fn detach(&mut self, group: &IommuGroup) {
         if let Some(there) = self.list.remove(&key(group)) {
             drop(there);
