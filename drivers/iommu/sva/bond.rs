@@ -224,7 +224,7 @@ impl Bond {
         inner.commit(room, bond.clone(), attached, carved);
         trace::bind(&bond, bond.users.users());
         bond.let_be_found();
-        device.core.totals.binds.add(1);
+        device.count(|totals| totals.binds.add(1));
         Ok(bond)
     }
 
@@ -354,8 +354,10 @@ impl Bond {
 
         if found {
             self.device.forget_bond(self);
-            self.device.core.totals.unbinds.add(1);
-            self.device.core.totals.ended.absorb(&self.faults.stats);
+            self.device.count(|totals| {
+                totals.unbinds.add(1);
+                totals.ended.absorb(&self.faults.stats);
+            });
             self.space.wake_handler_waiters();
             trace::unbind(self, 0);
         }
