@@ -249,7 +249,7 @@ impl Attachments {
         }
     }
 
-    /// Detaches `group`, if it is attached. May sleep: waits for its page requests in flight.
+    /// Detaches `group`, if it is attached. May sleep; its page requests have been answered then.
     pub(crate) fn detach(&mut self, group: &IommuGroup) {
         if let Some(there) = self.list.remove(&key(group)) {
             drop(there);
