@@ -25,6 +25,8 @@
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
 
+#include <asm/barrier.h>
+
 #include "bindings/counted.h"
 
 /* Zeroed, physically contiguous; free_pages_exact() frees. May sleep. */
@@ -36,6 +38,18 @@ void *rust_helper_sva_alloc_pages_exact(size_t size)
 u32 rust_helper_sva_crc32_le(u32 crc, const void *data, size_t len)
 {
 	return crc32_le(crc, data, len);
+}
+
+/* Whether the page at @phys is RAM that nobody holds. Any context; a snapshot. */
+bool rust_helper_sva_phys_is_free(phys_addr_t phys)
+{
+	return pfn_is_map_memory(PHYS_PFN(phys)) &&
+	       !page_count(pfn_to_page(PHYS_PFN(phys)));
+}
+
+void rust_helper_sva_sev(void)
+{
+	sev();
 }
 
 void rust_helper_sva_init_work(struct work_struct *work, work_func_t func)

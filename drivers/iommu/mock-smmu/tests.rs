@@ -12,6 +12,7 @@ mod dma;
 mod dma_api;
 mod faults;
 mod hitless;
+mod lies;
 mod paging;
 mod stall;
 mod stress;
@@ -82,6 +83,11 @@ const NO_ATS: DeviceSpec = DeviceSpec {
 const NAME: &CStr = c"mock_smmu_kunit";
 
 fn instance_with(config: hw::Config, specs: &[DeviceSpec]) -> Result<Instance> {
+    // Strict mode warns when the instance goes if anything was wrong.
+    let config = hw::Config {
+        strict: true,
+        ..config
+    };
     let mut instance = Instance::new(NAME, config)?;
     for spec in specs {
         instance.add_device(c"mock_smmu_kunit_device", spec)?;

@@ -91,7 +91,7 @@ impl Attachments {
     ///
     /// `ENOMEM`.
     pub(crate) fn reserve() -> Result<AttachmentRoom> {
-        Ok(RBTreeNodeReservation::new(GFP_KERNEL)?)
+        RBTreeNodeReservation::new(GFP_KERNEL)
     }
 
     /// The attachment to `group`, which its members share.

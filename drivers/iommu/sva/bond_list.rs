@@ -95,7 +95,7 @@ impl BondList {
     ///
     /// `ENOMEM`.
     pub(crate) fn reserve() -> Result<BondRoom> {
-        Ok(RBTreeNodeReservation::new(GFP_KERNEL)?)
+        RBTreeNodeReservation::new(GFP_KERNEL)
     }
 
     /// Lists a bond.
