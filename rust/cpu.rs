@@ -32,3 +32,9 @@ pub fn mair() -> u64 {
     // SAFETY: Reads a system register.
     unsafe { bindings::sva_cpu_mair() }
 }
+
+/// Sends an event to the CPUs that wait for one (`sev`). Any context.
+pub fn send_event() {
+    // SAFETY: Only wakes CPUs, which look again at what they wait for.
+    unsafe { bindings::sva_sev() }
+}

@@ -24,6 +24,8 @@
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
 
+#include <asm/barrier.h>
+
 #include "bindings/counted.h"
 
 /* Zeroed, physically contiguous; free_pages_exact() frees. May sleep. */
@@ -35,6 +37,18 @@ void *rust_helper_sva_alloc_pages_exact(size_t size)
 u32 rust_helper_sva_crc32_le(u32 crc, const void *data, size_t len)
 {
 	return crc32_le(crc, data, len);
+}
+
+/* Whether the page at @phys is RAM that nobody holds. Any context; a snapshot. */
+bool rust_helper_sva_phys_is_free(phys_addr_t phys)
+{
+	return pfn_is_map_memory(PHYS_PFN(phys)) &&
+	       !page_count(pfn_to_page(PHYS_PFN(phys)));
+}
+
+void rust_helper_sva_sev(void)
+{
+	sev();
 }
 
 void rust_helper_sva_init_work(struct work_struct *work, work_func_t func)
@@ -183,6 +197,28 @@ void rust_helper_sva_unseal(struct mm_struct *mm, unsigned long addr)
 	if (vma)
 		vm_flags_clear(vma, VM_SEALED);
 	mmap_write_unlock(mm);
+}
+
+/*
+ * Fault injection: which allocation of the current task, counted from now on, is to
+ * fail; 0 is none. A worker takes it over from the task that it works for.
+ */
+u32 rust_helper_sva_take_fail_nth(void)
+{
+	u32 nth = 0;
+
+#ifdef CONFIG_FAULT_INJECTION
+	nth = READ_ONCE(current->fail_nth);
+	WRITE_ONCE(current->fail_nth, 0);
+#endif
+	return nth;
+}
+
+void rust_helper_sva_set_fail_nth(u32 nth)
+{
+#ifdef CONFIG_FAULT_INJECTION
+	WRITE_ONCE(current->fail_nth, nth);
+#endif
 }
 
 #if IS_ENABLED(CONFIG_KUNIT)

@@ -187,6 +187,15 @@ impl PhysWindow<'_> {
     }
 }
 
+/// Whether the page at `phys` is RAM that nobody holds now: it was freed, or belongs to the slab
+/// allocator. Any context.
+///
+/// Only a snapshot: a page that is free may be somebody's the next moment.
+pub fn is_free(phys: u64) -> bool {
+    // SAFETY: The helper takes any address and checks it.
+    unsafe { bindings::sva_phys_is_free(phys) }
+}
+
 /// Physically contiguous memory of our own: what a driver gives to a device.
 ///
 /// # Invariants
@@ -310,6 +319,22 @@ mod tests {
         assert_eq!(&got, b"\0abcde");
         assert_eq!(w.write(2, b"abcde").err(), Some(EINVAL));
         assert_eq!(w.read(6, &mut got).err(), Some(EINVAL));
+        Ok(())
+    }
+
+    #[test]
+    fn free_pages() -> Result {
+        // A free page may be allocated anew at any time, so one of several is enough.
+        let mut seen = false;
+        for _ in 0..20 {
+            let pages = PhysPages::alloc(PAGE_SIZE)?;
+            let phys = pages.phys();
+            assert!(!is_free(phys) && !is_free(phys + 8));
+            drop(pages);
+            seen |= is_free(phys);
+        }
+        assert!(seen);
+        assert!(!is_free(0));
         Ok(())
     }
 

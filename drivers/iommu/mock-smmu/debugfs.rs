@@ -8,7 +8,7 @@
 //! | `ste` | stream table entries of the devices: `index: eight 64-bit words in hex` |
 //! | `cd` | context descriptors in use: `sid ssid: eight 64-bit words in hex` |
 //! | `cmdq`, `evtq`, `priq` | pointers, and the queue's last entries: `index: words in hex` |
-//! | `stats` | counters |
+//! | `stats` | counters, and the first records of strict mode |
 
 use crate::{
     driver::Smmu,
@@ -213,5 +213,12 @@ fn stats(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
     view.hw.stats().each(|name, count| {
         written = written.and_then(|()| writeln!(f, "hw_{name}: {count}"));
     });
-    written
+    written?;
+
+    let mut index = 0;
+    while let Some(record) = view.hw.strict_record(index) {
+        writeln!(f, "strict_record: {record:x?}")?;
+        index += 1;
+    }
+    Ok(())
 }

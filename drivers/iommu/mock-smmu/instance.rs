@@ -19,6 +19,7 @@ use crate::{
         }, //
     },
     hw,
+    line::Line,
     mmio::RegisterFile, //
 };
 use kernel::{
@@ -85,6 +86,8 @@ impl Instance {
                 evtq: lines.evtq.clone(),
                 priq: lines.priq.clone(),
                 gerror: lines.gerror.clone(),
+                // The driver half polls.
+                sync: Line::new()?,
             },
         )?;
         regs.set_doorbell(hw.clone());

@@ -9,6 +9,7 @@ mod abstractions;
 mod commands;
 mod devices;
 mod faults;
+mod lies;
 mod stress;
 mod sva;
 
@@ -72,6 +73,11 @@ const NO_ATS: DeviceSpec = DeviceSpec {
 const NAME: &CStr = c"mock_smmu_kunit";
 
 fn instance_with(config: hw::Config, specs: &[DeviceSpec]) -> Result<Instance> {
+    // Strict mode warns when the instance goes if anything was wrong.
+    let config = hw::Config {
+        strict: true,
+        ..config
+    };
     let mut instance = Instance::new(NAME, config)?;
     for spec in specs {
         instance.add_device(c"mock_smmu_kunit_device", spec)?;

@@ -12,6 +12,13 @@ pub const TG0_64K: u8 = 1;
 /// [`Cd::tg0`]: 16 KiB granule.
 pub const TG0_16K: u8 = 2;
 
+/// [`Cd::tg1`]: 16 KiB granule.
+pub const TG1_16K: u8 = 1;
+/// [`Cd::tg1`]: 4 KiB granule.
+pub const TG1_4K: u8 = 2;
+/// [`Cd::tg1`]: 64 KiB granule.
+pub const TG1_64K: u8 = 3;
+
 record! {
     /// A context descriptor: the address space of one SubstreamID.
     pub struct Cd([u64; 8]) {
@@ -29,7 +36,11 @@ record! {
         0 14:14 epd0: bool;
         /// The tables are big-endian.
         0 15:15 endi: bool;
-        /// Walks from TTB1 are disabled.
+        /// The upper addresses have 64 - `t1sz` bits.
+        0 21:16 t1sz: u8;
+        /// One of the `TG1_*`.
+        0 23:22 tg1: u8;
+        /// Walks from TTB1 are disabled: every access to the upper addresses faults.
         0 30:30 epd1: bool;
         /// The descriptor is valid.
         0 31:31 v: bool;
@@ -37,6 +48,8 @@ record! {
         0 34:32 ips: u8;
         /// The top byte of addresses in the lower half is ignored.
         0 38:38 tbi0: bool;
+        /// The top byte of addresses in the upper half is ignored.
+        0 39:39 tbi1: bool;
         /// The tables have the AArch64 format.
         0 41:41 aa64: bool;
         /// Hardware updates the dirty state.
@@ -57,6 +70,8 @@ record! {
         1 3:3 haft: bool;
         /// Physical address of the translation table.
         1 51:4 ttb0: addr;
+        /// Physical address of the translation table of the upper addresses.
+        2 51:4 ttb1: addr;
         /// Memory attributes.
         3 63:0 mair: u64;
     }
@@ -123,6 +138,17 @@ mod tests {
         assert_eq!(cd.words()[3], 0xff44);
         let desc = L1CdDesc::default().with_v(true).with_l2_ptr(u64::MAX);
         assert_eq!(desc.raw(), 0x000f_ffff_ffff_f001);
+    }
+
+    #[test]
+    fn upper_half() {
+        let cd = Cd::default()
+            .with_t1sz(25)
+            .with_tg1(TG1_4K)
+            .with_tbi1(true)
+            .with_ttb1(u64::MAX);
+        assert_eq!(cd.words()[0], 0x80_0099_0000);
+        assert_eq!(cd.words()[2], 0x000f_ffff_ffff_fff0);
     }
 
     #[test]

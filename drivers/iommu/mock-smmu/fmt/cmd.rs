@@ -155,6 +155,11 @@ impl Command {
         Self::default().with_op(op)
     }
 
+    /// Whether its purpose is that something is forgotten.
+    pub fn invalidates(&self) -> bool {
+        matches!(self.op(), OP_CFGI_STE..=OP_ATC_INV)
+    }
+
     /// CFGI_STE: forget the stream table entry of `sid`; with `leaf`, keep first-level descriptors.
     pub fn cfgi_ste(sid: u32, leaf: bool) -> Self {
         Self::new(OP_CFGI_STE).with_sid(sid).with_leaf(leaf)

@@ -51,6 +51,8 @@ pub const IRQ_CTRLACK: usize = 0x54;
 pub const GERROR: usize = 0x60;
 /// Global errors, toggled by software to acknowledge.
 pub const GERRORN: usize = 0x64;
+/// Where a message tells of global errors, see [`MsiAddress`] (64 bits); its data follows.
+pub const GERROR_IRQ_CFG0: usize = 0x68;
 /// Stream table, see [`StrtabBase`] (64 bits).
 pub const STRTAB_BASE: usize = 0x80;
 /// Form of the stream table, see [`StrtabBaseCfg`].
@@ -67,12 +69,18 @@ pub const EVTQ_BASE: usize = 0xa0;
 pub const EVTQ_PROD: usize = 0x1_00a8;
 /// Where software reads events (page 1).
 pub const EVTQ_CONS: usize = 0x1_00ac;
+/// Where a message tells of events, see [`MsiAddress`] (64 bits); its data follows.
+pub const EVTQ_IRQ_CFG0: usize = 0xb0;
 /// Page request queue (64 bits).
 pub const PRIQ_BASE: usize = 0xc0;
 /// Where the hardware writes page requests (page 1).
 pub const PRIQ_PROD: usize = 0x1_00c8;
 /// Where software reads page requests (page 1).
 pub const PRIQ_CONS: usize = 0x1_00cc;
+/// Where a message tells of page requests, see [`MsiAddress`] (64 bits); its data follows.
+pub const PRIQ_IRQ_CFG0: usize = 0xd0;
+/// From an address of a message to its data.
+pub const MSI_DATA: usize = 8;
 
 record! {
     /// IDR0: what the implementation can do.
@@ -222,8 +230,22 @@ record! {
         3:3 priq_abt_err: bool;
         /// The message of a completed SYNC could not be written.
         4:4 msi_cmdq_abt_err: bool;
+        /// The message of the event queue could not be written.
+        5:5 msi_evtq_abt_err: bool;
+        /// The message of the page request queue could not be written.
+        6:6 msi_priq_abt_err: bool;
+        /// The message of a global error could not be written.
+        7:7 msi_gerror_abt_err: bool;
         /// Service failure mode.
         8:8 sfm_err: bool;
+    }
+}
+
+record! {
+    /// GERROR_IRQ_CFG0, EVTQ_IRQ_CFG0 and PRIQ_IRQ_CFG0.
+    pub struct MsiAddress(u64) {
+        /// Where the message goes; 0 for the interrupt line.
+        51:2 address: addr;
     }
 }
 

@@ -101,13 +101,13 @@ impl Port {
         while done < len {
             let va = addr.wrapping_add(done as u64);
             let end = len.min(done + (PAGE - va % PAGE) as usize);
+            let mut engine = self.smmu.engine().lock();
             let t = Transaction {
                 sid: self.sid,
-                ssid,
+                ssid: engine.ssid_told(self.slot, ssid),
                 va,
                 access,
             };
-            let engine = self.smmu.engine().lock();
             let result = self.access_page(engine, &t, len - done, &mut patience, |memory| {
                 op(memory, done..end)
             });
@@ -191,7 +191,17 @@ impl Port {
                 return Err(kind);
             }
         };
+        let late_ms = match engine.ports[self.slot].as_deref_mut() {
+            Some(port) if port.lies.late_ms != 0 => {
+                port.stats.lies += 1;
+                port.lies.late_ms
+            }
+            _ => 0,
+        };
         drop(engine);
+        if late_ms != 0 {
+            fsleep(Delta::from_millis(i64::from(late_ms)));
+        }
         match response {
             Response::Success if auto => {
                 // The queue had overflown: a little later it may have room again.
@@ -251,12 +261,28 @@ impl Port {
 }
 
 impl Engine {
+    /// The SubstreamID that the port in `slot` uses when it is told to use `ssid`.
+    fn ssid_told(&mut self, slot: usize, ssid: Option<u32>) -> Option<u32> {
+        match self.ports[slot].as_deref_mut() {
+            Some(port) if port.lies.foreign_ssid.is_some() => {
+                port.stats.lies += 1;
+                port.lies.foreign_ssid
+            }
+            _ => ssid,
+        }
+    }
+
     /// The translation that the port in `slot` uses for `t`: from its ATC, by ATS, or by an
     /// untranslated request.
     pub(super) fn locate(&mut self, slot: usize, t: &Transaction) -> Result<Translation, Denied> {
+        self.evict(slot);
         let Some(port) = self.ports[slot].as_deref_mut() else {
             return Err(Denied::Abort);
         };
+        if port.lies.unsupported {
+            port.stats.lies += 1;
+            return Err(self.unsupported(t));
+        }
         if !port.config.translates(t.ssid) {
             return self.untranslated(slot, t);
         }
@@ -269,6 +295,7 @@ impl Engine {
         let translation = match found {
             Some(hit) => {
                 self.stats.atc_hits += 1;
+                self.strict_atc(t, &hit);
                 hit
             }
             None => {

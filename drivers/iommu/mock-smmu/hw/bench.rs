@@ -44,6 +44,7 @@ pub(super) use access::{
     id,
     kind,
     read,
+    start_write,
     Job,
     NO_PRI,
     PLAIN,
@@ -75,6 +76,7 @@ pub(super) struct Bench {
     pub(super) evtq_line: Arc<Line>,
     pub(super) priq_line: Arc<Line>,
     pub(super) gerror_line: Arc<Line>,
+    pub(super) sync_line: Arc<Line>,
     /// A linear stream table of 64 entries.
     pub(super) streams: PhysPages,
     cmdq: PhysPages,
@@ -118,11 +120,12 @@ impl Bench {
     pub(super) fn off(config: Config) -> Result<Self> {
         let regs = RegisterFile::new()?;
         let (evtq_line, priq_line) = (Line::new()?, Line::new()?);
-        let gerror_line = Line::new()?;
+        let (gerror_line, sync_line) = (Line::new()?, Line::new()?);
         let lines = Lines {
             evtq: evtq_line.clone(),
             priq: priq_line.clone(),
             gerror: gerror_line.clone(),
+            sync: sync_line.clone(),
         };
         let bench = Self {
             smmu: Smmu::new(config, regs.clone(), lines)?,
@@ -130,6 +133,7 @@ impl Bench {
             evtq_line,
             priq_line,
             gerror_line,
+            sync_line,
             streams: PhysPages::alloc(PAGE_SIZE)?,
             cmdq: PhysPages::alloc(PAGE_SIZE)?,
             evtq: PhysPages::alloc(PAGE_SIZE)?,

@@ -4,6 +4,8 @@
 
 use kernel::prelude::*;
 
+use kernel_ext::cpu;
+
 use crate::fmt::{
     cmd::{
         self,
@@ -19,7 +21,13 @@ use crate::fmt::{
     }, //
 };
 
-use super::engine::Engine;
+use super::{
+    engine::{
+        message,
+        Engine, //
+    },
+    lies::Ack, //
+};
 
 impl Engine {
     /// Consumes commands until the queue is empty, or one has an error. Each has its full effect
@@ -36,6 +44,8 @@ impl Engine {
                 return;
             }
             let result = match self.fetch_command(cons) {
+                // Somebody polls until the acknowledgement is here.
+                Ok(command) if self.must_wait(&command) => return,
                 Ok(command) => self.execute(&command),
                 Err(_) => Err(CommandError::Abt),
             };
@@ -63,6 +73,14 @@ impl Engine {
     }
 
     fn execute(&mut self, command: &Command) -> Result<(), CommandError> {
+        self.carry_out(command)?;
+        if command.invalidates() {
+            self.strict_sweep();
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, command: &Command) -> Result<(), CommandError> {
         let stats = &mut self.stats;
         match command.op() {
             cmd::OP_PREFETCH_CFG | cmd::OP_PREFETCH_ADDR => stats.other_commands += 1,
@@ -115,13 +133,38 @@ impl Engine {
                 stats.stall_term += 1;
                 self.terminate_stalls(Some(command.sid()));
             }
-            // All effects of commands are immediate, and no access is under way while we have the
-            // lock: there is nothing to wait for.
-            cmd::OP_SYNC if command.cs() <= cmd::SYNC_SEV => stats.sync += 1,
+            cmd::OP_SYNC if command.cs() <= cmd::SYNC_SEV => return self.sync(command),
             // No stage 2, no EL2; what the ID registers do not promise.
             _ => return Err(CommandError::Ill),
         }
         Ok(())
+    }
+
+    /// SYNC. All effects of commands are immediate, and no access is under way while we have the
+    /// lock: there is nothing to wait for but devices that acknowledge late.
+    fn sync(&mut self, command: &Command) -> Result<(), CommandError> {
+        let missing = self.acknowledgement.take().map(|ack| ack.state()) == Some(Ack::Missing);
+        if missing {
+            return Err(CommandError::AtcInv);
+        }
+        self.stats.sync += 1;
+        match command.cs() {
+            cmd::SYNC_IRQ if self.config.msi && command.msi_address() != 0 => {
+                if message(command.msi_address(), command.msi_data()).is_err() {
+                    self.global_error(Gerror::default().with_msi_cmdq_abt_err(true));
+                }
+            }
+            cmd::SYNC_IRQ => self.lines.sync.raise(),
+            cmd::SYNC_SEV if self.config.sev => cpu::send_event(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether `command` must not be consumed yet.
+    fn must_wait(&self, command: &Command) -> bool {
+        let ack = self.acknowledgement.as_ref();
+        command.op() == cmd::OP_SYNC && ack.is_some_and(|ack| ack.state() == Ack::Awaited)
     }
 
     fn tlbi_va(&mut self, command: &Command, tag: Option<u32>) {
@@ -138,6 +181,7 @@ impl Engine {
             return Err(CommandError::Ill);
         }
         self.stats.atc_inv += 1;
+        self.delay_sync(command.sid());
         // Without a SubstreamID, or with the global flag, it reaches all of them.
         let tag = (command.ssv() && !command.global()).then_some(command.ssid());
         if let Some(port) = self.port_of(command.sid()) {

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Configuration: how a transaction's StreamID and SubstreamID lead to a stream table entry and a
-//! context descriptor, what is wrong with them, and the cache of what was fetched.
+//! context descriptor, and what is wrong with them.
 //!
 //! (SMMUv3, 3.3, 5.2, 5.4 and 7.3.) Structures are read as eight 64-bit words, each in one piece,
 //! so that an update in the wrong order is seen torn, as by real hardware.
 
-use kernel::{
-    alloc::flags::GFP_KERNEL,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 use kernel_ext::phys::PhysWindow;
 
@@ -68,10 +65,47 @@ pub(super) struct Context {
     /// Terminated transactions abort; else reads give zero and writes vanish.
     pub(super) abort: bool,
     pub(super) tables: Tables,
+    /// The tables of the upper addresses, and whether the top byte of those is ignored; accesses
+    /// there fault if there are none.
+    pub(super) upper: Option<(Tables, bool)>,
+}
+
+/// Where an address is looked up.
+pub(super) struct Place {
+    pub(super) tables: Tables,
+    /// The address, as the TLB knows it.
+    pub(super) va: u64,
+    /// The address in the tables.
+    pub(super) offset: u64,
+}
+
+impl Context {
+    /// Where `va` is looked up; `None` if that is disabled or `va` is out of range.
+    pub(super) fn place(&self, va: u64) -> Option<Place> {
+        const TOP_BYTE: u64 = 0xff << 56;
+
+        if va & 1 << 55 == 0 {
+            let va = if self.tbi { va & !TOP_BYTE } else { va };
+            let inside = !self.epd0 && va >> self.tables.input_bits == 0;
+            return inside.then_some(Place {
+                tables: self.tables,
+                va,
+                offset: va,
+            });
+        }
+        let (tables, tbi) = self.upper?;
+        let va = if tbi { va | TOP_BYTE } else { va };
+        let inside = !va >> tables.input_bits == 0;
+        inside.then_some(Place {
+            tables,
+            va,
+            offset: va & ((1 << tables.input_bits) - 1),
+        })
+    }
 }
 
 /// Reads the words of a structure.
-fn fetch<const N: usize>(address: u64, event: EventId) -> Result<[u64; N], Reject> {
+pub(super) fn fetch<const N: usize>(address: u64, event: EventId) -> Result<[u64; N], Reject> {
     let reject = Reject {
         event,
         fetch_address: address,
@@ -85,7 +119,7 @@ fn fetch<const N: usize>(address: u64, event: EventId) -> Result<[u64; N], Rejec
 }
 
 /// The physical address of the entry of `sid`; `l1` reads a first-level descriptor.
-fn ste_address(
+pub(super) fn ste_address(
     regs: &RegisterFile,
     config: &Config,
     sid: u32,
@@ -113,7 +147,7 @@ fn ste_address(
 }
 
 /// The physical address of the descriptor of `ssid`; `l1` reads a first-level descriptor.
-fn cd_address(
+pub(super) fn cd_address(
     ste: &Ste,
     ssid: u32,
     l1: impl FnOnce(u64) -> Result<u64, Reject>,
@@ -213,174 +247,56 @@ pub(super) fn check_cd(config: &Config, ste: &Ste, cd: &Cd) -> Result<Context, R
             hd: cd.ha() && cd.hd() && config.httu >= 2,
             haft: cd.ha() && cd.haft() && config.httu >= 3,
         },
+        upper: None,
     };
-    if cd.epd0() {
-        // The rest describes tables that are not used.
-        return Ok(context);
+    // What describes tables that are not used does not matter.
+    if !cd.epd0() {
+        let granule = match cd.tg0() {
+            cd::TG0_4K => 12,
+            cd::TG0_16K => 14,
+            cd::TG0_64K => 16,
+            _ => return Err(bad()),
+        };
+        context.tables = check_tables(config, context.tables, granule, cd.t0sz(), cd.ttb0())?;
     }
-    context.tables.granule = match cd.tg0() {
-        cd::TG0_4K => 12,
-        cd::TG0_16K if config.gran16k => 14,
-        cd::TG0_64K if config.gran64k => 16,
-        _ => return Err(bad()),
+    if !cd.epd1() {
+        let granule = match cd.tg1() {
+            cd::TG1_4K => 12,
+            cd::TG1_16K => 14,
+            cd::TG1_64K => 16,
+            _ => return Err(bad()),
+        };
+        let tables = check_tables(config, context.tables, granule, cd.t1sz(), cd.ttb1())?;
+        context.upper = Some((tables, cd.tbi1()));
+    }
+    Ok(context)
+}
+
+/// The tables at `ttb`, otherwise like `like`, if this implementation can walk them.
+fn check_tables(
+    config: &Config,
+    like: Tables,
+    granule: u32,
+    size: u8,
+    ttb: u64,
+) -> Result<Tables, Reject> {
+    let supported = match granule {
+        12 => true,
+        14 => config.gran16k,
+        _ => config.gran64k,
     };
-    let smallest = if context.tables.granule == 16 && config.va52() {
+    let smallest = if granule == 16 && config.va52() {
         12
     } else {
         16
     };
-    if !(smallest..=39).contains(&cd.t0sz()) || cd.ttb0() >> output_bits != 0 {
-        return Err(bad());
+    if !supported || !(smallest..=39).contains(&size) || ttb >> like.output_bits != 0 {
+        return Err(EventId::BadCd.into());
     }
-    context.tables.input_bits = 64 - u32::from(cd.t0sz());
-    Ok(context)
-}
-
-/// A direct-mapped cache of one kind of structure. All memory is allocated at the start.
-struct DirectMap<T> {
-    slots: KVec<Option<(u64, T)>>,
-}
-
-impl<T: Copy> DirectMap<T> {
-    fn new(slots: usize) -> Result<Self> {
-        Ok(Self {
-            slots: KVec::from_elem(None, slots.next_power_of_two(), GFP_KERNEL)?,
-        })
-    }
-
-    /// The value of `key`, fetched if it is not cached, and kept if it is to be.
-    fn get<E>(
-        &mut self,
-        key: u64,
-        fetch: impl FnOnce() -> Result<T, E>,
-        keep: impl FnOnce(&T) -> bool,
-    ) -> Result<T, E> {
-        let index = (key ^ key >> 20) as usize & (self.slots.len() - 1);
-        match self.slots[index] {
-            Some((cached, value)) if cached == key => Ok(value),
-            _ => {
-                let value = fetch()?;
-                if keep(&value) {
-                    self.slots[index] = Some((key, value));
-                }
-                Ok(value)
-            }
-        }
-    }
-
-    fn invalidate(&mut self, which: impl Fn(u64) -> bool) {
-        for slot in &mut self.slots {
-            if slot.as_ref().is_some_and(|(key, _)| which(*key)) {
-                *slot = None;
-            }
-        }
-    }
-}
-
-/// Keys of structures below a stream: the stream above, 20 bits of SubstreamID or index below.
-fn key(sid: u32, low: u32) -> u64 {
-    u64::from(sid) << 20 | u64::from(low)
-}
-
-/// What was fetched, until a command invalidates it.
-///
-/// First-level descriptors are cached apart from what they lead to. Fetches that failed are not
-/// cached; structures that are invalid are, if [`Config::cache_invalid`] says so.
-pub(super) struct Cache {
-    stes: DirectMap<Ste>,
-    /// By physical address.
-    l1_streams: DirectMap<u64>,
-    cds: DirectMap<Cd>,
-    l1_cds: DirectMap<u64>,
-}
-
-impl Cache {
-    /// Makes an empty cache. May sleep.
-    pub(super) fn new() -> Result<Self> {
-        Ok(Self {
-            stes: DirectMap::new(64)?,
-            l1_streams: DirectMap::new(16)?,
-            cds: DirectMap::new(256)?,
-            l1_cds: DirectMap::new(64)?,
-        })
-    }
-
-    /// The entry of `sid`, not checked.
-    pub(super) fn ste(
-        &mut self,
-        regs: &RegisterFile,
-        config: &Config,
-        sid: u32,
-    ) -> Result<Ste, Reject> {
-        let l1_streams = &mut self.l1_streams;
-        self.stes.get(
-            u64::from(sid),
-            || {
-                let l1 = |address| {
-                    l1_streams.get(
-                        address,
-                        || fetch::<1>(address, EventId::SteFetch).map(|[word]| word),
-                        |word| config.cache_invalid || L1StreamDesc::from_raw(*word).span() != 0,
-                    )
-                };
-                let address = ste_address(regs, config, sid, l1)?;
-                fetch(address, EventId::SteFetch).map(Ste::from_words)
-            },
-            |ste| config.cache_invalid || ste.v(),
-        )
-    }
-
-    /// The descriptor of `ssid` in the table of `ste`, the entry of `sid`; not checked.
-    pub(super) fn cd(
-        &mut self,
-        config: &Config,
-        sid: u32,
-        ste: &Ste,
-        ssid: u32,
-    ) -> Result<Cd, Reject> {
-        let l1_cds = &mut self.l1_cds;
-        self.cds.get(
-            key(sid, ssid),
-            || {
-                let l1 = |address| {
-                    l1_cds.get(
-                        key(sid, ssid >> cd::split(ste.s1_fmt())),
-                        || fetch::<1>(address, EventId::CdFetch).map(|[word]| word),
-                        |word| config.cache_invalid || L1CdDesc::from_raw(*word).v(),
-                    )
-                };
-                let address = cd_address(ste, ssid, l1)?;
-                fetch(address, EventId::CdFetch).map(Cd::from_words)
-            },
-            |cd| config.cache_invalid || cd.v(),
-        )
-    }
-
-    /// CFGI_STE and CFGI_STE_RANGE: drops the entries of `first..=last` and all that was found
-    /// through them. With `leaf` first-level descriptors stay.
-    pub(super) fn invalidate_streams(&mut self, first: u32, last: u32, leaf: bool) {
-        let sids = first..=last;
-        self.stes.invalidate(|sid| sids.contains(&(sid as u32)));
-        self.cds
-            .invalidate(|key| sids.contains(&((key >> 20) as u32)));
-        self.l1_cds
-            .invalidate(|key| sids.contains(&((key >> 20) as u32)));
-        if !leaf {
-            self.l1_streams.invalidate(|_| true);
-        }
-    }
-
-    /// CFGI_CD: drops one descriptor. With `leaf` first-level descriptors stay.
-    pub(super) fn invalidate_cd(&mut self, sid: u32, ssid: u32, leaf: bool) {
-        self.cds.invalidate(|cached| cached == key(sid, ssid));
-        if !leaf {
-            self.l1_cds.invalidate(|key| (key >> 20) as u32 == sid);
-        }
-    }
-
-    /// CFGI_CD_ALL: drops all descriptors of a stream.
-    pub(super) fn invalidate_cds(&mut self, sid: u32) {
-        self.cds.invalidate(|key| (key >> 20) as u32 == sid);
-        self.l1_cds.invalidate(|key| (key >> 20) as u32 == sid);
-    }
+    Ok(Tables {
+        ttb,
+        granule,
+        input_bits: 64 - u32::from(size),
+        ..like
+    })
 }

@@ -10,6 +10,7 @@ mod tests {
     use crate::{
         fmt::{
             cd::{
+                self,
                 Cd,
                 L1CdDesc, //
             },
@@ -27,10 +28,8 @@ mod tests {
                 Space,
                 STREAMS_LOG2, //
             },
-            config::{
-                self,
-                Cache, //
-            },
+            config,
+            config_cache::Cache,
             Config, //
         },
         mmio::RegisterFile, //
@@ -189,6 +188,39 @@ mod tests {
         }
         let context = config::check_cd(&config, &stage1(), &cd.with_ha(false));
         assert_eq!(context.map(|c| c.tables.hd), Ok(false));
+        Ok(())
+    }
+
+    /// TTB1 translates the upper addresses, unless EPD1 is set.
+    #[test]
+    fn ttb1_and_epd1() -> Result {
+        let config = Config::default();
+        let cd = Space::new(12, 48)?.cd(1);
+        let check = |cd: &Cd| config::check_cd(&config, &stage1(), cd);
+        let upper = cd
+            .with_epd1(false)
+            .with_t1sz(25)
+            .with_tg1(cd::TG1_16K)
+            .with_tbi1(true)
+            .with_ttb1(0x8000);
+        let context = check(&upper).map_err(|_| EINVAL)?;
+        let place = context.place(0xffff_ff80_0000_1000).ok_or(EFAULT)?;
+        assert_eq!((place.tables.ttb, place.offset), (0x8000, 0x1000));
+        assert_eq!((place.tables.granule, place.tables.input_bits), (14, 39));
+        assert_eq!(place.va, 0xffff_ff80_0000_1000);
+        // Below the range; with a tag in the top byte.
+        assert!(context.place(0xffff_ff7f_ffff_ffff).is_none());
+        assert!(context.place(0x12ff_ff80_0000_0000).is_some());
+        assert!(context.place(0x0000_ffff_ffff_ffff).is_some());
+        for bad in [
+            upper.with_t1sz(40),
+            upper.with_tg1(0),
+            upper.with_ips(0).with_ttb0(0).with_ttb1(1 << 40),
+        ] {
+            assert_eq!(rejected(check(&bad)), Some(EventId::BadCd));
+        }
+        let disabled = check(&upper.with_epd1(true).with_tg1(0)).map_err(|_| EINVAL)?;
+        assert!(disabled.place(0xffff_ff80_0000_1000).is_none());
         Ok(())
     }
 

@@ -4,13 +4,8 @@
 
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::Full,
-        Arc, //
-    }, //
+    sync::Arc, //
 };
-
-use kernel_ext::phys::PhysWindow;
 
 use super::{
     pri::{
@@ -31,12 +26,14 @@ pub struct PortConfig {
     pub ats_no_ssid: bool,
     /// It asks for missing pages (needs `ats`); else a missing translation fails the access.
     pub pri: bool,
+    /// Responses to its page requests must carry the PASID of the request; it ignores others.
+    pub needs_pasid: bool,
     /// Most page requests that it has under way at once, at least 1.
     pub max_outstanding: u16,
     /// How often one page is asked for, answered with success and still missing before the access
     /// fails.
     pub max_retries: u16,
-    /// How long it waits for a response, in milliseconds.
+    /// How long it waits for a response, or for the end of a stall, in milliseconds.
     pub timeout_ms: u32,
 }
 
@@ -46,6 +43,7 @@ impl Default for PortConfig {
             ats: true,
             ats_no_ssid: false,
             pri: true,
+            needs_pasid: false,
             max_outstanding: 256,
             max_retries: 16,
             timeout_ms: 10_000,
@@ -57,6 +55,13 @@ impl PortConfig {
     /// Whether it translates accesses with this SubstreamID by ATS.
     pub(super) fn translates(&self, ssid: Option<u32>) -> bool {
         self.ats && (self.ats_no_ssid || ssid.is_some())
+    }
+}
+
+impl PortConfig {
+    /// Whether it takes a response with this PASID as one to its request with that.
+    pub(super) fn accepts(&self, response: Option<u32>, request: Option<u32>) -> bool {
+        response == request || (response.is_none() && !self.needs_pasid)
     }
 }
 
@@ -205,93 +210,6 @@ impl Port {
         Ok(())
     }
 
-    /// Does `op` on the naturally aligned word of `size` bytes at `addr`.
-    fn atomic<T: Default>(
-        &self,
-        ssid: Option<u32>,
-        addr: u64,
-        attrs: Attrs,
-        mut op: impl FnMut(&PhysWindow<'_>) -> Result<T>,
-    ) -> DmaResult<T> {
-        let size = size_of::<T>();
-        if addr % size as u64 != 0 {
-            return Err(DmaError {
-                kind: DmaErrorKind::Misaligned,
-                addr,
-            });
-        }
-        let access = Access {
-            read: true,
-            write: true,
-            exec: false,
-            privileged: attrs.privileged,
-        };
-        let mut old = T::default();
-        self.access(ssid, addr, size, access, |memory, _| {
-            if let Some(memory) = memory {
-                old = op(memory)?;
-            }
-            Ok(())
-        })?;
-        self.count(|stats| stats.atomics += 1);
-        Ok(old)
-    }
-
-    /// Adds to the naturally aligned 64-bit word at `addr`, atomically also towards the CPUs.
-    /// Gives the old value.
-    ///
-    /// # Errors
-    ///
-    /// See [`DmaErrorKind`].
-    pub fn fetch_add64(
-        &self,
-        ssid: Option<u32>,
-        addr: u64,
-        add: u64,
-        attrs: Attrs,
-    ) -> DmaResult<u64> {
-        self.atomic(ssid, addr, attrs, |memory| {
-            Ok(memory.atomic64(0)?.fetch_add(add, Full))
-        })
-    }
-
-    /// As [`Self::fetch_add64`], for 32 bits.
-    ///
-    /// # Errors
-    ///
-    /// See [`DmaErrorKind`].
-    pub fn fetch_add32(
-        &self,
-        ssid: Option<u32>,
-        addr: u64,
-        add: u32,
-        attrs: Attrs,
-    ) -> DmaResult<u32> {
-        self.atomic(ssid, addr, attrs, |memory| {
-            Ok(memory.atomic32(0)?.fetch_add(add, Full))
-        })
-    }
-
-    /// Replaces the naturally aligned 64-bit word at `addr` by `new` if it is `old`, atomically
-    /// also towards the CPUs. Gives what was there.
-    ///
-    /// # Errors
-    ///
-    /// See [`DmaErrorKind`].
-    pub fn compare_exchange64(
-        &self,
-        ssid: Option<u32>,
-        addr: u64,
-        old: u64,
-        new: u64,
-        attrs: Attrs,
-    ) -> DmaResult<u64> {
-        self.atomic(ssid, addr, attrs, |memory| {
-            let was = memory.atomic64(0)?.cmpxchg(old, new, Full);
-            Ok(was.unwrap_or_else(|other| other))
-        })
-    }
-
     /// Gets the translations of a range ahead of its use, in page request groups of up to 64
     /// pages. Without ATS it does nothing.
     ///
@@ -321,7 +239,10 @@ impl Port {
     /// Makes accesses under way and later ones fail with [`DmaErrorKind::Stopped`]. Those under
     /// way end soon, not necessarily before this returns. Does not sleep.
     pub fn stop(&self) {
-        self.with_state(|state| state.stopped = true);
+        self.with_state(|state| {
+            state.stopped = !state.lies.unstoppable;
+            state.stats.lies += u64::from(state.lies.unstoppable);
+        });
         self.wake.condvar.notify_all();
     }
 
@@ -351,7 +272,7 @@ impl Port {
             .unwrap_or_default()
     }
 
-    fn with_state<R>(&self, f: impl FnOnce(&mut PortState) -> R) -> Option<R> {
+    pub(super) fn with_state<R>(&self, f: impl FnOnce(&mut PortState) -> R) -> Option<R> {
         let mut engine = self.smmu.engine().lock();
         engine.ports[self.slot].as_deref_mut().map(f)
     }
@@ -363,7 +284,6 @@ impl Port {
 
 impl Drop for Port {
     fn drop(&mut self) {
-        let state = self.smmu.engine().lock().ports[self.slot].take();
-        drop(state);
+        self.smmu.disconnect(self.slot);
     }
 }

@@ -26,6 +26,7 @@ mod tests {
                 DBM,
                 NO_PRI,
                 PAGE,
+                PLAIN,
                 READ_ONLY,
                 SID,
                 SSID,
@@ -33,12 +34,20 @@ mod tests {
                 USER_RW,
                 VA, //
             },
+            Attrs,
+            DmaError,
             DmaErrorKind,
+            DmaResult,
             PortConfig, //
         }, //
     };
     use kernel::{
         page::PAGE_SIZE,
+        sync::{
+            new_mutex,
+            Arc,
+            Mutex, //
+        },
         time::{
             delay::fsleep,
             Delta, //
@@ -97,6 +106,91 @@ mod tests {
         let port = one.port(NO_PRI)?;
         let result = port.fetch_add64(ssid, VA + PAGE, 1, USER);
         assert_eq!(kind(result), Some(DmaErrorKind::Aborted));
+        Ok(())
+    }
+
+    #[test]
+    fn swaps() -> Result {
+        let mut one = OneSpace::new()?;
+        one.map(0, USER_RW)?;
+        let port = one.port(NO_PRI)?;
+        let ssid = Some(SSID);
+        assert_eq!(port.swap64(ssid, VA, u64::MAX, USER), Ok(0));
+        assert_eq!(port.swap32(ssid, VA + 4, 3, USER), Ok(u32::MAX));
+        assert_eq!(port.compare_exchange32(ssid, VA, 1, 2, USER), Ok(u32::MAX));
+        assert_eq!(port.compare_exchange32(ssid, VA + 4, 3, 4, USER), Ok(3));
+        assert_eq!(one.data.window().load64(0)?, 4 << 32 | 0xffff_ffff);
+        assert_eq!(
+            kind(port.swap64(ssid, VA + 4, 0, USER)),
+            Some(DmaErrorKind::Misaligned)
+        );
+        assert_eq!(port.stats().atomics, 4);
+        Ok(())
+    }
+
+    #[test]
+    fn privilege_and_instruction_fetch() -> Result {
+        let mut one = OneSpace::new()?;
+        let port = one.port(PLAIN)?;
+        let may = |privileged, exec| {
+            let attrs = Attrs { privileged, exec };
+            port.read(Some(SSID), VA, &mut [0], attrs).is_ok()
+        };
+        // Not of the user; then executable by the user only.
+        for (bits, expect) in [
+            (USER_RW & !(1 << 6), [false, false, true, false]),
+            (USER_RW & !(1 << 54), [true, true, true, false]),
+        ] {
+            one.map(0, bits)?;
+            one.bench.command(Command::tlbi_all())?;
+            let got = [
+                may(false, false),
+                may(false, true),
+                may(true, false),
+                may(true, true),
+            ];
+            assert_eq!(got, expect);
+            while let Some(event) = one.bench.event() {
+                assert_eq!(event.id(), EventId::Permission as u8);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn asynchronous_accesses() -> Result {
+        let mut one = OneSpace::new()?;
+        one.map(0, USER_RW)?;
+        let port = one.port(NO_PRI)?;
+        let results = Arc::pin_init(new_mutex!(KVec::new()), GFP_KERNEL)?;
+        let log = |results: &Arc<Mutex<KVec<(DmaResult, u8)>>>| {
+            let results = results.clone();
+            move |result, buffer: KVec<u8>| {
+                let _ = results.lock().push((result, buffer[0]), GFP_KERNEL);
+            }
+        };
+        let bytes = |byte| KVec::from_elem(byte, 4, GFP_KERNEL);
+        port.write_async(Some(SSID), VA, bytes(0x5a)?, USER, log(&results))?;
+        port.drain();
+        port.read_async(Some(SSID), VA, bytes(0)?, USER, log(&results))?;
+        port.drain();
+        port.read_async(Some(SSID), VA + PAGE, bytes(1)?, USER, log(&results))?;
+        port.drain();
+        assert_eq!(port.pending(), 0);
+        let failed = Err(DmaError {
+            kind: DmaErrorKind::Aborted,
+            addr: VA + PAGE,
+        });
+        let expect = [(Ok(()), 0x5a), (Ok(()), 0x5a), (failed, 1)];
+        assert_eq!(results.lock()[..], expect);
+        // Any access, and many at once.
+        for _ in 0..16 {
+            port.submit(|port| {
+                let _ = port.fetch_add64(Some(SSID), VA + 8, 1, USER);
+            })?;
+        }
+        port.drain();
+        assert_eq!(one.data.window().load64(8)?, 16);
         Ok(())
     }
 

@@ -9,8 +9,13 @@
 
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::{
+        atomic::Release,
+        Arc, //
+    }, //
 };
+
+use kernel_ext::phys::PhysWindow;
 
 use crate::{
     fmt::{
@@ -20,20 +25,26 @@ use crate::{
             Cr0,
             Gbpa,
             Gerror,
-            IrqCtrl, //
-        }, //
+            IrqCtrl,
+            MsiAddress, //
+        },
+        ste::Ste, //
     },
+    line::Line,
     mmio::RegisterFile, //
 };
 
 use super::{
-    config::Cache,
+    config_cache::Cache,
+    evict::Evictor,
+    lies::Acknowledgement,
     pri::PortState,
     queue::{
         Push,
         Queue, //
     },
     stall::Stalls,
+    strict::Strict,
     tlb::Tlb,
     Config,
     Lines,
@@ -52,6 +63,10 @@ pub(super) struct Engine {
     pub(super) cache: Cache,
     pub(super) tlb: Tlb,
     pub(super) stalls: Stalls,
+    pub(super) strict: Strict,
+    pub(super) evictor: Evictor,
+    /// What a SYNC has to wait for.
+    pub(super) acknowledgement: Option<Acknowledgement>,
     pub(super) cmdq: Queue,
     pub(super) evtq: Queue,
     pub(super) priq: Queue,
@@ -76,6 +91,9 @@ impl Engine {
             cache: Cache::new()?,
             tlb: Tlb::new(TLB_ENTRIES)?,
             stalls: Stalls::new(config.stall_limit())?,
+            strict: Strict::new(config.strict)?,
+            acknowledgement: None,
+            evictor: Evictor::new(config.evict_one_in, config.evict_seed),
             stats: Stats::default(),
             ports,
             config,
@@ -99,11 +117,12 @@ impl Engine {
     /// by whatever notices or suspects a write.
     pub(super) fn step(&mut self) {
         let before = self.cr0();
-        self.acknowledge(regs::CR0, regs::CR0ACK);
+        self.acknowledge(regs::CR0, regs::CR0ACK, self.config.cr0().raw());
         if before.smmuen() && !self.cr0().smmuen() {
             self.terminate_stalls(None);
         }
-        self.acknowledge(regs::IRQ_CTRL, regs::IRQ_CTRLACK);
+        let irqs = self.config.irq_ctrl().raw();
+        self.acknowledge(regs::IRQ_CTRL, regs::IRQ_CTRLACK, irqs);
         let gbpa = Gbpa::from_raw(self.regs.read32(regs::GBPA));
         if gbpa.update() {
             let taken = gbpa.with_update(false).raw();
@@ -114,8 +133,9 @@ impl Engine {
         self.record_stalls();
     }
 
-    fn acknowledge(&self, control: usize, ack: usize) {
-        let value = self.regs.read32(control);
+    /// Takes over those bits of a register that mean something here.
+    fn acknowledge(&self, control: usize, ack: usize, known: u32) {
+        let value = self.regs.read32(control) & known;
         if value != self.regs.read32(ack) {
             self.regs.hw_write32(ack, value);
         }
@@ -135,13 +155,36 @@ impl Engine {
         let gerror = self.regs.read32(regs::GERROR);
         self.regs.hw_write32(regs::GERROR, gerror ^ new);
         if self.irq_ctrl().gerror() {
-            self.lines.gerror.raise();
+            let failure = Gerror::default().with_msi_gerror_abt_err(true);
+            let line = self.lines.gerror.clone();
+            self.interrupt(regs::GERROR_IRQ_CFG0, &line, failure);
+        }
+    }
+
+    /// Interrupts: by a message if the registers at `config` give an address for it, else by
+    /// `line`. A message that cannot be written is the global error `failure`.
+    fn interrupt(&mut self, config: usize, line: &Line, failure: Gerror) {
+        let address = MsiAddress::from_raw(self.regs.read64(config)).address();
+        let data = self.regs.read32(config + regs::MSI_DATA);
+        if !self.config.msi || address == 0 {
+            line.raise();
+        } else if message(address, data).is_err() {
+            let gerror = self.regs.read32(regs::GERROR);
+            let new = failure.raw() & !self.active_errors().raw();
+            self.regs.hw_write32(regs::GERROR, gerror ^ new);
         }
     }
 
     /// Records an event, if there is a queue with room for it.
+    ///
+    /// If the stream of a cached entry allows it and [`Config::merge_events`] asks for it, one that
+    /// says the same as the newest that software has not read is merged into that.
     pub(super) fn record(&mut self, event: &Event) {
         self.record_stalls();
+        if self.merges(event) {
+            self.stats.events_merged += 1;
+            return;
+        }
         match self.write_event(event) {
             Some(Push::Done) => return,
             Some(Push::Full) => {
@@ -151,6 +194,34 @@ impl Engine {
             Some(Push::Unwritable) | None => {}
         }
         self.stats.events_lost += 1;
+    }
+
+    fn merges(&self, event: &Event) -> bool {
+        let allowed = |ste: Ste| ste.v() && ste.mev();
+        if !self.config.merge_events || !self.cache.cached_ste(event.sid()).is_some_and(allowed) {
+            return false;
+        }
+        let layout = self.evtq.layout(&self.regs);
+        let (prod, cons) = (
+            self.regs.read32(regs::EVTQ_PROD),
+            self.regs.read32(regs::EVTQ_CONS),
+        );
+        if layout.is_empty(prod, cons) {
+            return false;
+        }
+        let newest = layout.position(prod.wrapping_sub(1));
+        let entry = self.evtq.entry(&self.regs, newest).ok();
+        // Addresses of the same page are the same here.
+        let mut words = event
+            .with_address(event.address() & !0xfff)
+            .words()
+            .into_iter();
+        entry.is_some_and(|entry| {
+            (0..Event::WORDS).all(|i| {
+                let mask = if i == 2 { !0xfff } else { u64::MAX };
+                entry.load64(8 * i).ok().map(|word| word & mask) == words.next()
+            })
+        })
     }
 
     /// Writes an event to the queue, if that is on and works.
@@ -174,16 +245,20 @@ impl Engine {
     ///
     /// Whether or not the queue was empty before: an extra edge costs little, and a check would
     /// race with software that is about to stop reading.
-    fn signal_events(&self) {
+    fn signal_events(&mut self) {
         if self.irq_ctrl().evtq() {
-            self.lines.evtq.raise();
+            let failure = Gerror::default().with_msi_evtq_abt_err(true);
+            let line = self.lines.evtq.clone();
+            self.interrupt(regs::EVTQ_IRQ_CFG0, &line, failure);
         }
     }
 
     /// Has software look at the page request queue.
-    pub(super) fn signal_page_requests(&self) {
+    pub(super) fn signal_page_requests(&mut self) {
         if self.irq_ctrl().priq() {
-            self.lines.priq.raise();
+            let failure = Gerror::default().with_msi_priq_abt_err(true);
+            let line = self.lines.priq.clone();
+            self.interrupt(regs::PRIQ_IRQ_CFG0, &line, failure);
         }
     }
 
@@ -192,4 +267,12 @@ impl Engine {
         let mut ports = self.ports.iter_mut().flatten();
         ports.find(|port| port.sid == sid).map(|port| &mut **port)
     }
+}
+
+/// Writes the message of an interrupt, after all that it tells of.
+pub(super) fn message(address: u64, data: u32) -> Result {
+    PhysWindow::new(address, 4)?
+        .atomic32(0)?
+        .store(data, Release);
+    Ok(())
 }

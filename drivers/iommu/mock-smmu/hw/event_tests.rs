@@ -15,7 +15,8 @@ mod tests {
                 Event,
                 EventId, //
             },
-            regs, //
+            regs,
+            ste, //
         },
         hw::{
             bench::{
@@ -23,6 +24,7 @@ mod tests {
                 id,
                 read,
                 set_cd,
+                stage1,
                 Bench,
                 OneSpace,
                 ASID,
@@ -37,7 +39,9 @@ mod tests {
             Attrs,
             Config,
             DmaError,
-            DmaErrorKind, //
+            DmaErrorKind,
+            Lies,
+            PortConfig, //
         }, //
     };
 
@@ -156,6 +160,100 @@ mod tests {
             assert!(aborted(read(&port, Some(SSID), VA + i)));
         }
         assert_eq!(one.bench.regs.read32(regs::EVTQ_PROD), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn event_merging() -> Result {
+        let one = OneSpace::with_config(Config {
+            merge_events: true,
+            ..Config::default()
+        })?;
+        let port = one.port(PLAIN)?;
+        // Not allowed for this stream.
+        for _ in 0..2 {
+            assert!(aborted(read(&port, Some(SSID), VA)));
+            assert!(one.bench.event().is_some());
+            assert!(aborted(read(&port, Some(SSID), VA)));
+        }
+        let stream = stage1(&one.cds, 6).with_mev(true);
+        one.bench.set_ste(SID, &stream)?;
+        one.bench.command(Command::cfgi_ste(SID, true))?;
+        while one.bench.event().is_some() {}
+        // The same page, thrice; another page; another kind of access; another address space.
+        for offset in [0, 8, 0, 0x1000] {
+            assert!(aborted(read(&port, Some(SSID), VA + offset)));
+        }
+        assert!(aborted(port.write(Some(SSID), VA + 0x1000, b"1", USER)));
+        assert!(aborted(read(&port, Some(9), VA)));
+        for expect in [
+            (0x10, VA),
+            (0x10, VA + 0x1000),
+            (0x10, VA + 0x1000),
+            (0x0a, 0),
+        ] {
+            let event = one.bench.event();
+            assert_eq!(event.map(|e| (e.id(), e.address())), Some(expect));
+        }
+        assert!(one.bench.event().is_none());
+        // What software has read is not merged with.
+        assert!(aborted(read(&port, Some(9), VA)));
+        assert_eq!(id(one.bench.event()), Some(EventId::BadCd as u8));
+        assert_eq!(one.bench.smmu.stats().events_merged, 2);
+        Ok(())
+    }
+
+    #[test]
+    fn stalls_are_never_merged() -> Result {
+        let one = OneSpace::with_config(Config {
+            merge_events: true,
+            ..Config::default()
+        })?;
+        set_cd(&one.cds, 2, &one.space.cd(ASID).with_s(true))?;
+        let stream = stage1(&one.cds, 6).with_mev(true);
+        one.bench.set_ste(SID, &stream)?;
+        let port = one.port(PortConfig {
+            timeout_ms: 1,
+            ..PLAIN
+        })?;
+        for _ in 0..2 {
+            assert!(read(&port, Some(2), VA).is_err());
+        }
+        let events = [one.bench.event(), one.bench.event()];
+        assert!(events.iter().all(|e| e.is_some_and(|e| e.stall())));
+        Ok(())
+    }
+
+    #[test]
+    fn f_uut() -> Result {
+        let mut one = OneSpace::new()?;
+        one.map(0, USER_RW)?;
+        let port = one.port(PLAIN)?;
+        port.set_lies(Lies {
+            unsupported: true,
+            ..Lies::default()
+        })?;
+        assert!(aborted(read(&port, Some(SSID), VA)));
+        let event = one.bench.event();
+        let what = event.map(|e| (e.id(), e.sid(), e.ssid(), e.address()));
+        assert_eq!(what, Some((EventId::Uut as u8, SID, SSID, VA)));
+        Ok(())
+    }
+
+    #[test]
+    fn f_stream_disabled() -> Result {
+        let one = OneSpace::new()?;
+        let port = one.port(PLAIN)?;
+        let stream = stage1(&one.cds, 6);
+        // Without SubstreamID, when that is to terminate; with 0, when that is for those without.
+        for (dss, ssid) in [(ste::S1DSS_TERMINATE, None), (ste::S1DSS_SSID0, Some(0))] {
+            one.bench.set_ste(SID, &stream.with_s1_dss(dss))?;
+            one.bench.command(Command::cfgi_ste(SID, true))?;
+            assert!(aborted(read(&port, ssid, VA)));
+            let event = one.bench.event();
+            assert_eq!(id(event), Some(EventId::StreamDisabled as u8));
+            assert_eq!(event.map(|e| e.ssv()), Some(ssid.is_some()));
+        }
         Ok(())
     }
 

@@ -13,6 +13,8 @@ use kernel::{
     }, //
 };
 
+use kernel_ext::thread::KThread;
+
 use crate::fmt::{
     ppr::{
         self,
@@ -23,8 +25,10 @@ use crate::fmt::{
 };
 
 use super::{
+    config,
     dma::PortConfig,
     engine::Engine,
+    lies::Lies,
     queue::Push,
     stats::PortStats,
     tlb::Tlb,
@@ -73,6 +77,11 @@ pub(super) struct PortState {
     /// Page requests that wait for a response.
     pub(super) outstanding: u16,
     pub(super) stopped: bool,
+    pub(super) lies: Lies,
+    /// Has the SMMU look for late acknowledgements.
+    pub(super) late: Option<KThread>,
+    /// Submitted work that has not ended.
+    pub(super) pending: u32,
     pub(super) stats: PortStats,
     pub(super) wake: Arc<Wake>,
 }
@@ -88,6 +97,9 @@ impl PortState {
             next_group: 0,
             outstanding: 0,
             stopped: false,
+            lies: Lies::default(),
+            late: None,
+            pending: 0,
             stats: PortStats::default(),
             wake: Arc::pin_init(
                 pin_init!(Wake {
@@ -100,6 +112,13 @@ impl PortState {
 
     /// The next free group index, round and round.
     fn free_group(&mut self) -> Option<usize> {
+        if self.lies.one_group {
+            self.stats.lies += 1;
+            if let Group::Waiting { pages, .. } | Group::Abandoned { pages, .. } = self.groups[0] {
+                self.outstanding -= pages;
+            }
+            return Some(0);
+        }
         let count = self.groups.len();
         let group = (0..count)
             .map(|i| (self.next_group + i) % count)
@@ -109,54 +128,90 @@ impl PortState {
     }
 }
 
+#[cfg(CONFIG_KUNIT = "y")]
+impl super::Smmu {
+    /// For tests: sends a page request. Gives the SMMU's own response, if it answered.
+    pub(super) fn auto_response(&self, request: &PageRequest) -> Option<Response> {
+        match self.engine().lock().page_request(request) {
+            Sent::Answered(response) => Some(response),
+            _ => None,
+        }
+    }
+}
+
 /// What became of a page request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
+pub(super) enum Sent {
     Queued,
     /// Lost without a trace.
     Dropped,
     /// Lost; the SMMU answers the group itself.
     Answered(Response),
+    /// Lost; the SMMU's own answer is not one that the device takes.
+    Ignored,
 }
 
 impl Engine {
     /// Takes in a page request.
-    fn page_request(&mut self, request: &PageRequest) -> Sent {
+    pub(super) fn page_request(&mut self, request: &PageRequest) -> Sent {
         let cr0 = self.cr0();
-        let lost = |response| {
-            if request.last() && !request.is_stop_marker() {
-                Sent::Answered(response)
-            } else {
-                Sent::Dropped
-            }
-        };
         let sent = if !cr0.smmuen() || !cr0.priqen() || self.active_errors().priq_abt_err() {
-            lost(Response::Failure)
+            self.lost(request, Response::Failure)
         } else if self.priq.overflowed(&self.regs) {
             // Nothing is written until software has seen that something is missing.
-            lost(Response::Success)
+            self.lost(request, Response::Success)
         } else {
             match self.priq.push(&self.regs, &request.words()) {
                 Push::Done => Sent::Queued,
                 Push::Full => {
                     self.priq.overflow(&self.regs);
-                    lost(Response::Success)
+                    self.lost(request, Response::Success)
                 }
                 Push::Unwritable => {
                     self.global_error(Gerror::default().with_priq_abt_err(true));
-                    lost(Response::Failure)
+                    self.lost(request, Response::Failure)
                 }
             }
         };
         match sent {
             Sent::Queued => self.stats.page_requests += 1,
             Sent::Dropped => self.stats.page_requests_lost += 1,
-            Sent::Answered(_) => {
+            Sent::Answered(_) | Sent::Ignored => {
                 self.stats.page_requests_lost += 1;
                 self.stats.auto_responses += 1;
             }
         }
         sent
+    }
+
+    /// A request that does not reach the queue. The SMMU answers the last of a group itself: a
+    /// response of success has the device try again.
+    fn lost(&mut self, request: &PageRequest, response: Response) -> Sent {
+        if !request.last() || request.is_stop_marker() {
+            return Sent::Dropped;
+        }
+        let ssid = request.ssv().then_some(request.ssid());
+        if ssid.is_none() || self.config.pps || response != Response::Success {
+            return self.answered(request, ssid, response);
+        }
+        // Whether the response carries the PASID is up to the stream.
+        let entry = self.cache.ste(&self.regs, &self.config, request.sid());
+        let usable = entry.and_then(|ste| config::check_ste(&self.config, &ste).map(|()| ste));
+        match usable {
+            Ok(ste) => self.answered(request, ssid.filter(|_| ste.ppar()), response),
+            Err(_) => self.answered(request, None, Response::Failure),
+        }
+    }
+
+    /// What the device makes of an automatic response with this PASID.
+    fn answered(&mut self, request: &PageRequest, ssid: Option<u32>, response: Response) -> Sent {
+        let own = request.ssv().then_some(request.ssid());
+        let port = self.port_of(request.sid());
+        if port.is_none_or(|port| port.config.accepts(ssid, own)) {
+            Sent::Answered(response)
+        } else {
+            Sent::Ignored
+        }
     }
 
     /// PRI_RESP: hands the response to the port that waits for it. A response that fits no group
@@ -185,6 +240,7 @@ impl Engine {
         if budget == 0 {
             return None;
         }
+        let lies = port.lies;
         let group = port.free_group()?;
 
         let first = t.va & !(PAGE - 1);
@@ -217,12 +273,20 @@ impl Engine {
             .with_group(group as u16);
         let mut sent = Sent::Dropped;
         for (i, va) in missing[..pages].iter().enumerate() {
-            let last = i + 1 == pages;
-            sent = self.page_request(&request.with_address(*va).with_last(last));
+            let last = i + 1 == pages && !lies.no_last;
+            let request = request.with_address(*va).with_last(last);
+            sent = self.page_request(&request);
+            if lies.repeat {
+                self.page_request(&request);
+            }
         }
+        self.flood(slot, &request.with_address(missing[pages - 1]));
         self.signal_page_requests();
 
         let port = self.ports[slot].as_mut()?;
+        if lies.repeat || lies.no_last {
+            port.stats.lies += 1;
+        }
         port.stats.page_requests += pages as u64;
         port.stats.groups += 1;
         port.groups[group] = match sent {
@@ -260,14 +324,14 @@ impl PortState {
             return false;
         };
         let (pages, next) = match *slot {
-            Group::Waiting { pages, ssid: own } if ssid.is_none() || ssid == own => (
+            Group::Waiting { pages, ssid: own } if self.config.accepts(ssid, own) => (
                 pages,
                 Group::Answered {
                     response,
                     auto: false,
                 },
             ),
-            Group::Abandoned { pages, ssid: own } if ssid.is_none() || ssid == own => {
+            Group::Abandoned { pages, ssid: own } if self.config.accepts(ssid, own) => {
                 (pages, Group::Free)
             }
             _ => return false,

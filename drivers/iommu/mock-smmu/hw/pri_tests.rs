@@ -14,10 +14,6 @@ mod tests {
                 PageRequest,
                 Response, //
             },
-            regs::{
-                self,
-                Cr0, //
-            },
             ste, //
         },
         hw::{
@@ -25,6 +21,7 @@ mod tests {
                 kind,
                 set_cd,
                 stage1,
+                start_write,
                 Job,
                 OneSpace,
                 ASID,
@@ -36,47 +33,10 @@ mod tests {
                 VA, //
             },
             DmaErrorKind,
-            Port,
             PortConfig, //
         }, //
     };
-    use kernel::{
-        page::PAGE_SIZE,
-        sync::Arc,
-        time::{
-            delay::fsleep,
-            Delta, //
-        }, //
-    };
-
-    /// A thread that writes `len` bytes at `VA`.
-    fn start_write(port: &Arc<Port>, len: usize) -> Result<Arc<Job>> {
-        let port = port.clone();
-        let bytes = KVec::from_elem(0xa5, len, GFP_KERNEL)?;
-        Job::start(move || port.write(Some(SSID), VA, &bytes, USER))
-    }
-
-    /// Waits for a page request, for a few seconds.
-    fn next(one: &OneSpace) -> Option<PageRequest> {
-        for _ in 0..5000 {
-            let request = one.bench.page_request();
-            if request.is_some() {
-                return request;
-            }
-            fsleep(Delta::from_millis(1));
-        }
-        None
-    }
-
-    fn respond(one: &OneSpace, request: &PageRequest, response: Response) -> Result {
-        let ssid = Some(request.ssid());
-        one.bench.command(Command::pri_resp(
-            request.sid(),
-            ssid,
-            request.group(),
-            response,
-        ))
-    }
+    use kernel::page::PAGE_SIZE;
 
     #[test]
     fn page_request_group() -> Result {
@@ -87,7 +47,7 @@ mod tests {
         let job = start_write(&port, 4 * PAGE_SIZE)?;
         let pages = [0, 2, 3];
         for n in pages {
-            let request = next(&one).ok_or(EIO)?;
+            let request = one.next_request().ok_or(EIO)?;
             let expect = PageRequest::default()
                 .with_sid(SID)
                 .with_ssv(true)
@@ -100,7 +60,7 @@ mod tests {
             one.map(n, USER_RW)?;
             if request.last() {
                 assert_eq!(port.outstanding(), 3);
-                respond(&one, &request, Response::Success)?;
+                one.respond(&request, Response::Success)?;
             }
         }
         // One interrupt for the group.
@@ -133,7 +93,7 @@ mod tests {
         })?;
         let writer = port.clone();
         let job = Job::start(move || writer.write(None, VA, &[0xa5; 8], USER))?;
-        let request = next(&one).ok_or(EIO)?;
+        let request = one.next_request().ok_or(EIO)?;
         let expect = PageRequest::default()
             .with_sid(SID)
             .with_write(true)
@@ -165,7 +125,7 @@ mod tests {
             (Response::Failure, DmaErrorKind::ResponseFailure),
         ] {
             let job = start_write(&port, 1)?;
-            let request = next(&one).ok_or(EIO)?;
+            let request = one.next_request().ok_or(EIO)?;
             // Not for this group, not for this address space, not for this device.
             let (group, ssid) = (request.group(), Some(SSID));
             one.bench
@@ -178,11 +138,11 @@ mod tests {
             ))?;
             one.bench
                 .command(Command::pri_resp(SID + 1, ssid, group, Response::Success))?;
-            respond(&one, &request, response)?;
+            one.respond(&request, response)?;
             let error = job.join().and_then(Result::err);
             assert_eq!(error.map(|e| (e.kind, e.addr)), Some((expect, VA)));
             // Again: nobody waits.
-            respond(&one, &request, response)?;
+            one.respond(&request, response)?;
         }
         assert_eq!(one.bench.smmu.stats().pri_resp_stray, 8);
         assert_eq!(port.stats().errors, 2);
@@ -196,15 +156,15 @@ mod tests {
         let job = start_write(&port, 3 * PAGE_SIZE)?;
         // Three pages, then the two from the culprit on, then the culprit alone.
         for (pages, last) in [(3, 2), (2, 2), (1, 1)] {
-            let mut request = next(&one).ok_or(EIO)?;
+            let mut request = one.next_request().ok_or(EIO)?;
             for _ in 1..pages {
-                request = next(&one).ok_or(EIO)?;
+                request = one.next_request().ok_or(EIO)?;
             }
             assert!(request.last());
             assert_eq!(request.address(), VA + last * PAGE);
             // A handler takes the pages in order and stops at the second.
             one.map(0, USER_RW)?;
-            respond(&one, &request, Response::Invalid)?;
+            one.respond(&request, Response::Invalid)?;
         }
         let error = job.join().and_then(Result::err);
         let expect = (DmaErrorKind::Refused, VA + PAGE);
@@ -221,8 +181,8 @@ mod tests {
         })?;
         let job = start_write(&port, 1)?;
         for _ in 0..3 {
-            let request = next(&one).ok_or(EIO)?;
-            respond(&one, &request, Response::Success)?;
+            let request = one.next_request().ok_or(EIO)?;
+            one.respond(&request, Response::Success)?;
         }
         let error = job.join().and_then(Result::err);
         assert_eq!(error.map(|e| e.kind), Some(DmaErrorKind::RetriesExhausted));
@@ -239,12 +199,12 @@ mod tests {
         })?;
         let job = start_write(&port, 4 * PAGE_SIZE)?;
         for n in 0..4 {
-            let request = next(&one).ok_or(EIO)?;
+            let request = one.next_request().ok_or(EIO)?;
             assert_eq!(request.address(), VA + n * PAGE);
             assert_eq!(request.last(), n % 2 == 1);
             one.map(n, USER_RW)?;
             if request.last() {
-                respond(&one, &request, Response::Success)?;
+                one.respond(&request, Response::Success)?;
             }
         }
         assert_eq!(job.join(), Some(Ok(())));
@@ -261,7 +221,7 @@ mod tests {
             ..PortConfig::default()
         })?;
         let job = start_write(&port, 1)?;
-        let request = next(&one).ok_or(EIO)?;
+        let request = one.next_request().ok_or(EIO)?;
         let error = job.join().and_then(Result::err);
         assert_eq!(error.map(|e| e.kind), Some(DmaErrorKind::Timeout));
         // The request still counts, so the next access finds no room.
@@ -269,7 +229,7 @@ mod tests {
         let result = port.write(Some(SSID), VA, b"1", USER);
         assert_eq!(kind(result), Some(DmaErrorKind::Timeout));
         assert!(one.bench.page_request().is_none());
-        respond(&one, &request, Response::Success)?;
+        one.respond(&request, Response::Success)?;
         assert_eq!(port.outstanding(), 0);
         assert_eq!(port.stats().abandoned, 1);
         Ok(())
@@ -281,14 +241,14 @@ mod tests {
         one.map(0, USER_RW)?;
         let port = one.port(PortConfig::default())?;
         let job = start_write(&port, 2 * PAGE_SIZE)?;
-        let request = next(&one).ok_or(EIO)?;
+        let request = one.next_request().ok_or(EIO)?;
         port.stop();
         let error = job.join().and_then(Result::err);
         let expect = (DmaErrorKind::Stopped, VA + PAGE);
         assert_eq!(error.map(|e| (e.kind, e.addr)), Some(expect));
         let result = port.read(Some(SSID), VA, &mut [0], USER);
         assert_eq!(kind(result), Some(DmaErrorKind::Stopped));
-        respond(&one, &request, Response::Success)?;
+        one.respond(&request, Response::Success)?;
         port.start();
         port.read(Some(SSID), VA, &mut [0], USER)?;
         Ok(())
@@ -299,7 +259,7 @@ mod tests {
         let one = OneSpace::new()?;
         let port = one.port(PortConfig::default())?;
         port.stop_marker(SSID);
-        let marker = next(&one).ok_or(EIO)?;
+        let marker = one.next_request().ok_or(EIO)?;
         assert!(marker.is_stop_marker());
         assert_eq!((marker.sid(), marker.ssid()), (SID, SSID));
         Ok(())
@@ -312,11 +272,11 @@ mod tests {
         let worker = port.clone();
         let job = Job::start(move || worker.prefetch(Some(SSID), VA, 2 * PAGE_SIZE, true, USER))?;
         for n in 0..2 {
-            let request = next(&one).ok_or(EIO)?;
+            let request = one.next_request().ok_or(EIO)?;
             assert!(request.write());
             one.map(n, USER_RW)?;
             if request.last() {
-                respond(&one, &request, Response::Success)?;
+                one.respond(&request, Response::Success)?;
             }
         }
         assert_eq!(job.join(), Some(Ok(())));
@@ -324,62 +284,6 @@ mod tests {
         port.write(Some(SSID), VA, &[1; 2 * PAGE_SIZE], USER)?;
         assert_eq!(one.bench.smmu.stats().ats_requests, before);
         assert_eq!(port.stats().bytes_written, 2 * PAGE);
-        Ok(())
-    }
-
-    #[test]
-    fn auto_response_when_the_queue_is_off() -> Result {
-        let one = OneSpace::new()?;
-        let port = one.port(PortConfig::default())?;
-        one.bench.enable(Cr0::default().with_smmuen(true));
-        let result = port.write(Some(SSID), VA, b"1", USER);
-        assert_eq!(kind(result), Some(DmaErrorKind::ResponseFailure));
-        assert_eq!(one.bench.smmu.stats().auto_responses, 1);
-        Ok(())
-    }
-
-    #[test]
-    fn priq_overflow() -> Result {
-        let mut one = OneSpace::new()?;
-        let port = one.port(PortConfig {
-            timeout_ms: 20,
-            ..PortConfig::default()
-        })?;
-        // Sixteen missing pages for a queue of eight: the end of the group is lost.
-        let job = start_write(&port, 16 * PAGE_SIZE)?;
-        for _ in 0..8 {
-            assert_eq!(next(&one).map(|request| request.last()), Some(false));
-        }
-        // The SMMU has answered in our place, and writes nothing until we acknowledge: the device
-        // tries for a while.
-        let error = job.join().and_then(Result::err);
-        assert_eq!(error.map(|e| e.kind), Some(DmaErrorKind::Timeout));
-        assert!(one.bench.page_request().is_none());
-        assert_eq!(one.bench.regs.read32(regs::PRIQ_PROD), 1 << 31 | 8);
-        assert_eq!(port.outstanding(), 0);
-        let stats = one.bench.smmu.stats();
-        assert!(stats.auto_responses > 1);
-        assert_eq!(stats.page_requests, 8);
-
-        one.bench.acknowledge(regs::PRIQ_PROD);
-        let job = start_write(&port, PAGE_SIZE)?;
-        let request = next(&one).ok_or(EIO)?;
-        assert!(request.last());
-        one.map(0, USER_RW)?;
-        respond(&one, &request, Response::Success)?;
-        assert_eq!(job.join(), Some(Ok(())));
-        Ok(())
-    }
-
-    #[test]
-    fn priq_abt_err() -> Result {
-        let one = OneSpace::new()?;
-        let port = one.port(PortConfig::default())?;
-        one.bench.regs.write64(regs::PRIQ_BASE, 3);
-        let result = port.write(Some(SSID), VA, b"1", USER);
-        assert_eq!(kind(result), Some(DmaErrorKind::ResponseFailure));
-        assert!(one.bench.gerror_line.take());
-        assert_eq!(one.bench.regs.read32(regs::GERROR), 1 << 3);
         Ok(())
     }
 }

@@ -61,12 +61,20 @@ counters! {
         tlb_hits,
         /// Translations found in a device's ATC.
         atc_hits,
+        /// Entries dropped at random, on request.
+        evictions,
+        /// Uses of stale entries that an invalidation under way may explain.
+        strict_suspicions,
+        /// Uses of stale entries that nothing explains.
+        strict_records,
         /// ATS translation requests.
         ats_requests,
         /// Transactions stalled.
         stalls,
         /// Events recorded.
         events,
+        /// Events merged with one that said the same.
+        events_merged,
         /// Events lost as the queue was full or off.
         events_lost,
         /// Page requests queued.
@@ -101,6 +109,8 @@ counters! {
         stalls,
         /// Groups and stalled accesses given up before an answer came.
         abandoned,
+        /// Rules broken, on request.
+        lies,
         /// Accesses that failed.
         errors,
     }

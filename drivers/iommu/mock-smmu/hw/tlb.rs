@@ -2,8 +2,8 @@
 
 //! A cache of translations: the SMMU's TLB, and the ATC of each device.
 //!
-//! Entries stay until they are invalidated or replaced; nothing else drops them. All memory is
-//! allocated at the start. Faults are never cached.
+//! Entries stay until they are invalidated or replaced, or evicted on request. All memory is
+//! allocated at the start. Faults are never cached: the architecture forbids it.
 
 use kernel::{
     alloc::flags::GFP_KERNEL,
@@ -35,7 +35,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn translation(&self) -> Translation {
+    pub(super) fn translation(&self) -> Translation {
         Translation {
             base: self.pa,
             shift: self.shift,
@@ -182,6 +182,12 @@ impl Tlb {
         }
         self.entries.fill(None);
         self.sizes = 0;
+    }
+
+    /// Drops what slot `n` holds, counted round and round.
+    pub(super) fn evict(&mut self, n: u64) {
+        let slot = (n % self.entries.len() as u64) as usize;
+        self.entries[slot] = None;
     }
 
     /// The number of slots.

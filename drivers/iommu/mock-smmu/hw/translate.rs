@@ -99,6 +99,7 @@ impl Engine {
     /// The address space of a transaction, by the stream table.
     fn route(&mut self, t: &Transaction, ats: bool) -> Result<Route, Reject> {
         let entry = self.cache.ste(&self.regs, &self.config, t.sid)?;
+        self.strict_ste(t, &entry);
         config::check_ste(&self.config, &entry)?;
         match entry.config() {
             ste::CONFIG_BYPASS if ats => return Err(EventId::BadAtsTreq.into()),
@@ -113,6 +114,7 @@ impl Engine {
             return Ok(Route::Bypass);
         };
         let cd = self.cache.cd(&self.config, t.sid, &entry, ssid)?;
+        self.strict_cd(t, &entry, ssid, &cd);
         config::check_cd(&self.config, &entry, &cd).map(Route::Stage1)
     }
 
@@ -133,7 +135,7 @@ impl Engine {
     }
 
     /// The identity, if the address is one that can be put out.
-    fn bypass(&self, va: u64) -> Result<Translation, Fault> {
+    pub(super) fn bypass(&self, va: u64) -> Result<Translation, Fault> {
         if va >> regs::address_bits(self.config.oas) != 0 {
             return Err(Fault::AddrSize);
         }
@@ -147,31 +149,32 @@ impl Engine {
 
     /// Translates by TLB or tables.
     fn stage1(&mut self, context: &Context, t: &Transaction) -> Result<Translation, Fault> {
-        let va = if context.tbi {
-            t.va & (u64::MAX >> 8)
-        } else {
-            t.va
+        let Some(place) = context.place(t.va) else {
+            return Err(Fault::Translation);
         };
         let tag = u32::from(context.asid);
-        if context.epd0 {
-            return Err(Fault::Translation);
-        }
-        if va >> context.tables.input_bits != 0 {
-            return Err(Fault::Translation);
-        }
-        if let Some(hit) = self.tlb.lookup(tag, va) {
+        if let Some(hit) = self.tlb.lookup(tag, place.va) {
             if hit.perms.allows(t.access) {
                 self.stats.tlb_hits += 1;
+                self.strict_tlb(context, t, &hit);
                 return Ok(hit);
             }
             // Software may widen permissions without an invalidation, and a clean page becomes
             // writable by a walk: an entry that does not do is evicted and walked anew.
-            self.tlb.invalidate_va(Some(tag), va);
+            self.tlb.invalidate_va(Some(tag), place.va);
         }
         self.stats.walks += 1;
-        let translation = context.tables.walk(va, t.access)?;
-        self.tlb.insert(tag, va, translation);
+        let translation = place.tables.walk(place.offset, t.access)?;
+        self.tlb.insert(tag, place.va, translation);
         Ok(translation)
+    }
+
+    /// A request of a kind that is not supported.
+    pub(super) fn unsupported(&mut self, t: &Transaction) -> Denied {
+        if self.cr0().smmuen() {
+            self.record(&t.event(EventId::Uut).with_address(t.va));
+        }
+        Denied::Abort
     }
 
     /// An untranslated request of the port in `slot`.

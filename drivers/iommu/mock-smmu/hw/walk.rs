@@ -65,6 +65,20 @@ impl Perms {
         Self(self.0 & 7 << Self::shift(privileged))
     }
 
+    /// An access that is permitted, if there is one.
+    pub(super) fn some_access(self) -> Option<Access> {
+        let all = [(false, Self::READ), (false, Self::EXEC), (true, Self::READ)];
+        let (privileged, bit) = all
+            .into_iter()
+            .find(|&(privileged, bit)| self.0 >> Self::shift(privileged) & bit != 0)?;
+        Some(Access {
+            read: true,
+            write: false,
+            exec: bit == Self::EXEC,
+            privileged,
+        })
+    }
+
     /// The bits: read, write, execute unprivileged, then the same privileged.
     pub fn bits(self) -> u8 {
         self.0
@@ -201,14 +215,23 @@ impl Tables {
         }
         // Each turn but the last lost a race against an update of the very descriptor.
         loop {
-            if let Some(translation) = self.try_walk(va, access)? {
+            if let Some(translation) = self.try_walk(va, access, true)? {
                 return Ok(translation);
             }
         }
     }
 
-    /// One walk from the top; `None` if a descriptor changed under an update.
-    fn try_walk(&self, va: u64, access: Access) -> Result<Option<Translation>, Fault> {
+    /// What [`Self::walk`] would give if the hardware updated access flags; nothing is written.
+    pub(super) fn peek(&self, va: u64, access: Access) -> Result<Translation, Fault> {
+        if va >> self.input_bits != 0 {
+            return Err(Fault::Translation);
+        }
+        let tables = Self { ha: true, ..*self };
+        tables.try_walk(va, access, false)?.ok_or(Fault::Access)
+    }
+
+    /// One walk from the top, with updates if `store`; `None` if a descriptor changed under one.
+    fn try_walk(&self, va: u64, access: Access, store: bool) -> Result<Option<Translation>, Fault> {
         let mut table = self.ttb;
         let mut limits = 0;
         let mut level = self.first_level();
@@ -217,6 +240,9 @@ impl Tables {
             let entry = PhysWindow::new(address, 8).map_err(|_| Fault::Walk(address))?;
             let desc = entry.load64(0).map_err(|_| Fault::Walk(address))?;
             let replace = |new| {
+                if !store {
+                    return Ok(true);
+                }
                 entry
                     .compare_exchange64(0, desc, new)
                     .map_err(|_| Fault::Walk(address))

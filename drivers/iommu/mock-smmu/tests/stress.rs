@@ -9,12 +9,18 @@ mod tests {
         Attrs,
         DmaErrorKind, //
     };
-    use kernel::sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
+    use kernel::{
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc, //
         },
-        Arc, //
+        time::{
+            delay::fsleep,
+            Delta, //
+        }, //
     };
     use kernel_ext::thread::KThread;
 
@@ -76,6 +82,13 @@ mod tests {
             }
             mm.unmap(other, 4)?;
             mm.map_at(addr, 1)?;
+        }
+        // On a busy machine the thread may not have had a chance yet.
+        for _ in 0..1000 {
+            if tally.done.load(Relaxed) > 0 {
+                break;
+            }
+            fsleep(Delta::from_millis(10));
         }
         drop(thread);
         check!(strays == 0);

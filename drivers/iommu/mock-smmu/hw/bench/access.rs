@@ -10,11 +10,22 @@ use kernel::{
         Completion,
         SpinLock, //
     },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
     workqueue, //
 };
 
 use crate::{
-    fmt::event::Event,
+    fmt::{
+        cmd::Command,
+        event::Event,
+        ppr::{
+            PageRequest,
+            Response, //
+        }, //
+    },
     hw::{
         Attrs,
         DmaError,
@@ -23,6 +34,12 @@ use crate::{
         Port,
         PortConfig, //
     }, //
+};
+
+use super::{
+    OneSpace,
+    SSID,
+    VA, //
 };
 
 pub(in crate::hw) const USER: Attrs = Attrs {
@@ -35,6 +52,7 @@ pub(in crate::hw) const PLAIN: PortConfig = PortConfig {
     ats: false,
     ats_no_ssid: false,
     pri: false,
+    needs_pasid: false,
     max_outstanding: 1,
     max_retries: 0,
     timeout_ms: 1000,
@@ -59,6 +77,34 @@ pub(in crate::hw) fn aborted<T>(result: DmaResult<T>) -> bool {
 
 pub(in crate::hw) fn id(event: Option<Event>) -> Option<u8> {
     event.map(|event| event.id())
+}
+
+impl OneSpace {
+    /// Waits for a page request, for a few seconds.
+    pub(in crate::hw) fn next_request(&self) -> Option<PageRequest> {
+        for _ in 0..5000 {
+            let request = self.bench.page_request();
+            if request.is_some() {
+                return request;
+            }
+            fsleep(Delta::from_millis(1));
+        }
+        None
+    }
+
+    /// Answers the group of a page request.
+    pub(in crate::hw) fn respond(&self, request: &PageRequest, response: Response) -> Result {
+        let (ssid, group) = (Some(request.ssid()), request.group());
+        let command = Command::pri_resp(request.sid(), ssid, group, response);
+        self.bench.command(command)
+    }
+}
+
+/// A thread that writes `len` bytes at `VA`.
+pub(in crate::hw) fn start_write(port: &Arc<Port>, len: usize) -> Result<Arc<Job>> {
+    let port = port.clone();
+    let bytes = KVec::from_elem(0xa5, len, GFP_KERNEL)?;
+    Job::start(move || port.write(Some(SSID), VA, &bytes, USER))
 }
 
 /// An access that another thread makes, while the test plays the driver.

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Looking at the state from outside: for tests and for debugfs.
+
+use crate::fmt::{
+    cd::Cd,
+    ste::{
+        self,
+        Ste, //
+    }, //
+};
+
+use super::{
+    config,
+    tlb::Entry as TlbEntry,
+    Smmu, //
+};
+
+/// One of the three queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhichQueue {
+    /// Commands: two words an entry.
+    Commands,
+    /// Events: four words an entry.
+    Events,
+    /// Page requests: two words an entry.
+    PageRequests,
+}
+
+impl Smmu {
+    /// How many transactions of `sid` are stalled, or of all streams. Any context.
+    pub fn stalled(&self, sid: Option<u32>) -> usize {
+        self.engine.lock().stalls.count(sid)
+    }
+
+    /// The stream table entry of `sid` as it stands in memory, past the caches; `None` if there is
+    /// none. Any context.
+    pub fn ste(&self, sid: u32) -> Option<Ste> {
+        let engine = self.engine.lock();
+        config::fetch_ste(&engine.regs, &self.config, sid).ok()
+    }
+
+    /// The context descriptor of `sid` and `ssid` as it stands in memory, past the caches; `None`
+    /// if there is none. Any context.
+    pub fn cd(&self, sid: u32, ssid: u32) -> Option<Cd> {
+        let engine = self.engine.lock();
+        let ste = config::fetch_ste(&engine.regs, &self.config, sid).ok()?;
+        config::check_ste(&self.config, &ste).ok()?;
+        if ste.config() != ste::CONFIG_S1 || u64::from(ssid) >> ste.s1_cd_max() != 0 {
+            return None;
+        }
+        config::fetch_cd(&ste, ssid).ok()
+    }
+
+    /// What slot `index` of the TLB holds; the outer `None` is past the last slot. Any context.
+    pub fn tlb_entry(&self, index: usize) -> Option<Option<TlbEntry>> {
+        let engine = self.engine.lock();
+        (index < engine.tlb.capacity()).then(|| engine.tlb.entry(index))
+    }
+
+    /// What slot `index` of the ATC of `sid` holds; the outer `None` is past the last slot or no
+    /// such port. Any context.
+    pub fn atc_entry(&self, sid: u32, index: usize) -> Option<Option<TlbEntry>> {
+        let mut engine = self.engine.lock();
+        let atc = &engine.port_of(sid)?.atc;
+        (index < atc.capacity()).then(|| atc.entry(index))
+    }
+
+    /// The words of entry `index` of a queue, past use if it is not queued now; `None` past the
+    /// last entry or if the queue is not in memory. Any context.
+    pub fn queue_entry(&self, which: WhichQueue, index: u32) -> Option<[u64; 4]> {
+        let engine = self.engine.lock();
+        let queue = match which {
+            WhichQueue::Commands => &engine.cmdq,
+            WhichQueue::Events => &engine.evtq,
+            WhichQueue::PageRequests => &engine.priq,
+        };
+        if index >= queue.layout(&engine.regs).entries() {
+            return None;
+        }
+        let entry = queue.entry(&engine.regs, index).ok()?;
+        let mut words = [0; 4];
+        for (i, word) in words.iter_mut().enumerate().take(entry.len() / 8) {
+            *word = entry.load64(8 * i).ok()?;
+        }
+        Some(words)
+    }
+}

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Strict mode: finds accesses that only a missing or late invalidation lets through.
+//!
+//! At each hit in a cache the structures in memory are looked up again. If they say something else,
+//! the hit is legal as long as the invalidation is under way. So it is only a suspicion, which the
+//! command that drops the stale entry clears. It becomes a record if the entry is still there long
+//! after ([`OVERDUE`]), or when somebody checks at a time when nothing can be under way; and at
+//! once if the memory that the access hits has been freed, which must not happen before the
+//! invalidation is complete.
+
+use kernel::{
+    alloc::flags::GFP_KERNEL,
+    prelude::*,
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
+};
+
+use kernel_ext::phys;
+
+use crate::fmt::{
+    cd::Cd,
+    ste::{
+        self,
+        Ste, //
+    }, //
+};
+
+use super::{
+    config::{
+        self,
+        Context, //
+    },
+    engine::Engine,
+    pri::ATC_NO_SSID,
+    translate::Transaction,
+    walk::Translation,
+    Smmu, //
+};
+
+/// How long an invalidation may be under way. It takes microseconds, but whoever is about to issue
+/// it may not run for long on a busy machine.
+const OVERDUE: Delta = Delta::from_secs(20);
+
+/// Most suspicions at once, and most records that are kept; the counters know of all.
+const KEPT: usize = 32;
+
+/// Where a stale entry was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StrictCache {
+    /// Stream table entries.
+    Ste,
+    /// Context descriptors.
+    Cd,
+    /// The SMMU's translations.
+    Tlb,
+    /// A device's translations.
+    Atc,
+}
+
+/// Why its use is no longer excused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StrictReason {
+    /// The memory has been freed.
+    Freed,
+    /// No invalidation came for many seconds.
+    Overdue,
+    /// It was there when [`Smmu::strict_check`] was called.
+    Left,
+}
+
+/// A use of a stale entry that no invalidation under way explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StrictRecord {
+    /// The cache.
+    pub cache: StrictCache,
+    /// What speaks against it.
+    pub reason: StrictReason,
+    /// StreamID of the access.
+    pub sid: u32,
+    /// Its SubstreamID.
+    pub ssid: Option<u32>,
+    /// Its address.
+    pub va: u64,
+    /// The physical address that the entry gave: of the access, or of the table that the entry of
+    /// a configuration cache leads to.
+    pub pa: u64,
+    /// Whether it was a write.
+    pub write: bool,
+}
+
+struct Suspicion {
+    transaction: Transaction,
+    /// In the TLB: its ASID.
+    tag: u32,
+    /// What it becomes if nothing clears it.
+    record: StrictRecord,
+    since: Instant<Monotonic>,
+}
+
+/// The state of strict mode.
+pub(super) struct Strict {
+    on: bool,
+    suspicions: KVec<Option<Suspicion>>,
+    records: KVec<StrictRecord>,
+    /// Records since they were last taken, kept or not.
+    count: u64,
+}
+
+impl Strict {
+    /// Makes room for suspicions and records. May sleep.
+    pub(super) fn new(on: bool) -> Result<Self> {
+        let mut suspicions = KVec::with_capacity(KEPT, GFP_KERNEL)?;
+        for _ in 0..KEPT {
+            suspicions.push(None, GFP_KERNEL)?;
+        }
+        Ok(Self {
+            on,
+            suspicions,
+            records: KVec::with_capacity(KEPT, GFP_KERNEL)?,
+            count: 0,
+        })
+    }
+
+    fn record(&mut self, record: StrictRecord, reason: StrictReason) {
+        self.count += 1;
+        // Full: counted only.
+        let _ = self
+            .records
+            .push_within_capacity(StrictRecord { reason, ..record });
+    }
+}
+
+impl Engine {
+    /// The translation of `t` as memory has it now, past all caches.
+    fn memory_says(&self, t: &Transaction) -> Option<Translation> {
+        let entry = config::fetch_ste(&self.regs, &self.config, t.sid).ok()?;
+        config::check_ste(&self.config, &entry).ok()?;
+        if entry.config() == ste::CONFIG_BYPASS {
+            return self.bypass(t.va).ok();
+        }
+        if entry.config() != ste::CONFIG_S1 {
+            return None;
+        }
+        let Some(ssid) = config::select_cd(&entry, t.ssid).ok()? else {
+            return self.bypass(t.va).ok();
+        };
+        let cd = config::fetch_cd(&entry, ssid).ok()?;
+        let context = config::check_cd(&self.config, &entry, &cd).ok()?;
+        look(&context, t)
+    }
+
+    /// A use of `entry`, cached or just fetched, for `t`.
+    pub(super) fn strict_ste(&mut self, t: &Transaction, entry: &Ste) {
+        let check = self.strict.on
+            && entry.v()
+            && config::fetch_ste(&self.regs, &self.config, t.sid) != Ok(*entry);
+        if check {
+            self.suspect(t, StrictCache::Ste, 0, entry.s1_context_ptr());
+        }
+    }
+
+    /// A use of `cd`, cached or just fetched, for `t`.
+    pub(super) fn strict_cd(&mut self, t: &Transaction, entry: &Ste, ssid: u32, cd: &Cd) {
+        if self.strict.on && cd.v() && config::fetch_cd(entry, ssid) != Ok(*cd) {
+            self.suspect(t, StrictCache::Cd, 0, cd.ttb0());
+        }
+    }
+
+    /// A use of `hit` in the TLB for `t`, whose tables are those of `context`.
+    pub(super) fn strict_tlb(&mut self, context: &Context, t: &Transaction, hit: &Translation) {
+        if self.strict.on && !agree(look(context, t), t.va, hit) {
+            let tag = u32::from(context.asid);
+            self.suspect(t, StrictCache::Tlb, tag, hit.address(t.va));
+        }
+    }
+
+    /// A use of `hit` in the ATC of the port that makes the access.
+    pub(super) fn strict_atc(&mut self, t: &Transaction, hit: &Translation) {
+        if self.strict.on && !agree(self.memory_says(t), t.va, hit) {
+            self.suspect(t, StrictCache::Atc, 0, hit.address(t.va));
+        }
+    }
+
+    fn suspect(&mut self, t: &Transaction, cache: StrictCache, tag: u32, pa: u64) {
+        let record = StrictRecord {
+            cache,
+            reason: StrictReason::Overdue,
+            sid: t.sid,
+            ssid: t.ssid,
+            va: t.va,
+            pa,
+            write: t.access.write,
+        };
+        let of_memory = matches!(cache, StrictCache::Tlb | StrictCache::Atc);
+        if of_memory && phys::is_free(pa) {
+            self.stats.strict_records += 1;
+            return self.strict.record(record, StrictReason::Freed);
+        }
+        self.stats.strict_suspicions += 1;
+        let suspicions = &mut self.strict.suspicions;
+        if suspicions.iter().flatten().any(|old| old.record == record) {
+            return self.strict_sweep();
+        }
+        // Full: others are being watched already.
+        if let Some(free) = suspicions.iter_mut().find(|slot| slot.is_none()) {
+            *free = Some(Suspicion {
+                transaction: *t,
+                tag,
+                record,
+                since: Instant::now(),
+            });
+        }
+    }
+
+    /// Whether the entry that raised a suspicion is still cached, and still wrong.
+    fn still_stale(&mut self, suspicion: &Suspicion) -> bool {
+        let Suspicion {
+            transaction: t,
+            tag,
+            record,
+            ..
+        } = suspicion;
+        let hit = match record.cache {
+            StrictCache::Ste => {
+                let now = config::fetch_ste(&self.regs, &self.config, t.sid);
+                return self
+                    .cache
+                    .cached_ste(t.sid)
+                    .is_some_and(|old| old.v() && now != Ok(old));
+            }
+            StrictCache::Cd => {
+                let Some(entry) = self.cache.cached_ste(t.sid) else {
+                    return false;
+                };
+                let ssid = t.ssid.unwrap_or(0);
+                let now = config::fetch_cd(&entry, ssid);
+                return self
+                    .cache
+                    .cached_cd(t.sid, ssid)
+                    .is_some_and(|old| old.v() && now != Ok(old));
+            }
+            StrictCache::Tlb => self.tlb.lookup(*tag, t.va),
+            StrictCache::Atc => {
+                let tag = t.ssid.unwrap_or(ATC_NO_SSID);
+                let port = self.port_of(t.sid);
+                port.and_then(|port| port.atc.lookup(tag, t.va))
+            }
+        };
+        hit.is_some_and(|hit| {
+            hit.address(t.va) == record.pa && !agree(self.memory_says(t), t.va, &hit)
+        })
+    }
+
+    /// Forgets the suspicions whose stale entry is gone, and records those that are overdue.
+    pub(super) fn strict_sweep(&mut self) {
+        self.settle(|since| (since.elapsed() > OVERDUE).then_some(StrictReason::Overdue));
+    }
+
+    fn settle(&mut self, reason: impl Fn(Instant<Monotonic>) -> Option<StrictReason>) {
+        for i in 0..self.strict.suspicions.len() {
+            let Some(suspicion) = self.strict.suspicions[i].take() else {
+                continue;
+            };
+            if !self.still_stale(&suspicion) {
+                continue;
+            }
+            match reason(suspicion.since) {
+                Some(reason) => {
+                    self.stats.strict_records += 1;
+                    self.strict.record(suspicion.record, reason);
+                }
+                None => self.strict.suspicions[i] = Some(suspicion),
+            }
+        }
+    }
+
+    /// Records what the ATC in `slot` holds at `index` if memory disagrees. Gives whether it has
+    /// that index.
+    fn check_atc(&mut self, slot: usize, index: usize) -> bool {
+        let Some(port) = &self.ports[slot] else {
+            return false;
+        };
+        let sid = port.sid;
+        let (more, entry) = (index < port.atc.capacity(), port.atc.entry(index));
+        let access = entry.and_then(|entry| entry.perms.some_access());
+        if let (Some(entry), Some(access)) = (entry, access) {
+            let t = Transaction {
+                sid,
+                ssid: (entry.tag != ATC_NO_SSID).then_some(entry.tag),
+                va: entry.va,
+                access,
+            };
+            if !agree(self.memory_says(&t), t.va, &entry.translation()) {
+                self.left(&t, StrictCache::Atc, entry.pa);
+            }
+        }
+        more
+    }
+
+    /// Records what the TLB holds at `index` if memory disagrees. Entries whose address space no
+    /// cached descriptor names cannot be hit, and are passed over.
+    fn check_tlb(&mut self, index: usize) {
+        let Some(entry) = self.tlb.entry(index).filter(|entry| !entry.global) else {
+            return;
+        };
+        // CAST: Tags of the TLB are ASIDs.
+        let Some((sid, cd)) = self.cache.cached_asid(entry.tag as u16) else {
+            return;
+        };
+        let Some(access) = entry.perms.some_access() else {
+            return;
+        };
+        let t = Transaction {
+            sid,
+            ssid: None,
+            va: entry.va,
+            access,
+        };
+        let stream = self.cache.cached_ste(sid).unwrap_or_default();
+        let context = config::check_cd(&self.config, &stream, &cd);
+        let now = context.ok().and_then(|context| look(&context, &t));
+        if !agree(now, t.va, &entry.translation()) {
+            self.left(&t, StrictCache::Tlb, entry.pa);
+        }
+    }
+
+    fn left(&mut self, t: &Transaction, cache: StrictCache, pa: u64) {
+        self.stats.strict_records += 1;
+        let record = StrictRecord {
+            cache,
+            reason: StrictReason::Left,
+            sid: t.sid,
+            ssid: t.ssid,
+            va: t.va,
+            pa,
+            write: false,
+        };
+        self.strict.record(record, StrictReason::Left);
+    }
+}
+
+/// What the tables of `context` give for `t`.
+fn look(context: &Context, t: &Transaction) -> Option<Translation> {
+    let place = context.place(t.va)?;
+    place.tables.peek(place.offset, t.access).ok()
+}
+
+/// Whether memory and a cache put `va` at the same place.
+fn agree(memory: Option<Translation>, va: u64, cached: &Translation) -> bool {
+    memory.is_some_and(|now| now.address(va) == cached.address(va))
+}
+
+impl Smmu {
+    /// Turns strict mode on or off. Any context.
+    pub fn set_strict(&self, on: bool) {
+        let mut engine = self.engine().lock();
+        engine.strict.on = on;
+        engine.strict.suspicions.iter_mut().for_each(|s| *s = None);
+    }
+
+    /// Looks through all caches and records what is stale. Gives how many records there are that
+    /// nobody has taken. To be called when no mapping and no configuration is being changed. Any
+    /// context.
+    pub fn strict_check(&self) -> u64 {
+        self.engine().lock().settle(|_| Some(StrictReason::Left));
+        // The lock is let go between entries, so that interrupts are not off for long.
+        let ports = self.engine().lock().ports.len();
+        for slot in 0..ports {
+            let mut index = 0;
+            while self.engine().lock().check_atc(slot, index) {
+                index += 1;
+            }
+        }
+        let entries = self.engine().lock().tlb.capacity();
+        for index in 0..entries {
+            self.engine().lock().check_tlb(index);
+        }
+        self.strict_count()
+    }
+
+    /// Records that nobody has taken. Any context.
+    pub fn strict_count(&self) -> u64 {
+        self.engine().lock().strict.count
+    }
+
+    /// Record `index` of those that nobody has taken; the first few are kept. Any context.
+    pub fn strict_record(&self, index: usize) -> Option<StrictRecord> {
+        self.engine().lock().strict.records.get(index).copied()
+    }
+
+    /// Takes all records, and gives how many there were. Any context.
+    pub fn take_strict_records(&self) -> u64 {
+        let mut engine = self.engine().lock();
+        engine.strict.records.clear();
+        core::mem::take(&mut engine.strict.count)
+    }
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of strict mode and of random eviction.
+
+use kernel::prelude::*;
+
+#[kunit_tests(smmu_hw_strict)]
+mod tests {
+    use super::*;
+    use crate::{
+        fmt::cmd::Command,
+        hw::{
+            bench::{
+                aborted,
+                read,
+                set_cd,
+                OneSpace,
+                ASID,
+                NO_PRI,
+                PAGE,
+                PLAIN,
+                READ_ONLY,
+                SID,
+                SSID,
+                USER,
+                USER_RW,
+                VA, //
+            },
+            Config,
+            StrictCache,
+            StrictReason, //
+        }, //
+    };
+    use kernel::page::PAGE_SIZE;
+    use kernel_ext::phys::PhysPages;
+
+    /// Page 0 mapped, strict mode on.
+    fn strict() -> Result<OneSpace> {
+        let mut one = OneSpace::with_config(Config {
+            strict: true,
+            ..Config::default()
+        })?;
+        one.map(0, USER_RW)?;
+        Ok(one)
+    }
+
+    /// What the first record is about. No record is left.
+    fn take(one: &OneSpace) -> Option<(StrictCache, StrictReason)> {
+        let first = one.bench.smmu.strict_record(0);
+        one.bench.smmu.take_strict_records();
+        first.map(|record| (record.cache, record.reason))
+    }
+
+    #[test]
+    fn strict_suspicion_is_cleared_by_tlbi() -> Result {
+        let one = &mut strict()?;
+        let port = one.port(PLAIN)?;
+        assert_eq!(read(&port, Some(SSID), VA), Ok(0));
+        assert_eq!(read(&port, Some(SSID), VA), Ok(0));
+        assert_eq!(one.bench.smmu.stats().strict_suspicions, 0);
+        one.unmap(0)?;
+        // Legal: the invalidation is under way.
+        assert_eq!(read(&port, Some(SSID), VA), Ok(0));
+        assert_eq!(one.bench.smmu.stats().strict_suspicions, 1);
+        one.bench.command(Command::tlbi_va(ASID, VA, true))?;
+        let records = one.bench.smmu.strict_check();
+        take(one);
+        assert_eq!(records, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn strict_missing_tlbi() -> Result {
+        let one = &mut strict()?;
+        let port = one.port(PLAIN)?;
+        assert_eq!(read(&port, Some(SSID), VA), Ok(0));
+        one.unmap(0)?;
+        assert_eq!(read(&port, Some(SSID), VA + 8), Ok(0));
+        // For another page, another address space, and of the wrong cache.
+        one.bench.command(Command::tlbi_va(ASID, VA + PAGE, true))?;
+        one.bench.command(Command::tlbi_asid(ASID + 1))?;
+        one.bench.command(Command::atc_inv(SID, None, 0, 52))?;
+        let records = one.bench.smmu.strict_check();
+        let record = one.bench.smmu.strict_record(0);
+        let what = take(one);
+        // By the suspicion, and by the look at all entries.
+        assert_eq!(records, 2);
+        assert_eq!(what, Some((StrictCache::Tlb, StrictReason::Left)));
+        assert_eq!(record.map(|r| (r.sid, r.va)), Some((SID, VA + 8)));
+        assert_eq!(record.map(|r| r.pa), Some(one.data.phys() + 8));
+        Ok(())
+    }
+
+    #[test]
+    fn strict_missing_atc_inv() -> Result {
+        let one = &mut strict()?;
+        let port = one.port(NO_PRI)?;
+        assert_eq!(read(&port, Some(SSID), VA), Ok(0));
+        one.unmap(0)?;
+        one.bench.command(Command::tlbi_all())?;
+        let unused = one.bench.smmu.strict_check();
+        let what = take(one);
+        assert_eq!(read(&port, Some(SSID), VA), Ok(0));
+        one.bench
+            .command(Command::atc_inv(SID, Some(SSID), VA, 0))?;
+        let cleared = one.bench.smmu.strict_check();
+        take(one);
+        // Found without any use.
+        assert_eq!(unused, 1);
+        assert_eq!(what, Some((StrictCache::Atc, StrictReason::Left)));
+        assert_eq!(cleared, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn strict_freed_memory() -> Result {
+        let one = &mut strict()?;
+        let port = one.port(NO_PRI)?;
+        // Translates, but leaves the memory alone: it is not ours any more.
+        let touch = || port.prefetch(Some(SSID), VA, 1, false, USER);
+        let mut what = None;
+        // The freed page may be somebody's at once, then nothing is noticed.
+        for _ in 0..20 {
+            let page = PhysPages::alloc(PAGE_SIZE)?;
+            one.space.set(VA, 3, page.phys() | USER_RW)?;
+            assert!(touch().is_ok());
+            one.unmap(0)?;
+            drop(page);
+            assert!(touch().is_ok());
+            one.bench.command(Command::tlbi_all())?;
+            one.bench.command(Command::atc_inv(SID, None, 0, 52))?;
+            what = what.or(take(one));
+        }
+        assert_eq!(what, Some((StrictCache::Atc, StrictReason::Freed)));
+        Ok(())
+    }
+
+    #[test]
+    fn strict_permission_and_place() -> Result {
+        let one = &mut strict()?;
+        let port = one.port(NO_PRI)?;
+        port.write(Some(SSID), VA, b"1", USER)?;
+        one.map(0, USER_RW | READ_ONLY)?;
+        // Reading is fine still.
+        assert!(read(&port, Some(SSID), VA).is_ok());
+        let before = one.bench.smmu.stats().strict_suspicions;
+        port.write(Some(SSID), VA, b"1", USER)?;
+        let after = one.bench.smmu.stats().strict_suspicions;
+        // The address now leads elsewhere.
+        let elsewhere = one.data.phys() + PAGE;
+        one.space.set(VA, 3, elsewhere | USER_RW)?;
+        assert!(read(&port, Some(SSID), VA).is_ok());
+        let moved = one.bench.smmu.stats().strict_suspicions;
+        one.bench.command(Command::tlbi_all())?;
+        one.bench.command(Command::atc_inv(SID, None, 0, 52))?;
+        let records = one.bench.smmu.strict_check();
+        take(one);
+        assert_eq!((before, after, moved, records), (0, 1, 2, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn strict_access_flag_needs_no_invalidation() -> Result {
+        let one = &mut strict()?;
+        let port = one.port(NO_PRI)?;
+        assert!(read(&port, Some(SSID), VA).is_ok());
+        one.map(0, USER_RW & !(1 << 10))?;
+        assert!(read(&port, Some(SSID), VA).is_ok());
+        let records = one.bench.smmu.strict_check();
+        take(one);
+        assert_eq!(records, 0);
+        assert_eq!(one.bench.smmu.stats().strict_suspicions, 0);
+        // Nothing was written to the tables by looking.
+        assert_eq!(one.space.get(VA, 3)? & (1 << 10), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn strict_configuration() -> Result {
+        let one = &mut strict()?;
+        let port = one.port(PLAIN)?;
+        assert!(read(&port, Some(SSID), VA).is_ok());
+        set_cd(&one.cds, SSID as usize, &Default::default())?;
+        assert!(read(&port, Some(SSID), VA).is_ok());
+        one.bench.smmu.strict_check();
+        let cd = take(one);
+        one.bench.command(Command::cfgi_cd(SID, SSID, true))?;
+        assert!(aborted(read(&port, Some(SSID), VA)));
+
+        set_cd(&one.cds, SSID as usize, &one.space.cd(ASID))?;
+        one.bench.command(Command::cfgi_cd(SID, SSID, true))?;
+        one.bench.set_ste(SID, &Default::default())?;
+        assert!(read(&port, Some(SSID), VA).is_ok());
+        one.bench.smmu.strict_check();
+        let ste = take(one);
+        assert_eq!(cd, Some((StrictCache::Cd, StrictReason::Left)));
+        assert_eq!(ste, Some((StrictCache::Ste, StrictReason::Left)));
+        Ok(())
+    }
+
+    #[test]
+    fn strict_can_be_turned_off() -> Result {
+        let one = &mut strict()?;
+        let port = one.port(PLAIN)?;
+        assert!(read(&port, Some(SSID), VA).is_ok());
+        one.bench.smmu.set_strict(false);
+        one.unmap(0)?;
+        assert!(read(&port, Some(SSID), VA).is_ok());
+        assert_eq!(one.bench.smmu.stats().strict_suspicions, 0);
+        Ok(())
+    }
+
+    /// How many reads of a stale page succeed until its entry is evicted.
+    fn reads_until_evicted(seed: u64) -> Result<u32> {
+        let mut one = OneSpace::new()?;
+        one.map(0, USER_RW)?;
+        let port = one.port(PLAIN)?;
+        assert!(read(&port, Some(SSID), VA).is_ok());
+        one.unmap(0)?;
+        one.bench.smmu.set_eviction(2, seed);
+        for count in 0..1_000_000 {
+            if read(&port, Some(SSID), VA).is_err() {
+                return Ok(count);
+            }
+        }
+        Err(ETIMEDOUT)
+    }
+
+    #[test]
+    fn random_eviction() -> Result {
+        let counts = [
+            reads_until_evicted(7)?,
+            reads_until_evicted(7)?,
+            reads_until_evicted(8)?,
+        ];
+        assert!(counts[0] > 0 && counts[0] == counts[1] && counts[0] != counts[2]);
+        let mut one = OneSpace::with_config(Config {
+            evict_one_in: 1,
+            ..Config::default()
+        })?;
+        // Every look-up of configuration and translation may miss: nothing changes.
+        one.map(0, USER_RW)?;
+        let port = one.port(NO_PRI)?;
+        for _ in 0..2000 {
+            assert_eq!(read(&port, Some(SSID), VA), Ok(0));
+        }
+        assert!(one.bench.smmu.stats().evictions >= 2000);
+        Ok(())
+    }
+}
