@@ -153,13 +153,48 @@ fn map(range: &Range<usize>) -> Result {
 }
 
 /// Unmaps a range of ours in the current address space, `mm`.
+///
+/// Tries again when there is no memory, since nobody can try later.
 fn unmap(mm: *mut bindings::mm_struct, range: &Range<usize>) -> Result {
+    let mut result = Ok(());
+
+    for _ in 0..TRIES {
+        result = try_unmap(mm, range);
+        if result != Err(ENOMEM) {
+            break;
+        }
+    }
+    result
+}
+
+fn try_unmap(mm: *mut bindings::mm_struct, range: &Range<usize>) -> Result {
     // SAFETY: The caller keeps `mm` alive and uses it. The mapping is ours alone by the type
     // invariants of `Carved`, and cannot have been split or merged since it is sealed. When the
     // seal is broken the process itself might unmap it before we do, and harm only itself.
     unsafe {
         bindings::sva_unseal(mm, range.start);
         to_result(bindings::vm_munmap(range.start, range.len()))
+    }
+}
+
+/// How often to try what should not fail.
+const TRIES: usize = 8;
+
+/// The failure of an allocation that a test asks for. It follows a job from the task that waits for
+/// it to the worker that does it, and back: else no test could reach the worker's allocations.
+struct Injection;
+
+impl Injection {
+    /// Which allocation of the current task is to fail; none from now on.
+    fn take() -> u32 {
+        // SAFETY: Only touches a field of the current task that is the task's own.
+        unsafe { bindings::sva_take_fail_nth() }
+    }
+
+    /// The `nth` allocation of the current task is to fail; 0 is none.
+    fn set(nth: u32) {
+        // SAFETY: As above.
+        unsafe { bindings::sva_set_fail_nth(nth) };
     }
 }
 
@@ -177,6 +212,8 @@ struct Job {
     /// The address of the `mm_struct`; 0 before the start.
     address_space: Atomic<usize>,
     errno: Atomic<i32>,
+    /// Which allocation is to fail, where tests ask for that: see [`Injection`].
+    fail_nth: Atomic<u32>,
     #[pin]
     work: Work<Self>,
     #[pin]
@@ -195,6 +232,7 @@ impl Job {
                 range,
                 address_space: Atomic::new(0),
                 errno: Atomic::new(0),
+                fail_nth: Atomic::new(0),
                 work <- new_work!("sva_carve"),
                 done <- Completion::new(),
             }),
@@ -206,10 +244,16 @@ impl Job {
     fn run_in(self: &Arc<Self>, queue: &OwnedQueue, mm: &MmWithUser) -> Result {
         self.address_space
             .store(mm.as_raw().expose_provenance(), Relaxed);
-        if queue.enqueue(self.clone()).is_err() {
+        self.fail_nth.store(Injection::take(), Relaxed);
+        let queued = queue.enqueue(self.clone()).is_ok();
+
+        if queued {
+            self.done.wait_for_completion();
+        }
+        Injection::set(self.fail_nth.load(Relaxed));
+        if !queued {
             return Err(EBUSY);
         }
-        self.done.wait_for_completion();
         to_result(self.errno.load(Relaxed))
     }
 }
@@ -221,6 +265,7 @@ impl WorkItem for Job {
         // Queueing the work and completing it order these accesses.
         let mm = core::ptr::with_exposed_provenance_mut(this.address_space.load(Relaxed));
 
+        Injection::set(this.fail_nth.load(Relaxed));
         // SAFETY: A worker is a kernel thread without an address space. Who started the job waits
         // for it, and has a user of `mm`.
         unsafe { bindings::kthread_use_mm(mm) };
@@ -231,6 +276,7 @@ impl WorkItem for Job {
         // SAFETY: As just taken.
         unsafe { bindings::kthread_unuse_mm(mm) };
 
+        this.fail_nth.store(Injection::take(), Relaxed);
         if let Err(error) = result {
             this.errno.store(error.to_errno(), Relaxed);
         }

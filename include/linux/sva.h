@@ -267,6 +267,21 @@ int sva_unbind_group(struct iommu_group *group, int pasid);
 struct mm_struct *sva_find(int pasid);
 
 /**
+ * sva_pasid() - Find the PASID with which a device reaches an address space
+ * @dev: the device
+ * @mm: the mm; the caller holds a reference to it
+ *
+ * The other way round than sva_find(), for one device: several PASIDs may lead to
+ * one mm, if a device cannot send the one that others use.
+ *
+ * Context: Process context, may sleep.
+ * Return: what bind stored: a PASID, or IOMMU_NO_PASID (0) if @mm has only the bond
+ * without; -EINVAL if an argument is NULL or the device is not initialized,
+ * -ESRCH if @mm is not bound to it.
+ */
+int sva_pasid(struct device *dev, struct mm_struct *mm);
+
+/**
  * sva_register_mm_exit_handler() - Be told of the exit of processes
  * @dev: the device
  * @handler: called once for each bond of an mm that lost its last user; the
@@ -347,6 +362,11 @@ static inline int sva_unbind_group(struct iommu_group *group, int pasid)
 static inline struct mm_struct *sva_find(int pasid)
 {
 	return ERR_PTR(-ENODEV);
+}
+
+static inline int sva_pasid(struct device *dev, struct mm_struct *mm)
+{
+	return -ENODEV;
 }
 
 static inline int sva_register_mm_exit_handler(struct device *dev, sva_mm_exit_handler_t handler)

@@ -226,7 +226,7 @@ impl Bond {
         inner.commit(room, bond.clone(), attached, carved);
         trace::bind(&bond, bond.users.users());
         bond.let_be_found();
-        device.core.totals.binds.add(1);
+        device.count(|totals| totals.binds.add(1));
         Ok(bond)
     }
 
@@ -358,8 +358,10 @@ impl Bond {
 
         if found {
             self.device.forget_bond(self);
-            self.device.core.totals.unbinds.add(1);
-            self.device.core.totals.ended.absorb(&self.stats);
+            self.device.count(|totals| {
+                totals.unbinds.add(1);
+                totals.ended.absorb(&self.stats);
+            });
             self.space.wake_handler_waiters();
             trace::unbind(self, 0);
         }

@@ -379,6 +379,27 @@ export! {
 
     /// # Safety
     ///
+    /// `dev` must be null, or a device that has a driver. `mm` must be null, or an mm of which
+    /// the caller holds a reference.
+    fn sva_pasid(dev: *mut bindings::device, mm: *mut bindings::mm_struct) -> c_int {
+        let pasid = || {
+            if mm.is_null() {
+                return Err(EINVAL);
+            }
+            // SAFETY: By this function's contract.
+            let (device, mm) = unsafe { (sva_device(dev)?, Mm::from_raw(mm)) };
+
+            device.pasid_of(mm).ok_or(ESRCH)
+        };
+
+        match pasid() {
+            Ok(pasid) => pasid as c_int,
+            Err(e) => e.to_errno(),
+        }
+    }
+
+    /// # Safety
+    ///
     /// `dev` must be null, or a device that has a driver. `handler` must be null, or a function
     /// that may be called until it is unregistered.
     fn sva_register_mm_exit_handler(

@@ -4,6 +4,7 @@
 
 use crate::{
     address_space::AddressSpace,
+    debugfs::{DeviceFile, DeviceFiles},
     device::SvaDevice,
     stats::Totals, //
 };
@@ -24,6 +25,12 @@ const SHARDS: usize = 64;
 /// Address spaces by the address of their `mm_struct`, which they keep from being used anew.
 type Shard = RBTree<usize, Arc<AddressSpace>>;
 
+/// A device that is initialised now, and its file.
+struct Listed {
+    device: Arc<SvaDevice>,
+    _file: DeviceFile,
+}
+
 /// State of the module.
 #[pin_data]
 pub(crate) struct Core {
@@ -32,19 +39,21 @@ pub(crate) struct Core {
     spaces: [Mutex<Shard>; SHARDS],
     /// Only for those who list them: no bind, unbind or fault comes here.
     #[pin]
-    devices: Mutex<KVec<Arc<SvaDevice>>>,
+    devices: Mutex<KVec<Listed>>,
+    device_files: DeviceFiles,
     /// Where the exits of processes are dealt with, and their address spaces mapped in.
     pub(crate) queue: Arc<OwnedQueue>,
     pub(crate) totals: Totals,
 }
 
 impl Core {
-    pub(crate) fn new() -> impl PinInit<Self, Error> {
+    pub(crate) fn new(device_files: DeviceFiles) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             spaces <- pin_init::pin_init_array_from_fn(|_| {
                 new_mutex!(RBTree::new(), "sva_address_space_map")
             }),
             devices <- new_mutex!(KVec::new(), "sva_device_list"),
+            device_files,
             queue: Arc::new(OwnedQueue::new(c"sva")?, GFP_KERNEL)?,
             totals: Totals::default(),
         })
@@ -102,18 +111,26 @@ impl Core {
             .sum()
     }
 
-    /// Lists a device.
+    /// Lists a device, and makes its file. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
     pub(crate) fn add_device(&self, device: Arc<SvaDevice>) -> Result {
-        self.devices.lock().push(device, GFP_KERNEL)?;
+        let _file = self.device_files.add(device.clone())?;
+
+        self.devices
+            .lock()
+            .push(Listed { device, _file }, GFP_KERNEL)?;
         Ok(())
     }
 
-    /// Takes a device off the list.
+    /// Takes a device off the list, and its file away. May sleep, for those who read it.
     pub(crate) fn remove_device(&self, device: &SvaDevice) {
         let mut devices = self.devices.lock();
         let found = devices
             .iter()
-            .position(|there| core::ptr::eq(&**there, device))
+            .position(|there| core::ptr::eq(&*there.device, device))
             .and_then(|at| devices.remove(at).ok());
 
         drop(devices);
@@ -125,8 +142,8 @@ impl Core {
         let devices = self.devices.lock();
         let mut list = KVec::with_capacity(devices.len(), GFP_KERNEL)?;
 
-        for device in devices.iter() {
-            list.push(device.clone(), GFP_KERNEL)?;
+        for there in devices.iter() {
+            list.push(there.device.clone(), GFP_KERNEL)?;
         }
         Ok(list)
     }

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/sys/kernel/debug/sva`: `bonds` and `stats`.
+//! `/sys/kernel/debug/sva`: `bonds` and `stats`, and in `devices` a file for each device.
 
 use crate::{
+    bond::Bond,
     core::{Core, CORE},
-    stats::FaultStats,
+    device::SvaDevice,
+    stats::{FaultStats, Totals},
 };
 use kernel::{
     debugfs::{Dir, File},
+    device::Device,
     fmt::{self, Formatter},
     prelude::*,
+    sync::Arc,
 };
+use kernel_ext::devres;
 
-/// The files; they go when this is dropped.
+/// The files that are there as long as the module; they go when this is dropped.
 #[pin_data]
 pub(crate) struct Debugfs {
     #[pin]
@@ -22,19 +27,69 @@ pub(crate) struct Debugfs {
 }
 
 impl Debugfs {
-    pub(crate) fn new() -> impl PinInit<Self, Error> {
-        let dir = Dir::new(c"sva");
-        let again = dir.clone();
+    /// The folder of all our files.
+    pub(crate) fn root() -> Dir {
+        Dir::new(c"sva")
+    }
+
+    pub(crate) fn new(root: Dir) -> impl PinInit<Self, Error> {
+        let again = root.clone();
 
         try_pin_init!(Self {
-            bonds <- dir.read_callback_file(c"bonds", (), &bonds),
+            bonds <- root.read_callback_file(c"bonds", (), &bonds),
             stats <- again.read_callback_file(c"stats", (), &stats),
         })
     }
 }
 
+/// The folder of the devices' files.
+pub(crate) struct DeviceFiles(Dir);
+
+/// The file of one device. Dropping it waits for those who are just reading it, who take the locks
+/// of the device, of its group and of address spaces.
+pub(crate) struct DeviceFile(#[expect(dead_code)] Pin<KBox<File<Arc<SvaDevice>>>>);
+
+impl DeviceFiles {
+    pub(crate) fn new(root: &Dir) -> Self {
+        Self(root.subdir(c"devices"))
+    }
+
+    /// Makes the file of `device`, under its name. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`. A device whose name another one has gets no file, and that is no error.
+    pub(crate) fn add(&self, device: Arc<SvaDevice>) -> Result<DeviceFile> {
+        let named = device.clone();
+        let name = named.endpoint.dev().name();
+
+        Ok(DeviceFile(KBox::pin_init(
+            self.0.read_callback_file(name, device, &one_device),
+            GFP_KERNEL,
+        )?))
+    }
+}
+
+fn name(dev: &Device) -> &str {
+    dev.name().to_str().unwrap_or("?")
+}
+
 /// A line for each bond.
 fn bonds(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
+    bonds_header(f)?;
+    let Some(core) = CORE.get() else {
+        return Ok(());
+    };
+
+    for device in core.devices().map_err(|_| fmt::Error)? {
+        for bond in device.bonds().map_err(|_| fmt::Error)? {
+            bond_line(&bond, f)?;
+        }
+    }
+    Ok(())
+}
+
+fn bonds_header(f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(
         f,
         "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8}",
@@ -48,33 +103,58 @@ fn bonds(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
         "pages",
         "refused",
         "pinned"
-    )?;
-    let Some(core) = CORE.get() else {
+    )
+}
+
+/// Nothing, if the bond has ended.
+fn bond_line(bond: &Bond, f: &mut Formatter<'_>) -> fmt::Result {
+    let endpoint = &bond.device.endpoint;
+    let refs = bond.refs();
+
+    if refs == 0 {
         return Ok(());
-    };
+    }
+    writeln!(
+        f,
+        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8}",
+        name(endpoint.dev()),
+        endpoint.group().id(),
+        bond.pasid,
+        bond.pid,
+        refs,
+        bond.flags.name(),
+        bond.stats.requests.get(),
+        bond.stats.served.get(),
+        bond.stats.refused.get(),
+        bond.pins.pages(),
+    )
+}
 
-    for device in core.devices().map_err(|_| fmt::Error)? {
-        for bond in device.bonds().map_err(|_| fmt::Error)? {
-            let refs = bond.refs();
+/// What a device is and has: lines `name value`, the members of its group, and after an empty
+/// line its bonds.
+fn one_device(device: &Arc<SvaDevice>, f: &mut Formatter<'_>) -> fmt::Result {
+    let group = device.endpoint.group();
+    let bonds = device.bonds().map_err(|_| fmt::Error)?;
+    let faults = FaultStats::default();
 
-            if refs == 0 {
-                continue;
-            }
-            writeln!(
-                f,
-                "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8}",
-                device.endpoint.dev().name().to_str().unwrap_or("?"),
-                device.endpoint.group().id(),
-                bond.pasid,
-                bond.pid,
-                refs,
-                bond.flags.name(),
-                bond.stats.requests.get(),
-                bond.stats.served.get(),
-                bond.stats.refused.get(),
-                bond.pins.pages(),
-            )?;
-        }
+    faults.absorb(&device.totals.ended);
+    for bond in &bonds {
+        faults.absorb(&bond.stats);
+    }
+    writeln!(f, "features {}", device.features.name())?;
+    writeln!(f, "max_pasid {}", device.max_pasid)?;
+    writeln!(f, "group {}", group.id())?;
+    for member in &group.members().map_err(|_| fmt::Error)? {
+        let features = devres::find::<SvaDevice>(member).map_or("-", |there| there.features.name());
+
+        writeln!(f, "member {} {features}", name(member))?;
+    }
+    writeln!(f, "bonds {}", bonds.len())?;
+    write_totals(&device.totals, &faults, f)?;
+    writeln!(f)?;
+    bonds_header(f)?;
+    for bond in &bonds {
+        bond_line(bond, f)?;
     }
     Ok(())
 }
@@ -85,11 +165,14 @@ fn stats(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
         return Ok(());
     };
     let (faults, devices, bonds) = live(&core).map_err(|_| fmt::Error)?;
-    let totals = &core.totals;
 
     writeln!(f, "devices {devices}")?;
     writeln!(f, "bonds {bonds}")?;
     writeln!(f, "address_spaces {}", core.count_spaces())?;
+    write_totals(&core.totals, &faults, f)
+}
+
+fn write_totals(totals: &Totals, faults: &FaultStats, f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "binds {}", totals.binds.get())?;
     writeln!(f, "unbinds {}", totals.unbinds.get())?;
     writeln!(f, "exits {}", totals.exits.get())?;

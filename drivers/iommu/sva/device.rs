@@ -7,11 +7,14 @@ use crate::{
     c_api::ExitHandler,
     core::Core,
     features::{Feature, Features},
-    group, trace,
+    group,
+    stats::Totals,
+    trace,
 };
 use core::ops::Range;
 use kernel::{
     device::{Bound, Device},
+    mm::Mm,
     new_condvar, new_mutex,
     prelude::*,
     rbtree::RBTree,
@@ -36,6 +39,8 @@ pub(crate) struct SvaDevice {
     pub(crate) features: Features,
     /// The largest PASID that the device can send.
     pub(crate) max_pasid: u32,
+    /// What happened to this device since it was initialised.
+    pub(crate) totals: Totals,
     /// What the process must not use as long as this device is bound (S17, S18).
     pub(crate) untranslated: KVec<Range<u64>>,
     #[pin]
@@ -73,6 +78,10 @@ impl SvaDevice {
         features: Features,
         max_pasid: u32,
     ) -> Result<Arc<Self>> {
+        // Asked again below; here it saves a second file in debugfs.
+        if devres::find::<Self>(dev).is_some() {
+            return Err(EBUSY);
+        }
         let endpoint = Endpoint::new(dev)?;
         let limit = endpoint.max_pasids();
 
@@ -88,6 +97,7 @@ impl SvaDevice {
                 endpoint: Arc::new(endpoint, GFP_KERNEL)?,
                 features,
                 max_pasid: if max_pasid == 0 { limit } else { limit.min(max_pasid) },
+                totals: Totals::default(),
                 untranslated,
                 state <- new_mutex!(
                     State {
@@ -144,6 +154,12 @@ impl SvaDevice {
         ended
     }
 
+    /// Counts in the totals of this device, and in those of all.
+    pub(crate) fn count(&self, what: impl Fn(&Totals)) {
+        what(&self.totals);
+        what(&self.core.totals);
+    }
+
     fn first_bond(&self) -> Option<Arc<Bond>> {
         self.state.lock().bonds.values().next().cloned()
     }
@@ -151,6 +167,17 @@ impl SvaDevice {
     /// The bond under `pasid`.
     pub(crate) fn bond(&self, pasid: u32) -> Option<Arc<Bond>> {
         self.state.lock().bonds.get(&pasid).cloned()
+    }
+
+    /// The PASID of the bond with `mm`; 0 if it has only one without.
+    pub(crate) fn pasid_of(&self, mm: &Mm) -> Option<u32> {
+        let state = self.state.lock();
+        let bonds = state.bonds.values();
+
+        bonds
+            .filter(|bond| core::ptr::eq(bond.space.mm().as_raw(), mm.as_raw()))
+            .map(|bond| bond.pasid)
+            .max()
     }
 
     /// Has `handler` called when a process exits that is or will be bound.

@@ -73,7 +73,7 @@ impl WorkItem for ExitWork {
         while let Some(bond) = next_bond(&this.space) {
             trace::mm_exit(&bond);
             bond.owner.mm_exit(&bond.device, bond.pasid);
-            this.core.totals.exits.add(1);
+            bond.device.count(|totals| totals.exits.add(1));
             // The handler may have unbound; then there is nothing left to do.
             bond.end();
         }

@@ -15,6 +15,7 @@ EXPORT_SYMBOL_NS_GPL(sva_unpin_range, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bind_group, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_unbind_group, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_find, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_pasid, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_register_mm_exit_handler, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_unregister_mm_exit_handler, "SVA");
 

@@ -49,7 +49,7 @@ impl FaultStats {
     }
 }
 
-/// Totals since the module was loaded.
+/// Totals since the module was loaded, or since a device was initialised.
 #[derive(Default)]
 pub(crate) struct Totals {
     /// Bonds made; a repeated bind is not one.

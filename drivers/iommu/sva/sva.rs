@@ -66,7 +66,7 @@ pub use features::{Feature, Features};
 
 use crate::{
     core::{Core, CORE},
-    debugfs::Debugfs,
+    debugfs::{Debugfs, DeviceFiles},
 };
 use kernel_ext::{global::Installed, notifier};
 
@@ -91,9 +91,12 @@ pub struct SvaCore {
 
 impl kernel::InPlaceModule for SvaCore {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        let root = Debugfs::root();
+        let files = DeviceFiles::new(&root);
+
         try_pin_init!(Self {
-            core: CORE.install(Arc::pin_init(Core::new(), GFP_KERNEL)?)?,
-            debugfs <- Debugfs::new(),
+            core: CORE.install(Arc::pin_init(Core::new(files), GFP_KERNEL)?)?,
+            debugfs <- Debugfs::new(root),
         })
     }
 }

@@ -232,6 +232,28 @@ static void alloc_bind_that_carves(struct kunit *test)
 	sweep(test, &(struct sweep) { call_bind, undo_bind, &c }, -ENOSPC);
 }
 
+/* The last unbind gives what was carved out back, whatever fails. */
+static void alloc_unbind_that_gives_back(struct kunit *test)
+{
+	static const struct mock_smmu_device config = {
+		.pasid_bits = 10,
+		.regions = { { .start = 0x10000000, .len = 2 * PAGE_SIZE } },
+	};
+	struct alloc_case c = alloc_case(test, &config);
+	int maps = c.mm->map_count;
+	unsigned int n;
+	bool reached = true;
+
+	for (n = 1; reached && n <= MOST; n++) {
+		KUNIT_ASSERT_EQ_MSG(test, 0, call_bind(&c), "before allocation %u", n);
+		fail_nth(n);
+		KUNIT_EXPECT_EQ(test, 0, undo_bind(&c));
+		reached = failed();
+		KUNIT_EXPECT_EQ_MSG(test, maps, c.mm->map_count, "after allocation %u", n);
+	}
+	KUNIT_EXPECT_GT(test, n, 2);
+}
+
 static void alloc_bind_group(struct kunit *test)
 {
 	static const struct mock_smmu_device config = { .pasid_bits = 10, .group = 77 };
@@ -266,6 +288,7 @@ static struct kunit_case sva_alloc_cases[] = {
 	KUNIT_CASE(alloc_bind_with_exit_handler),
 	KUNIT_CASE(alloc_bind_without_pasid),
 	KUNIT_CASE(alloc_bind_that_carves),
+	KUNIT_CASE(alloc_unbind_that_gives_back),
 	KUNIT_CASE(alloc_bind_group),
 	KUNIT_CASE(alloc_pin_range),
 	KUNIT_CASE(alloc_register_exit_handler),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Init, bind, unbind, shutdown and their errors: S1 to S5, S10, S11, S14. */
+/* Init, bind, unbind and their errors: S1 to S5, S10. */
 
-#include <linux/pci.h>
 #include <linux/platform_device.h>
 #include <linux/sched/mm.h>
 
@@ -228,56 +227,6 @@ static void s10_unbind_of_what_is_not_bound(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(a, pasid));
 }
 
-static void s11_unbind_all_and_shutdown_end_bonds(struct kunit *test)
-{
-	struct device *dev = sva_test_device(test, NULL);
-	struct sva_test_mm *space = sva_test_mm(test);
-	struct mm_struct *other = mm_alloc();
-	int first, second;
-	u64 value;
-
-	KUNIT_ASSERT_NOT_NULL(test, other);
-	/* However often they were bound. */
-	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &first, SVA_TEST_FLAGS,
-						       NULL));
-	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &first, SVA_TEST_FLAGS,
-						       NULL));
-	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, other, &second, SVA_TEST_FLAGS,
-						       NULL));
-	KUNIT_EXPECT_NE(test, first, second);
-	__iommu_sva_unbind_dev_all(dev);
-	KUNIT_EXPECT_NE(test, 0, sva_test_read(dev, first, space->addr, &value));
-	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(dev, first));
-	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(dev, second));
-
-	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &first, SVA_TEST_FLAGS,
-						       NULL));
-	KUNIT_EXPECT_EQ(test, 0, iommu_sva_device_shutdown(dev));
-	KUNIT_EXPECT_NE(test, 0, sva_test_read(dev, first, space->addr, &value));
-	mmput(other);
-}
-
-static void s11_driver_that_forgets(struct kunit *test)
-{
-	struct device *dev = sva_test_device(test, NULL);
-	struct sva_test_device *state = dev_get_drvdata(dev);
-	struct sva_test_mm *space = sva_test_mm(test);
-	int pasid, again;
-	u64 value;
-
-	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &pasid, SVA_TEST_FLAGS,
-						       NULL));
-	/* So that remove() does not call device_shutdown. */
-	state->init_error = -EIO;
-	device_release_driver(dev);
-	KUNIT_EXPECT_NE(test, 0, sva_test_read(dev, pasid, space->addr, &value));
-
-	KUNIT_ASSERT_EQ(test, 1, device_attach(dev));
-	KUNIT_EXPECT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &again, SVA_TEST_FLAGS,
-						       NULL));
-	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, again));
-}
-
 static void find_gives_the_mm(struct kunit *test)
 {
 	struct device *dev = sva_test_device(test, NULL);
@@ -301,33 +250,31 @@ static void find_gives_the_mm(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
 }
 
-/* A card and a bridge in one group, behind an SMMU that has no PASIDs. */
-static void pci_group_without_pasids(struct kunit *test)
+static void pasid_names_the_bond(struct kunit *test)
 {
+	struct device *a = sva_test_device(test, NULL);
+	struct device *b = sva_test_device(test, NULL);
 	struct sva_test_mm *space = sva_test_mm(test);
-	struct pci_dev *bridge = pci_get_class(PCI_CLASS_BRIDGE_PCI << 8, NULL);
-	struct pci_dev *card;
-	struct device *dev;
-	int pasid;
+	struct mm_struct *mm = space->mm;
+	int pasid, rid;
 
-	if (!bridge)
-		kunit_skip(test, "no PCI bridge in this machine");
-	card = bridge->subordinate ? pci_get_slot(bridge->subordinate, PCI_DEVFN(1, 0)) : NULL;
-	pci_dev_put(bridge);
-	if (!card)
-		kunit_skip(test, "no card behind the PCI bridge");
-	dev = &card->dev;
-	pci_dev_put(card);
+	KUNIT_EXPECT_EQ(test, -EINVAL, sva_pasid(NULL, mm));
+	KUNIT_EXPECT_EQ(test, -EINVAL, sva_pasid(a, NULL));
+	KUNIT_EXPECT_EQ(test, -ESRCH, sva_pasid(a, mm));
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(a, mm, &rid, IOMMU_SVA_FEAT_IOPF, NULL));
+	KUNIT_EXPECT_EQ(test, IOMMU_NO_PASID, sva_pasid(a, mm));
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(a, mm, &pasid, SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, pasid, sva_pasid(a, mm));
+	KUNIT_EXPECT_EQ(test, -ESRCH, sva_pasid(b, mm));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(a, rid));
 
-	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, iommu_sva_device_init(dev, SVA_TEST_FLAGS, 0));
-	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_sva_bind_group(dev->iommu_group, space->mm, &pasid,
-							    SVA_TEST_FLAGS, NULL));
-	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_init(dev, IOMMU_SVA_FEAT_IOPF, 0));
-	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_sva_bind_device(dev, space->mm, &pasid,
-							     SVA_TEST_FLAGS, NULL));
-	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_sva_bind_device(dev, space->mm, &pasid,
-							    IOMMU_SVA_FEAT_IOPF, NULL));
-	KUNIT_EXPECT_EQ(test, 0, iommu_sva_device_shutdown(dev));
+	/* As long as the bond, which the exit does not end. */
+	mmgrab(mm);
+	sva_test_mm_exit(test, space);
+	KUNIT_EXPECT_EQ(test, pasid, sva_pasid(a, mm));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(a, pasid));
+	KUNIT_EXPECT_EQ(test, -ESRCH, sva_pasid(a, mm));
+	mmdrop(mm);
 }
 
 static void in_tree_bond_lives_beside_ours(struct kunit *test)
@@ -354,10 +301,8 @@ static struct kunit_case sva_bind_cases[] = {
 	KUNIT_CASE(s5_every_combination_of_flags),
 	KUNIT_CASE(max_pasid_is_a_limit),
 	KUNIT_CASE(s10_unbind_of_what_is_not_bound),
-	KUNIT_CASE(s11_unbind_all_and_shutdown_end_bonds),
-	KUNIT_CASE(s11_driver_that_forgets),
 	KUNIT_CASE(find_gives_the_mm),
-	KUNIT_CASE(pci_group_without_pasids),
+	KUNIT_CASE(pasid_names_the_bond),
 	KUNIT_CASE(in_tree_bond_lives_beside_ours),
 	{}
 };

@@ -18,6 +18,7 @@ struct sva_test_device {
 };
 
 extern struct platform_driver sva_test_driver;
+extern struct miscdevice sva_test_pin_file;
 
 /* An address space without a task of its own; the test's thread uses it. */
 struct sva_test_mm {
@@ -56,7 +57,11 @@ extern struct kunit_suite sva_fault_suite;
 extern struct kunit_suite sva_pin_suite;
 extern struct kunit_suite sva_pin_release_suite;
 extern struct kunit_suite sva_reserved_regions_suite;
+extern struct kunit_suite sva_reserved_life_suite;
 extern struct kunit_suite sva_rid_suite;
+extern struct kunit_suite sva_rid_device_suite;
+extern struct kunit_suite sva_shutdown_suite;
+extern struct kunit_suite sva_pci_suite;
 extern struct kunit_suite sva_stub_suite;
 extern struct kunit_suite sva_alloc_suite;
 extern struct kunit_suite sva_trace_suite;

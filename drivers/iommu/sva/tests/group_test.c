@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Groups of several devices: S12, S14, S15, S16, S19. */
+/* Groups of several devices: S12 to S16, S19. */
 
 #include <linux/sched/mm.h>
 
@@ -77,6 +77,58 @@ static void s12_bind_group_unwinds(struct kunit *test)
 							    SVA_TEST_FLAGS, NULL));
 	KUNIT_EXPECT_EQ(test, -7, pasid);
 	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_group(a->iommu_group, 1));
+}
+
+static void s12_members_must_agree_on_iopf(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct device *a, *b;
+	int pasid, other = -7;
+	u64 value;
+
+	two_members(test, 10, &a, &b);
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_shutdown(a));
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(b->iommu_group, space->mm, &pasid,
+						      SVA_TEST_FLAGS, NULL));
+	/* Page requests of the whole group arrive at one place: they are served there, or not. */
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_init(a, IOMMU_SVA_FEAT_PASID, 0));
+	KUNIT_EXPECT_EQ(test, -EEXIST, iommu_sva_bind_group(a->iommu_group, space->mm, &other,
+							    IOMMU_SVA_FEAT_PASID, NULL));
+	KUNIT_EXPECT_EQ(test, -7, other);
+	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(a, pasid));
+
+	/* The bond that there was is as before. */
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(b, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(b->iommu_group, pasid));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &other,
+						      IOMMU_SVA_FEAT_PASID, NULL));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, other));
+}
+
+static void s13_members_reach_what_one_is_bound_to(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct device *a, *b;
+	int pasid, other = -7;
+	u64 value;
+
+	two_members(test, 10, &a, &b);
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_shutdown(b));
+	/* Isolation ends at the group, so one member alone is not bound just like that... */
+	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_sva_bind_device(a, space->mm, &other, SVA_TEST_FLAGS,
+							    NULL));
+	KUNIT_EXPECT_EQ(test, -7, other);
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(a, 1, space->addr, &value));
+
+	/* ... since the other one reaches the process too, although it has no bond. */
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+						      SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_sva_unbind_device(b, pasid));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(b, pasid, space->addr, 0x13));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(a, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0x13, value);
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, pasid));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(b, pasid, space->addr, &value));
 }
 
 static void s14_bind_device_refuses_a_group_of_two(struct kunit *test)
@@ -222,6 +274,8 @@ static struct kunit_case sva_group_cases[] = {
 	KUNIT_CASE(s12_bind_group_einval),
 	KUNIT_CASE(s12_bind_group_unwinds),
 	KUNIT_CASE(s12_the_pasid_fits_the_narrowest_member),
+	KUNIT_CASE(s12_members_must_agree_on_iopf),
+	KUNIT_CASE(s13_members_reach_what_one_is_bound_to),
 	KUNIT_CASE(s14_bind_device_refuses_a_group_of_two),
 	KUNIT_CASE(s15_members_without_sva_are_skipped),
 	KUNIT_CASE(s16_hot_plugged_device_joins),

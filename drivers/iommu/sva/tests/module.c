@@ -1,17 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The module: a driver for the test devices, and the suites. */
+/* The module: a driver for the test devices, a file for programs, and the suites. */
 
+#include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
 
 #include "fixture.h"
 
-kunit_test_suites(&sva_bind_suite, &sva_count_suite, &sva_exit_suite, &sva_group_suite,
-		  &sva_fault_suite, &sva_pin_suite, &sva_pin_release_suite,
-		  &sva_reserved_regions_suite, &sva_rid_suite, &sva_stub_suite, &sva_alloc_suite,
-		  &sva_trace_suite, &sva_port_suite);
+kunit_test_suites(&sva_bind_suite, &sva_shutdown_suite, &sva_exit_suite, &sva_group_suite,
+		  &sva_pci_suite, &sva_fault_suite, &sva_pin_suite, &sva_pin_release_suite,
+		  &sva_reserved_regions_suite, &sva_reserved_life_suite, &sva_rid_suite,
+		  &sva_rid_device_suite, &sva_stub_suite, &sva_alloc_suite, &sva_trace_suite,
+		  &sva_count_suite, &sva_port_suite);
 
-module_platform_driver(sva_test_driver);
+static int __init sva_test_init(void)
+{
+	int ret = platform_driver_register(&sva_test_driver);
+
+	if (ret)
+		return ret;
+	ret = misc_register(&sva_test_pin_file);
+	if (ret)
+		platform_driver_unregister(&sva_test_driver);
+	return ret;
+}
+module_init(sva_test_init);
+
+static void __exit sva_test_exit(void)
+{
+	misc_deregister(&sva_test_pin_file);
+	platform_driver_unregister(&sva_test_driver);
+}
+module_exit(sva_test_exit);
 
 MODULE_DESCRIPTION("KUnit suites for shared virtual addressing");
 MODULE_LICENSE("GPL");

@@ -2,37 +2,10 @@
 /* Bonds without PASID: S6. */
 
 #include <linux/delay.h>
-#include <linux/io.h>
 #include <linux/iommu.h>
-#include <linux/platform_device.h>
 #include <linux/sched/mm.h>
-#include <linux/slab.h>
 
-#include "fixture.h"
-
-#define RID	MOCK_SMMU_NO_SSID
-
-static int bind(struct device *dev, struct sva_test_mm *space, int *pasid)
-{
-	return iommu_sva_bind_device(dev, space->mm, pasid, IOMMU_SVA_FEAT_IOPF, NULL);
-}
-
-static int bind_pasid(struct device *dev, struct sva_test_mm *space, int *pasid)
-{
-	return iommu_sva_bind_device(dev, space->mm, pasid, SVA_TEST_FLAGS, NULL);
-}
-
-/* Whether the device's accesses without PASID go to physical memory, as by default. */
-static bool reaches_memory(struct kunit *test, struct device *dev)
-{
-	u64 *word = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
-	u64 value = 0;
-
-	KUNIT_ASSERT_NOT_NULL(test, word);
-	*word = 0x5ca1ab1e;
-	return !sva_test_read(dev, RID, virt_to_phys(word), &value) && value == 0x5ca1ab1e &&
-		!sva_test_write(dev, RID, virt_to_phys(word), 7) && READ_ONCE(*word) == 7;
-}
+#include "rid_case.h"
 
 static void s6_bind_without_pasid(struct kunit *test)
 {
@@ -173,53 +146,6 @@ static void s6_beside_bonds_with_pasids(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, other));
 }
 
-/* A device that knows nothing of PASIDs. */
-static struct device *old_device(struct kunit *test, bool ats)
-{
-	struct mock_smmu_device config = { .ats = ats };
-	struct device *dev = sva_test_device(test, &config);
-
-	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_init(dev, IOMMU_SVA_FEAT_IOPF, 0));
-	return dev;
-}
-
-static void s6_device_without_pasids(struct kunit *test)
-{
-	struct device *dev = old_device(test, true);
-	struct sva_test_mm *space = sva_test_mm(test);
-	int pasid;
-	u64 value;
-
-	KUNIT_EXPECT_EQ(test, -EINVAL, bind_pasid(dev, space, &pasid));
-	KUNIT_ASSERT_TRUE(test, reaches_memory(test, dev));
-	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
-	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, space->addr, 1));
-	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, RID, space->addr + PAGE_SIZE, &value));
-	KUNIT_EXPECT_EQ(test, -EFAULT, sva_test_read(dev, RID, PAGE_SIZE, &value));
-	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
-	KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
-	KUNIT_EXPECT_EQ(test, 0, iommu_sva_device_shutdown(dev));
-}
-
-static void s6_device_without_ats(struct kunit *test)
-{
-	struct device *dev = old_device(test, false);
-	struct sva_test_mm *space = sva_test_mm(test);
-	int pasid;
-	u64 value;
-
-	KUNIT_ASSERT_TRUE(test, reaches_memory(test, dev));
-	KUNIT_EXPECT_EQ(test, 0, put_user(0x12UL, (u64 __user *)space->addr));
-	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
-	/* It reaches what is there, and cannot ask for more. */
-	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, RID, space->addr, &value));
-	KUNIT_EXPECT_EQ(test, 0x12, value);
-	KUNIT_EXPECT_EQ(test, -EIO, sva_test_read(dev, RID, space->addr + PAGE_SIZE, &value));
-	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
-	KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
-	KUNIT_EXPECT_EQ(test, 0, iommu_sva_device_shutdown(dev));
-}
-
 static void s6_invalidation_reaches_the_device(struct kunit *test)
 {
 	struct device *dev = sva_test_device(test, NULL);
@@ -284,75 +210,6 @@ static void s6_exit_with_handler(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
 }
 
-static void s6_group_of_two_ebusy(struct kunit *test)
-{
-	struct mock_smmu_device config = { .pasid_bits = 10, .group = 3101 };
-	struct sva_test_mm *space = sva_test_mm(test);
-	struct device *a, *b;
-	int pasid = -7;
-
-	a = sva_test_device(test, &config);
-	b = sva_test_device(test, &config);
-	KUNIT_EXPECT_EQ(test, -EBUSY, bind(a, space, &pasid));
-	KUNIT_EXPECT_EQ(test, -EBUSY, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
-							   IOMMU_SVA_FEAT_IOPF, NULL));
-	KUNIT_EXPECT_EQ(test, -7, pasid);
-	KUNIT_EXPECT_TRUE(test, reaches_memory(test, a));
-	KUNIT_EXPECT_TRUE(test, reaches_memory(test, b));
-}
-
-static void s6_group_of_one(struct kunit *test)
-{
-	struct device *dev = sva_test_device(test, NULL);
-	struct sva_test_mm *space = sva_test_mm(test);
-	int pasid;
-
-	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(dev->iommu_group, space->mm, &pasid,
-						      IOMMU_SVA_FEAT_IOPF, NULL));
-	KUNIT_EXPECT_EQ(test, IOMMU_NO_PASID, pasid);
-	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, space->addr, 1));
-	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(dev->iommu_group, pasid));
-	KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
-}
-
-static void s6_device_that_joins_the_group(struct kunit *test)
-{
-	struct mock_smmu_device config = { .pasid_bits = 10, .group = 3102 };
-	struct sva_test_mm *space = sva_test_mm(test);
-	struct device *a = sva_test_device(test, &config);
-	struct device *b;
-	int pasid;
-	u64 value;
-
-	KUNIT_ASSERT_EQ(test, 0, bind(a, space, &pasid));
-	b = sva_test_device(test, &config);
-	KUNIT_EXPECT_EQ(test, 0, sva_test_write(a, RID, space->addr, 1));
-	/* It is not bound, but the IOMMU cannot tell the two apart. */
-	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(b, IOMMU_NO_PASID));
-	KUNIT_EXPECT_EQ(test, 0, sva_test_read(b, RID, space->addr, &value));
-	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(a, pasid));
-	KUNIT_EXPECT_TRUE(test, reaches_memory(test, a));
-	KUNIT_EXPECT_TRUE(test, reaches_memory(test, b));
-}
-
-static void s6_direct_region_ebusy(struct kunit *test)
-{
-	struct mock_smmu_device config = {
-		.pasid_bits = 10,
-		.regions = { { 0x40000000, PAGE_SIZE, true } },
-	};
-	struct device *dev = sva_test_device(test, &config);
-	struct sva_test_mm *space = sva_test_mm(test);
-	int maps = space->mm->map_count;
-	int pasid = -7;
-
-	/* Firmware's accesses would go to the process. */
-	KUNIT_EXPECT_EQ(test, -EBUSY, bind(dev, space, &pasid));
-	KUNIT_EXPECT_EQ(test, -7, pasid);
-	KUNIT_EXPECT_EQ(test, maps, space->mm->map_count);
-	KUNIT_EXPECT_TRUE(test, reaches_memory(test, dev));
-}
-
 static void s6_shutdown_restores_the_former_domain(struct kunit *test)
 {
 	struct device *dev = sva_test_device(test, NULL);
@@ -376,46 +233,6 @@ static void s6_einval(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_init(dev, IOMMU_SVA_FEAT_PASID, 0));
 	KUNIT_EXPECT_EQ(test, -EINVAL, bind(dev, space, &pasid));
 	KUNIT_EXPECT_EQ(test, -7, pasid);
-}
-
-static int sva_rid_probe(struct platform_device *pdev)
-{
-	return iommu_sva_device_init(&pdev->dev, IOMMU_SVA_FEAT_IOPF, 0);
-}
-
-static void sva_rid_remove(struct platform_device *pdev)
-{
-	iommu_sva_device_shutdown(&pdev->dev);
-}
-
-/* Unlike the other driver of the tests, it may use the DMA API: the core counts it as a user. */
-static struct platform_driver sva_rid_driver = {
-	.probe = sva_rid_probe,
-	.remove = sva_rid_remove,
-	.driver = {
-		.name = "sva_test_dma",
-	},
-};
-
-static void s6_driver_of_the_dma_api(struct kunit *test)
-{
-	struct mock_smmu_device config = { .name = "sva_test_dma", .ats = true };
-	struct sva_test_mm *space = sva_test_mm(test);
-	struct device *dev;
-	int pasid;
-
-	KUNIT_ASSERT_EQ(test, 0, platform_driver_register(&sva_rid_driver));
-	dev = mock_smmu_device_create(&config);
-	KUNIT_EXPECT_FALSE(test, IS_ERR(dev));
-	if (!IS_ERR(dev)) {
-		KUNIT_EXPECT_EQ(test, 0, bind(dev, space, &pasid));
-		KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, RID, space->addr, 1));
-		KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
-		KUNIT_EXPECT_EQ(test, 0, bind(dev, space, &pasid));
-		/* Removed with its bond: the driver shuts down. */
-		mock_smmu_device_destroy(dev);
-	}
-	platform_driver_unregister(&sva_rid_driver);
 }
 
 struct hammer {
@@ -473,18 +290,11 @@ static struct kunit_case sva_rid_cases[] = {
 	KUNIT_CASE(s6_second_process_ebusy),
 	KUNIT_CASE(s6_other_domain_ebusy),
 	KUNIT_CASE(s6_beside_bonds_with_pasids),
-	KUNIT_CASE(s6_device_without_pasids),
-	KUNIT_CASE(s6_device_without_ats),
 	KUNIT_CASE(s6_invalidation_reaches_the_device),
 	KUNIT_CASE(s6_exit_without_handler),
 	KUNIT_CASE(s6_exit_with_handler),
-	KUNIT_CASE(s6_group_of_two_ebusy),
-	KUNIT_CASE(s6_group_of_one),
-	KUNIT_CASE(s6_device_that_joins_the_group),
-	KUNIT_CASE(s6_direct_region_ebusy),
 	KUNIT_CASE(s6_shutdown_restores_the_former_domain),
 	KUNIT_CASE(s6_einval),
-	KUNIT_CASE(s6_driver_of_the_dma_api),
 	KUNIT_CASE(s6_unbind_with_requests_in_flight),
 	{}
 };

@@ -19,6 +19,7 @@ static void s20_stubs_return_enodev(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_register_mm_exit_handler(NULL, NULL));
 	KUNIT_EXPECT_EQ(test, -ENODEV, iommu_unregister_mm_exit_handler(NULL));
 	KUNIT_EXPECT_EQ(test, -ENODEV, PTR_ERR(sva_find(1)));
+	KUNIT_EXPECT_EQ(test, -ENODEV, sva_pasid(NULL, NULL));
 	__iommu_sva_unbind_dev_all(NULL);
 	KUNIT_EXPECT_EQ(test, -7, pasid);
 }

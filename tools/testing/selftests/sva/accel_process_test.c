@@ -196,6 +196,57 @@ TEST_F(process, opener_dies_before_the_file)
 	EXPECT_EQ(seen(&self->mailbox[0]), seen(&self->mailbox[3]));
 }
 
+/* Waits until the number of jobs that have ended stays the same. */
+static uint64_t settled_jobs(int fd)
+{
+	struct mock_accel_info info = {};
+	uint64_t before;
+
+	do {
+		before = info.jobs;
+		usleep(100000);
+		if (accel_query(fd, &info))
+			return 0;
+	} while (info.jobs != before);
+	return info.jobs;
+}
+
+/* The device must not go on under a PASID that may soon be another's. */
+TEST_F(process, exit_drops_the_jobs_that_wait)
+{
+	pid_t opener = fork();
+
+	if (!opener) {
+		int fd = open("/dev/mock_accel0", O_RDWR);
+		static struct endless endless;
+		static struct job job;
+		uint64_t submitted = 2;
+
+		accel_submit_endless(fd, &endless);
+		job = fill_job(&job.done, 0, 0);
+		while (accel_submit(fd, &job) > 0)
+			submitted++;
+		post(&self->mailbox[1], submitted);
+		post(&self->mailbox[0], accel_pasid(fd));
+		if (!fork()) {
+			while (!seen(&self->mailbox[2]))
+				;
+			post(&self->mailbox[3], settled_jobs(fd));
+			_exit(0);
+		}
+		_exit(0);
+	}
+	ASSERT_EQ(0, child_status(opener));
+	EXPECT_TRUE(bond_vanishes(DEVICE, seen(&self->mailbox[0])));
+	post(&self->mailbox[2], 1);
+	while (!seen(&self->mailbox[3]))
+		;
+	EXPECT_LT(16, seen(&self->mailbox[1]));
+	/* The one in flight, and perhaps a few before the driver heard of the exit. */
+	EXPECT_LE(2, seen(&self->mailbox[3]));
+	EXPECT_GT(seen(&self->mailbox[1]), seen(&self->mailbox[3]));
+}
+
 enum ending { EXIT, KILL, FAULT, RETURN };
 
 /* Starts a child that has a job in flight, and ends as told. */

@@ -9,6 +9,7 @@
 
 #define SVA_BONDS "/sys/kernel/debug/sva/bonds"
 #define SVA_STATS "/sys/kernel/debug/sva/stats"
+#define SVA_DEVICES "/sys/kernel/debug/sva/devices/"
 
 struct bond {
 	char device[32];
@@ -90,20 +91,41 @@ static inline int bond_refs(const char *device, unsigned int pasid)
 	return lines > 0 ? (int)bond.refs : lines;
 }
 
+/* The text after a name at the start of a line; whether there is such a line. */
+static inline bool read_value(const char *path, const char *wanted, char *value, size_t size)
+{
+	FILE *file = fopen(path, "re");
+	size_t length = strlen(wanted);
+	bool found = false;
+	char line[512];
+
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file)) {
+		found = !strncmp(line, wanted, length) && line[length] == ' ';
+		if (found)
+			snprintf(value, size, "%.*s", (int)strcspn(line + length + 1, "\n"),
+				 line + length + 1);
+	}
+	fclose(file);
+	return found;
+}
+
 /* A number of stats, or -1. */
 static inline int64_t read_stat(const char *wanted)
 {
-	FILE *file = fopen(SVA_STATS, "re");
-	long long value, found = -1;
-	char name[64];
+	char value[64];
 
-	if (!file)
-		return -1;
-	while (fscanf(file, "%63s %lld", name, &value) == 2)
-		if (!strcmp(name, wanted))
-			found = value;
-	fclose(file);
-	return found;
+	return read_value(SVA_STATS, wanted, value, sizeof(value)) ? atoll(value) : -1;
+}
+
+/* A number of a device, or -1. */
+static inline int64_t read_device_stat(const char *device, const char *wanted)
+{
+	char path[128], value[64];
+
+	snprintf(path, sizeof(path), SVA_DEVICES "%s", device);
+	return read_value(path, wanted, value, sizeof(value)) ? atoll(value) : -1;
 }
 
 /* Waits until @device has no bond under @pasid; whether that came true. */

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A device for each open file, bound to who opened it, without page faults. */
+
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "fixture.h"
+#include "pin_file.h"
+
+struct pin_file {
+	struct device *dev;
+	int pasid;
+};
+
+static int pin_file_open(struct inode *inode, struct file *file)
+{
+	/* The suites count from 1. */
+	static atomic_t next_id = ATOMIC_INIT(1 << 20);
+	struct mock_smmu_device config = {
+		.name = "sva_test",
+		.id = atomic_inc_return(&next_id),
+		.pasid_bits = 10,
+	};
+	struct pin_file *pins;
+	int ret;
+
+	pins = kzalloc_obj(*pins);
+	if (!pins)
+		return -ENOMEM;
+	pins->dev = mock_smmu_device_create(&config);
+	if (IS_ERR(pins->dev)) {
+		ret = PTR_ERR(pins->dev);
+		goto free;
+	}
+	ret = sva_bind_device(pins->dev, current->mm, &pins->pasid, IOMMU_SVA_FEAT_PASID, NULL);
+	if (ret)
+		goto destroy;
+	file->private_data = pins;
+	return 0;
+
+destroy:
+	mock_smmu_device_destroy(pins->dev);
+free:
+	kfree(pins);
+	return ret;
+}
+
+static int pin_file_release(struct inode *inode, struct file *file)
+{
+	struct pin_file *pins = file->private_data;
+
+	sva_unbind_device(pins->dev, pins->pasid);
+	mock_smmu_device_destroy(pins->dev);
+	kfree(pins);
+	return 0;
+}
+
+static long pin_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct pin_file *pins = file->private_data;
+	void __user *user = (void __user *)arg;
+	struct sva_test_range range;
+	struct sva_test_word word;
+	int ret;
+
+	switch (cmd) {
+	case SVA_TEST_PIN:
+	case SVA_TEST_UNPIN:
+		if (copy_from_user(&range, user, sizeof(range)))
+			return -EFAULT;
+		if (cmd == SVA_TEST_UNPIN)
+			return sva_unpin_range(pins->dev, pins->pasid, range.addr, range.len);
+		return sva_pin_range(pins->dev, pins->pasid, range.addr, range.len, true);
+	case SVA_TEST_READ:
+		if (copy_from_user(&word, user, sizeof(word)))
+			return -EFAULT;
+		ret = sva_test_read(pins->dev, pins->pasid, word.addr, &word.value);
+		if (ret)
+			return ret;
+		return copy_to_user(user, &word, sizeof(word)) ? -EFAULT : 0;
+	case SVA_TEST_WRITE:
+		if (copy_from_user(&word, user, sizeof(word)))
+			return -EFAULT;
+		return sva_test_write(pins->dev, pins->pasid, word.addr, word.value);
+	}
+	return -ENOTTY;
+}
+
+static const struct file_operations pin_file_ops = {
+	.owner = THIS_MODULE,
+	.open = pin_file_open,
+	.release = pin_file_release,
+	.unlocked_ioctl = pin_file_ioctl,
+};
+
+struct miscdevice sva_test_pin_file = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "sva_test_pin",
+	.fops = &pin_file_ops,
+};

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* /dev/sva_test_pin: a device without page faults, for programs that test pins. */
+#ifndef SVA_TEST_PIN_FILE_H
+#define SVA_TEST_PIN_FILE_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+struct sva_test_range {
+	__u64 addr;
+	__u64 len;
+};
+
+struct sva_test_word {
+	__u64 addr;
+	__u64 value;
+};
+
+/* Pins memory of the process that opened the file, for writing; and releases it. */
+#define SVA_TEST_PIN	_IOW('v', 0, struct sva_test_range)
+#define SVA_TEST_UNPIN	_IOW('v', 1, struct sva_test_range)
+/* Has the device read or write a word of that process. */
+#define SVA_TEST_READ	_IOWR('v', 2, struct sva_test_word)
+#define SVA_TEST_WRITE	_IOW('v', 3, struct sva_test_word)
+
+#endif /* SVA_TEST_PIN_FILE_H */
