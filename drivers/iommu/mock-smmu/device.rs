@@ -96,7 +96,6 @@ impl DeviceSpec {
             max_outstanding: self.limits.max_outstanding,
             max_retries: self.limits.max_retries,
             timeout_ms: self.limits.timeout_ms,
-            ..PortConfig::default()
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The C interface, called as C calls it.
 
 #[kernel::prelude::kunit_tests(smmu_c_api)]
-mod tests {
+mod c_api {
     use super::super::{
         port::*,
         request::*, //
@@ -82,8 +82,12 @@ mod tests {
     }
 
     /// Says in its context that it was called.
+    ///
+    /// # Safety
+    ///
+    /// The request must be live, and its context a `u64`.
     unsafe extern "C" fn complete(request: *mut bindings::mock_smmu_request) {
-        // SAFETY: The request is the test's, whose context is a word of its own.
+        // SAFETY: By this function's contract.
         unsafe { (*request).context.cast::<u64>().write(1) };
     }
 
