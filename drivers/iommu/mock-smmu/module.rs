@@ -35,9 +35,6 @@ use kernel_ext::{
 /// The name of the devices that there are after loading.
 const DEVICE_NAME: &CStr = c"mock_accel";
 
-/// The name of those in groups.
-const MEMBER_NAME: &CStr = c"mock_member";
-
 /// Those alone in their groups.
 const SINGLE: [DeviceSpec; 2] = [
     DeviceSpec {
@@ -111,11 +108,8 @@ impl kernel::Module for MockSmmu {
         let (name, config) = (c"smmu0", default_config());
         let mut instance = Instance::new(name, config)?;
         instance.show(name, &top)?;
-        for spec in &SINGLE {
+        for spec in SINGLE.iter().chain(&GROUPED) {
             instance.add_device(DEVICE_NAME, spec)?;
-        }
-        for spec in &GROUPED {
-            instance.add_device(MEMBER_NAME, spec)?;
         }
         let smmu = instances.add(instance)?;
         let (all, dir) = (instances.clone(), top.clone());

@@ -103,10 +103,10 @@ impl Inner {
     }
 
     /// Makes room for one more bond, so that [`Self::commit`] cannot fail.
-    pub(crate) fn reserve() -> Result<Room> {
+    pub(crate) fn reserve(core: &Core) -> Result<Room> {
         Ok(Room {
             bond: BondList::reserve()?,
-            attachment: Attachments::reserve()?,
+            attachment: Attachments::reserve(core)?,
         })
     }
 

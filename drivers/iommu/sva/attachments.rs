@@ -4,6 +4,7 @@
 
 use crate::{
     bond::Scope,
+    core::Core,
     device::SvaDevice,
     fault::{FaultService, Faults},
     features::{Feature, Features},
@@ -67,10 +68,16 @@ pub(crate) struct Listed {
     attachment: GroupAttachment,
     /// How many bonds use it.
     bonds: usize,
+    /// The last device that had been initialised when it was made. Those that came later may have
+    /// come into the group after the attach, which reached its members then.
+    newest: u64,
 }
 
-/// Room for one more attachment.
-pub(crate) type AttachmentRoom = RBTreeNodeReservation<usize, Listed>;
+/// Room for one more attachment, made before that is.
+pub(crate) struct AttachmentRoom {
+    node: RBTreeNodeReservation<usize, Listed>,
+    newest: u64,
+}
 
 fn key(group: &IommuGroup) -> usize {
     ::core::ptr::from_ref(group).addr()
@@ -89,8 +96,11 @@ impl Attachments {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn reserve() -> Result<AttachmentRoom> {
-        RBTreeNodeReservation::new(GFP_KERNEL)
+    pub(crate) fn reserve(core: &Core) -> Result<AttachmentRoom> {
+        Ok(AttachmentRoom {
+            node: RBTreeNodeReservation::new(GFP_KERNEL)?,
+            newest: core.newest_device(),
+        })
     }
 
     /// The attachment to `group`, which its members share.
@@ -176,18 +186,23 @@ impl Attachments {
         )?))
     }
 
-    /// Attaches the group of `device` anew, so that a member which came after the attach gets it
-    /// too (S16). The others' translations do not fail meanwhile.
+    /// If the group of `device` is attached, but perhaps since before the device came into it:
+    /// attaches the group anew, so that the device gets it too (S16). The others' translations do
+    /// not fail meanwhile.
     ///
     /// # Errors
     ///
-    /// `ENOSPC` if the device cannot send the group's PASID. `ENOENT` if the group is not
-    /// attached. `ENOMEM`, and what the IOMMU driver says.
-    pub(crate) fn reattach(&mut self, device: &SvaDevice, mm: &MmWithUser) -> Result {
-        let there = self
-            .list
-            .get_mut(&key(device.endpoint.group()))
-            .ok_or(ENOENT)?;
+    /// `ENOSPC` if the device cannot send the group's PASID. `ENOMEM`, and what the IOMMU driver
+    /// says.
+    pub(crate) fn reach(&mut self, device: &SvaDevice, mm: &MmWithUser) -> Result {
+        let newest = device.core.newest_device();
+        let Some(there) = self.list.get_mut(&key(device.endpoint.group())) else {
+            return Ok(());
+        };
+
+        if device.number <= there.newest {
+            return Ok(());
+        }
         let old = &there.attachment;
 
         if old.pasid().get() > device.max_pasid {
@@ -204,6 +219,8 @@ impl Attachments {
             GFP_KERNEL,
         )?;
         let old = ::core::mem::replace(&mut there.attachment, new);
+
+        there.newest = newest;
         let room = self.replaced.push_within_capacity(old).is_ok();
 
         debug_assert!(room);
@@ -216,9 +233,10 @@ impl Attachments {
         let listed = Listed {
             attachment,
             bonds: 1,
+            newest: room.newest,
         };
 
-        self.list.insert(room.into_node(key, listed));
+        self.list.insert(room.node.into_node(key, listed));
     }
 
     /// One more bond uses the attachment to `group`.

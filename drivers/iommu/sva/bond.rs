@@ -188,12 +188,13 @@ impl Bond {
     ) -> Result<Arc<Self>> {
         let device = opened.device();
 
-        let room = Inner::reserve()?;
+        let room = Inner::reserve(&device.core)?;
         if terms.owner.hook(device) != Hook::None {
             inner.watch_exit(&device.core, space, mm)?;
         }
         let carved = inner.carve(device, mm, terms.scope)?;
         let attached = if terms.flags.contains(Feature::Pasid) {
+            inner.attachments.reach(device, mm)?;
             inner
                 .attachments
                 .attach(device, mm, terms.flags, terms.scope)?
@@ -276,7 +277,6 @@ impl Bond {
             pid: self.pid,
         };
 
-        inner.attachments.reattach(device, &mm)?;
         Self::make(&opened, &self.space, &mut inner, &mm, terms)?;
         Ok(())
     }

@@ -13,7 +13,11 @@ use kernel::{
     new_mutex,
     prelude::*,
     rbtree::{RBTree, RBTreeNode},
-    sync::{aref::ARef, Arc, Mutex},
+    sync::{
+        aref::ARef,
+        atomic::{Acquire, Atomic, Full},
+        Arc, Mutex,
+    },
 };
 use kernel_ext::{global::Global, workqueue::OwnedQueue};
 
@@ -40,6 +44,8 @@ pub(crate) struct Core {
     /// Only for those who list them: no bind, unbind or fault comes here.
     #[pin]
     devices: Mutex<KVec<Listed>>,
+    /// The number of the last device that was initialised.
+    newest_device: Atomic<u64>,
     device_files: DeviceFiles,
     /// Where the exits of processes are dealt with, and their address spaces mapped in.
     pub(crate) queue: Arc<OwnedQueue>,
@@ -55,11 +61,23 @@ impl Core {
                 new_mutex!(RBTree::new(), "sva_address_space_map")
             }),
             devices <- new_mutex!(KVec::new(), "sva_device_list"),
+            newest_device: Atomic::new(0),
             device_files,
             queue: Arc::new(OwnedQueue::new(c"sva")?, GFP_KERNEL)?,
             waiters: OwnedQueue::new(c"sva_faults")?,
             totals: Totals::default(),
         })
+    }
+
+    /// Gives a device a number that is larger than those of all before. What its caller did
+    /// before, those have seen who find it in [`Self::newest_device`].
+    pub(crate) fn number_device(&self) -> u64 {
+        self.newest_device.fetch_add(1, Full) + 1
+    }
+
+    /// The number of the last device that was initialised.
+    pub(crate) fn newest_device(&self) -> u64 {
+        self.newest_device.load(Acquire)
     }
 
     /// The key of an mm, and the shard that it belongs to.

@@ -36,6 +36,8 @@ use kernel_ext::{
 #[pin_data]
 pub(crate) struct SvaDevice {
     pub(crate) core: Arc<Core>,
+    /// Larger than those of the devices that were initialised before.
+    pub(crate) number: u64,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) features: Features,
     /// The largest PASID that the device can send.
@@ -99,8 +101,10 @@ impl SvaDevice {
         }
         let untranslated = endpoint.untranslated()?;
         let for_device = core.clone();
+        let number = core.number_device();
         let device = Arc::pin_init(
             try_pin_init!(Self {
+                number,
                 core: for_device,
                 endpoint: Arc::new(endpoint, GFP_KERNEL)?,
                 features,

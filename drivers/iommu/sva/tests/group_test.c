@@ -245,6 +245,34 @@ static void s16_hot_plugged_device_joins(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(b, pasid));
 }
 
+static void s16_group_of_a_device_bound_alone(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct mock_smmu_device config = { .pasid_bits = 10, .group = next_group() };
+	struct device *a, *b;
+	int alone, pasid;
+	u64 value;
+
+	a = sva_test_device(test, &config);
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(a, space->mm, &alone, SVA_TEST_FLAGS,
+						       NULL));
+	/* What was bound for one device alone, another does not get by itself. */
+	b = sva_test_device(test, &config);
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(b, alone, space->addr, &value));
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+						      SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, alone, pasid);
+	KUNIT_EXPECT_EQ(test, 0, sva_test_write(a, pasid, space->addr, 0x16));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(b, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0x16, value);
+
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, pasid));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(a, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(a, pasid));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(a, pasid, space->addr, &value));
+}
+
 static void s16_too_narrow_a_device_is_left_out(struct kunit *test)
 {
 	struct sva_test_mm *space = sva_test_mm(test);
@@ -279,6 +307,7 @@ static struct kunit_case sva_group_cases[] = {
 	KUNIT_CASE(s14_bind_device_refuses_a_group_of_two),
 	KUNIT_CASE(s15_members_without_sva_are_skipped),
 	KUNIT_CASE(s16_hot_plugged_device_joins),
+	KUNIT_CASE(s16_group_of_a_device_bound_alone),
 	KUNIT_CASE(s16_too_narrow_a_device_is_left_out),
 	KUNIT_CASE(s19_unbind_group_goes_on_past_errors),
 	KUNIT_CASE(first_member_leaves_the_other_works_on),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A device for each open file, bound to who opened it, without page faults. */
+/* A device for each open file, bound to who asks for it, without page faults. */
 
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -16,6 +16,13 @@ struct pin_file {
 
 static int pin_file_open(struct inode *inode, struct file *file)
 {
+	file->private_data = kzalloc_obj(struct pin_file);
+	return file->private_data ? 0 : -ENOMEM;
+}
+
+/* Not part of open(): that holds a lock which drivers take as they probe. */
+static int pin_file_bind(struct pin_file *pins)
+{
 	/* The suites count from 1. */
 	static atomic_t next_id = ATOMIC_INIT(1 << 20);
 	struct mock_smmu_device config = {
@@ -23,27 +30,19 @@ static int pin_file_open(struct inode *inode, struct file *file)
 		.id = atomic_inc_return(&next_id),
 		.pasid_bits = 10,
 	};
-	struct pin_file *pins;
+	struct device *dev;
 	int ret;
 
-	pins = kzalloc_obj(*pins);
-	if (!pins)
-		return -ENOMEM;
-	pins->dev = mock_smmu_device_create(&config);
-	if (IS_ERR(pins->dev)) {
-		ret = PTR_ERR(pins->dev);
-		goto free;
-	}
-	ret = sva_bind_device(pins->dev, current->mm, &pins->pasid, IOMMU_SVA_FEAT_PASID, NULL);
+	if (pins->dev)
+		return -EBUSY;
+	dev = mock_smmu_device_create(&config);
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	ret = sva_bind_device(dev, current->mm, &pins->pasid, IOMMU_SVA_FEAT_PASID, NULL);
 	if (ret)
-		goto destroy;
-	file->private_data = pins;
-	return 0;
-
-destroy:
-	mock_smmu_device_destroy(pins->dev);
-free:
-	kfree(pins);
+		mock_smmu_device_destroy(dev);
+	else
+		pins->dev = dev;
 	return ret;
 }
 
@@ -51,8 +50,10 @@ static int pin_file_release(struct inode *inode, struct file *file)
 {
 	struct pin_file *pins = file->private_data;
 
-	sva_unbind_device(pins->dev, pins->pasid);
-	mock_smmu_device_destroy(pins->dev);
+	if (pins->dev) {
+		sva_unbind_device(pins->dev, pins->pasid);
+		mock_smmu_device_destroy(pins->dev);
+	}
 	kfree(pins);
 	return 0;
 }
@@ -65,6 +66,10 @@ static long pin_file_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 	struct sva_test_word word;
 	int ret;
 
+	if (cmd == SVA_TEST_BIND)
+		return pin_file_bind(pins);
+	if (!pins->dev)
+		return -ENODEV;
 	switch (cmd) {
 	case SVA_TEST_PIN:
 	case SVA_TEST_UNPIN:

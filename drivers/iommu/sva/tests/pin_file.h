@@ -16,7 +16,9 @@ struct sva_test_word {
 	__u64 value;
 };
 
-/* Pins memory of the process that opened the file, for writing; and releases it. */
+/* Binds the process that asks to a device of the file's own. First of all, and once. */
+#define SVA_TEST_BIND	_IO('v', 4)
+/* Pins memory of that process, for writing; and releases it. */
 #define SVA_TEST_PIN	_IOW('v', 0, struct sva_test_range)
 #define SVA_TEST_UNPIN	_IOW('v', 1, struct sva_test_range)
 /* Has the device read or write a word of that process. */

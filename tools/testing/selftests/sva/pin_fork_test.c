@@ -71,6 +71,7 @@ FIXTURE_SETUP(pin)
 	if (self->fd < 0 && errno == ENOENT)
 		SKIP(return, "the module with the test devices is not loaded");
 	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, ioctl(self->fd, SVA_TEST_BIND));
 	self->len = PAGES * page_size();
 	self->memory = map_fresh(self->len);
 	ASSERT_NE(NULL, self->memory);
@@ -159,7 +160,8 @@ TEST_F(pin, s7_exit_with_pins_while_a_child_has_the_file)
 	if (!opener) {
 		int fd = open("/dev/sva_test_pin", O_RDWR);
 
-		if (pin_ioctl(fd, SVA_TEST_PIN, self->memory, self->len))
+		if (ioctl(fd, SVA_TEST_BIND) ||
+		    pin_ioctl(fd, SVA_TEST_PIN, self->memory, self->len))
 			_exit(1);
 		if (!fork()) {
 			uint64_t value;
