@@ -35,8 +35,8 @@ use kernel_ext::{
 /// The name of the devices that there are after loading.
 const DEVICE_NAME: &CStr = c"mock_accel";
 
-/// Those alone in their groups.
-const SINGLE: [DeviceSpec; 2] = [
+/// Two alone in their groups; a group of two; and one of which only the first member has PASIDs.
+const DEVICES: [DeviceSpec; 6] = [
     DeviceSpec {
         id: 0,
         sid: 0x100,
@@ -48,10 +48,6 @@ const SINGLE: [DeviceSpec; 2] = [
         pasid_bits: 8,
         ..DeviceSpec::DEFAULT
     },
-];
-
-/// A group of two, and one of which only the first member has PASIDs.
-const GROUPED: [DeviceSpec; 4] = [
     DeviceSpec {
         id: 2,
         sid: 0x310,
@@ -108,7 +104,7 @@ impl kernel::Module for MockSmmu {
         let (name, config) = (c"smmu0", default_config());
         let mut instance = Instance::new(name, config)?;
         instance.show(name, &top)?;
-        for spec in SINGLE.iter().chain(&GROUPED) {
+        for spec in &DEVICES {
             instance.add_device(DEVICE_NAME, spec)?;
         }
         let smmu = instances.add(instance)?;
