@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the CPUs are like, and their instructions. */
+
+#include <linux/cpufeature.h>
+#include <linux/crc32.h>
+#include <linux/io.h>
+#include <linux/mm_types.h>
+
+#include <asm/barrier.h>
+#include <asm/memory.h>
+#include <asm/sysreg.h>
+
+u32 rust_helper_sva_crc32_le(u32 crc, const void *data, size_t len)
+{
+	return crc32_le(crc, data, len);
+}
+
+void rust_helper_sva_sev(void)
+{
+	sev();
+}
+
+/* What an SMMU needs to walk a process's page table as this machine's CPUs do. */
+phys_addr_t rust_helper_sva_pgd_phys(struct mm_struct *mm)
+{
+	return virt_to_phys(mm->pgd);
+}
+
+u32 rust_helper_sva_cpu_parange(void)
+{
+	u64 mmfr0 = read_sanitised_ftr_reg(SYS_ID_AA64MMFR0_EL1);
+
+	return cpuid_feature_extract_unsigned_field(mmfr0,
+						    ID_AA64MMFR0_EL1_PARANGE_SHIFT);
+}
+
+u32 rust_helper_sva_cpu_va_bits(void)
+{
+	return vabits_actual;
+}
+
+u64 rust_helper_sva_cpu_mair(void)
+{
+	return read_sysreg(mair_el1);
+}
+
+/* Whether what user space may execute it may read, whatever the mapping says. */
+bool rust_helper_sva_exec_implies_read(void)
+{
+	return !IS_ENABLED(CONFIG_ARM64_EPAN) || !cpus_have_final_cap(ARM64_HAS_EPAN);
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Devices behind an IOMMU. */
+
+#include <linux/device.h>
+#include <linux/dma-map-ops.h>
+#include <linux/iommu.h>
+#include <linux/platform_device.h>
+#include <linux/slab.h>
+
+/*
+ * Puts @dev, which is not added yet, behind the IOMMU that @iommu is.
+ *
+ * iommu_fwspec_init() would need a lock that is not exported. The core frees
+ * both structures when the device is removed.
+ */
+int rust_helper_sva_dev_iommu_init(struct device *dev, struct device *iommu,
+				   const u32 *ids, u32 num_ids)
+{
+	struct iommu_fwspec *fwspec;
+	struct dev_iommu *param;
+
+	param = kzalloc_obj(*param);
+	if (!param)
+		return -ENOMEM;
+	fwspec = kzalloc_flex(*fwspec, ids, num_ids);
+	if (!fwspec) {
+		kfree(param);
+		return -ENOMEM;
+	}
+
+	fwspec->iommu_fwnode = fwnode_handle_get(dev_fwnode(iommu));
+	fwspec->num_ids = num_ids;
+	memcpy(fwspec->ids, ids, num_ids * sizeof(*ids));
+	mutex_init(&param->lock);
+	param->fwspec = fwspec;
+	dev->iommu = param;
+	/* The only masters that are modelled snoop the CPUs' caches. */
+	dev_set_dma_coherent(dev);
+	return 0;
+}
+
+/* Undoes sva_dev_iommu_init() for a device that could not be added. */
+void rust_helper_sva_dev_iommu_discard(struct device *dev)
+{
+	struct dev_iommu *param = dev->iommu;
+
+	if (!param)
+		return;
+	dev->iommu = NULL;
+	fwnode_handle_put(param->fwspec->iommu_fwnode);
+	kfree(param->fwspec);
+	kfree(param);
+}
+
+/* Whether there is a platform device of that full name. May sleep. */
+bool rust_helper_sva_platform_device_exists(const char *name)
+{
+	struct device *dev = bus_find_device_by_name(&platform_bus_type, NULL, name);
+
+	put_device(dev);
+	return dev;
+}
+
+/* Adds a region to a list that iommu_get_resv_regions() asked for. May sleep. */
+int rust_helper_sva_add_resv_region(struct list_head *list, phys_addr_t start, size_t len,
+				    int prot, enum iommu_resv_type type)
+{
+	struct iommu_resv_region *region;
+
+	region = iommu_alloc_resv_region(start, len, prot, type, GFP_KERNEL);
+	if (!region)
+		return -ENOMEM;
+	list_add_tail(&region->list, list);
+	return 0;
+}
+
+/* Notes that pages of @domain were unmapped, unless the whole domain is flushed later anyway. */
+void rust_helper_sva_iotlb_gather_add(struct iommu_domain *domain,
+				      struct iommu_iotlb_gather *gather,
+				      unsigned long iova, size_t size)
+{
+	if (iommu_iotlb_gather_queued(gather))
+		return;
+	if (iommu_iotlb_gather_is_disjoint(gather, iova, size))
+		iommu_iotlb_sync(domain, gather);
+	iommu_iotlb_gather_add_range(gather, iova, size);
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Pages, and memory by physical address. */
+
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+/* Zeroed, physically contiguous; free_pages_exact() frees. May sleep. */
+void *rust_helper_sva_alloc_pages_exact(size_t size)
+{
+	return alloc_pages_exact(size, GFP_KERNEL | __GFP_ZERO);
+}
+
+/* Whether the page at @phys is RAM that nobody holds. Any context; a snapshot. */
+bool rust_helper_sva_phys_is_free(phys_addr_t phys)
+{
+	return pfn_is_map_memory(PHYS_PFN(phys)) &&
+	       !page_count(pfn_to_page(PHYS_PFN(phys)));
+}
+
+void rust_helper_sva_memcpy(void *to, const void *from, size_t size)
+{
+	memcpy(to, from, size);
+}
+
+/*
+ * The linear-map address of @phys, or NULL if it is not RAM or the linear map
+ * does not have its page (secret memory, for example). Any context.
+ */
+void *rust_helper_sva_phys_to_linear(phys_addr_t phys)
+{
+	u8 *p, probe;
+
+	if (!pfn_is_map_memory(PHYS_PFN(phys)))
+		return NULL;
+
+	p = phys_to_virt(phys);
+	return get_kernel_nofault(probe, p) ? NULL : p;
+}
+
+phys_addr_t rust_helper_sva_virt_to_phys(const void *virt)
+{
+	return virt_to_phys(virt);
+}
