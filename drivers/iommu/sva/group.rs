@@ -76,16 +76,16 @@ impl GroupBonds {
         for bond in self.bonds.iter().rev() {
             let _ = bond.unbind();
         }
+        let left = left(&self.bonds);
         let mut last = None;
 
         while let Some(bond) = self.joined_after(last) {
-            let _ = bond.unbind();
+            follow(&bond, left);
             last = Some(Arc::as_ptr(&bond).addr());
         }
     }
 
-    /// Of the bonds that members got when they joined, the next by address: each was made with as
-    /// many binds as the group had.
+    /// Of the bonds that members got when they joined, the next by address.
     fn joined_after(&self, last: Option<usize>) -> Option<Arc<Bond>> {
         let first = self.bonds.first()?;
         let mut inner = first.space.lock()?;
@@ -101,6 +101,20 @@ impl GroupBonds {
             .filter(|bond| last < Some(Arc::as_ptr(bond).addr()))
             .min_by_key(|bond| Arc::as_ptr(bond).addr())
             .cloned()
+    }
+}
+
+/// How often the members are bound that were bound together.
+fn left(bonds: &[Arc<Bond>]) -> usize {
+    bonds.iter().map(|bond| bond.refs()).min().unwrap_or(0)
+}
+
+/// Has the bond of a member that joined follow an unbind of the others, of which `left` are left.
+///
+/// It was made with as many binds as one of the others had then, before this unbind or after.
+fn follow(joined: &Bond, left: usize) {
+    if joined.refs() > left {
+        let _ = joined.unbind();
     }
 }
 
@@ -188,7 +202,7 @@ pub(crate) fn join(device: &Arc<SvaDevice>) -> Result {
 /// `ESRCH` if no member has a bond under `pasid`, or one lost its bond meanwhile.
 pub(crate) fn unbind(group: &IommuGroup, pasid: u32) -> Result {
     let (devices, _) = members(group)?;
-    let mut found = false;
+    let mut bonds = KVec::with_capacity(devices.len(), GFP_KERNEL)?;
     let mut first = Ok(());
 
     for device in &devices {
@@ -197,7 +211,6 @@ pub(crate) fn unbind(group: &IommuGroup, pasid: u32) -> Result {
             continue;
         };
 
-        found = true;
         if let Err(e) = bond.unbind() {
             dev_warn!(
                 device.endpoint.dev(),
@@ -206,10 +219,21 @@ pub(crate) fn unbind(group: &IommuGroup, pasid: u32) -> Result {
             );
             first = first.and(Err(e));
         }
+        bonds.push(bond, GFP_KERNEL)?;
     }
-    if found {
-        first
-    } else {
-        Err(ESRCH)
+    if bonds.is_empty() {
+        return Err(ESRCH);
     }
+    // Some may have joined meanwhile. The unbind is done: no memory for a look is no error.
+    let Ok((now, _)) = members(group) else {
+        return first;
+    };
+    let new = |bond: &Arc<Bond>| bond.joined && !bonds.iter().any(|one| Arc::ptr_eq(one, bond));
+
+    for bond in now.iter().filter_map(|device| device.bond(pasid)) {
+        if new(&bond) {
+            follow(&bond, left(&bonds));
+        }
+    }
+    first
 }
