@@ -67,21 +67,29 @@ impl Device {
 
     fn find(&self, addr: usize) -> Result<Found> {
         let (ssid, va) = (Some(self.pasid), addr as u64);
-        let mut large = false;
-        let mut locate = |intent| {
+        let locate = |intent| {
             if self.walk {
                 self.port.evict(ssid, va);
             }
-            let place = self.port.locate(ssid, va, intent).map_err(|_| EIO)?;
-
-            large |= place.is_some_and(|p| 1 << p.shift >= PAGE_SIZE << LARGE_ORDER);
-            Ok::<_, Error>(place.map_or(NONE, |p| p.phys))
+            self.port.locate(ssid, va, intent).map_err(|_| EIO)
         };
-        // What may not be done drops what the caches have; reading last fills them again.
-        let exec = locate(Intent::Exec)?;
-        let write = locate(Intent::Write)?;
         let read = locate(Intent::Read)?;
+        // What a cached translation permits counts; asking for what it does not would drop it.
+        let else_locate = |intent| match read {
+            Some(place) if !self.walk && place.allows(intent) => Ok(read),
+            _ => locate(intent),
+        };
+        let write = else_locate(Intent::Write)?;
+        let exec = else_locate(Intent::Exec)?;
+        let places = [read, write, exec];
+        let large = places
+            .iter()
+            .flatten()
+            .any(|place| 1 << place.shift >= PAGE_SIZE << LARGE_ORDER);
+        let [read, write, exec] = places.map(|place| place.map_or(NONE, |place| place.phys));
 
+        // The caches shall remember the page when it changes.
+        locate(Intent::Read)?;
         Ok(Found {
             page: Page { read, write, exec },
             large,

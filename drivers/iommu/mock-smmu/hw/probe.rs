@@ -12,7 +12,10 @@ use super::{
         Denied,
         Transaction, //
     },
-    walk::Access, //
+    walk::{
+        Access,
+        Perms, //
+    }, //
 };
 
 /// What a device would do at an address.
@@ -44,6 +47,15 @@ pub struct Place {
     pub phys: u64,
     /// log2 of the bytes that the translation covers.
     pub shift: u8,
+    perms: Perms,
+}
+
+impl Place {
+    /// Whether the translation that led here does for `intent` too, so that a device that has it
+    /// would not ask again.
+    pub fn allows(&self, intent: Intent) -> bool {
+        self.perms.allows(intent.into())
+    }
 }
 
 impl Port {
@@ -77,6 +89,7 @@ impl Port {
             Ok(translation) => Ok(Some(Place {
                 phys: translation.address(va),
                 shift: translation.shift,
+                perms: translation.perms,
             })),
             Err(Denied::Missing) => Ok(None),
             Err(_) => Err(DmaErrorKind::Aborted),
