@@ -53,7 +53,7 @@ fn demo() -> Result<()> {
     println!("\n{table}");
     println!("totals from debugfs:");
     for (name, value) in debugfs::stats()? {
-        println!("  {name:<20} {value:>10}");
+        println!("  {name:<24} {value:>10}");
     }
     println!("\ndemo: all {} parts verified", steps.verified());
     Ok(())
