@@ -56,8 +56,9 @@ static void s17_exit_with_carved_ranges(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, other));
 }
 
-static int ignore_exit(struct device *dev, int pasid, void *drvdata)
+static int tell_exit(struct device *dev, int pasid, void *drvdata)
 {
+	complete(drvdata);
 	return 0;
 }
 
@@ -65,11 +66,18 @@ static void s17_exit_with_carved_ranges_and_handler(struct kunit *test)
 {
 	struct device *dev = device_with(test, HOLE, HOLE_LEN);
 	struct sva_test_mm *space = sva_test_mm(test);
+	struct completion *called;
 	int pasid;
 
-	KUNIT_ASSERT_EQ(test, 0, sva_test_watch_exit(dev, ignore_exit));
-	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
+	called = kunit_kzalloc(test, sizeof(*called), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, called);
+	init_completion(called);
+	KUNIT_ASSERT_EQ(test, 0, sva_test_watch_exit(dev, tell_exit));
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &pasid, SVA_TEST_FLAGS,
+						       called));
 	sva_test_mm_exit(test, space);
+	/* Without a handler the exit would leave the bond to the driver. */
+	KUNIT_ASSERT_NE(test, 0, wait_for_completion_timeout(called, 10 * HZ));
 	KUNIT_EXPECT_EQ(test, 0, iommu_unregister_mm_exit_handler(dev));
 	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(dev, pasid));
 }
