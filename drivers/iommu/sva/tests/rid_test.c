@@ -187,10 +187,12 @@ static void s6_exit_without_handler(struct kunit *test)
 }
 
 static int exited_pasid;
+static DECLARE_COMPLETION(exit_noted);
 
 static int note_exit(struct device *dev, int pasid, void *drvdata)
 {
 	exited_pasid = pasid;
+	complete(&exit_noted);
 	return 0;
 }
 
@@ -201,9 +203,12 @@ static void s6_exit_with_handler(struct kunit *test)
 	int pasid;
 
 	exited_pasid = -7;
+	reinit_completion(&exit_noted);
 	KUNIT_ASSERT_EQ(test, 0, sva_test_watch_exit(dev, note_exit));
 	KUNIT_ASSERT_EQ(test, 0, bind(dev, space, &pasid));
 	sva_test_mm_exit(test, space);
+	/* Without a handler the exit would leave the bond to the driver. */
+	KUNIT_ASSERT_NE(test, 0, wait_for_completion_timeout(&exit_noted, 10 * HZ));
 	KUNIT_EXPECT_EQ(test, 0, iommu_unregister_mm_exit_handler(dev));
 	KUNIT_EXPECT_EQ(test, IOMMU_NO_PASID, exited_pasid);
 	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(dev, pasid));
