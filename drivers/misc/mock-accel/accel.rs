@@ -25,8 +25,8 @@ use sva::{
 
 /// What lives on while a file is open, even if the device is gone.
 ///
-/// Lock order: a context's bond → `contexts`; a context's state → `workers`. No lock of a context is taken under `contexts`, save
-/// to ask whether it is quiet.
+/// Lock order: a context's bond → `contexts`; a context's state → `workers`. No lock of a context
+/// is taken under `contexts`, save to ask whether it is quiet.
 #[pin_data]
 pub(crate) struct Accel {
     pub(crate) dma: Dma,
