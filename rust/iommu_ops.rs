@@ -47,6 +47,23 @@ pub(crate) struct Domain<D> {
     pub(crate) data: D,
 }
 
+impl<D> Domain<D> {
+    /// Gives the core a domain, which it frees, or the error. May sleep.
+    pub(crate) fn give(made: Result<(bindings::iommu_domain, D)>) -> *mut bindings::iommu_domain {
+        let domain = made.and_then(|(base, data)| {
+            let base = Opaque::new(base);
+
+            Ok(KBox::new(Self { base, data }, GFP_KERNEL)?)
+        });
+
+        match domain {
+            // The base is the first field, so this is the domain's pointer too.
+            Ok(domain) => KBox::into_raw(domain).cast(),
+            Err(error) => error.to_ptr(),
+        }
+    }
+}
+
 /// The callbacks for driver `T`.
 ///
 /// Their safety requirement: the IOMMU core calls them, for a device that an [`IommuDevice<T>`]
@@ -293,26 +310,16 @@ impl<T: Driver> Ops<T> {
         // SAFETY: Who makes an SVA domain must hold a user of the address space meanwhile.
         let mm = unsafe { MmWithUser::from_raw(mm) };
 
-        let domain = client.driver().alloc_sva(&client, mm).and_then(|data| {
+        Domain::give(client.driver().alloc_sva(&client, mm).map(|data| {
             let base = bindings::iommu_domain {
                 type_: bindings::IOMMU_DOMAIN_SVA,
                 ops: Self::SVA,
                 pgsize_bitmap: kernel::page::PAGE_SIZE,
                 ..pin_init::zeroed()
             };
-            Ok(KBox::new(
-                Domain {
-                    base: Opaque::new(base),
-                    data,
-                },
-                GFP_KERNEL,
-            )?)
-        });
-        match domain {
-            // The base is the first field, so this is the domain's pointer too.
-            Ok(domain) => KBox::into_raw(domain).cast(),
-            Err(error) => error.to_ptr(),
-        }
+
+            (base, data)
+        }))
     }
 
     /// # Safety

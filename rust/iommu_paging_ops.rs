@@ -16,8 +16,7 @@ use crate::{
 };
 use kernel::{
     error::from_result,
-    prelude::*,
-    types::Opaque, //
+    prelude::*, //
 };
 
 type Paging<T> = Domain<PagingDomain<<T as Driver>::Paging>>;
@@ -53,7 +52,7 @@ impl<T: Driver> Ops<T> {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
 
-        let domain = client.driver().alloc_paging(&client).and_then(|data| {
+        Domain::give(client.driver().alloc_paging(&client).map(|data| {
             let page_table = data.page_table();
             let mut base: bindings::iommu_domain = pin_init::zeroed();
 
@@ -61,19 +60,8 @@ impl<T: Driver> Ops<T> {
             base.pgsize_bitmap = page_table.page_sizes();
             base.geometry.aperture_end = (1 << page_table.input_bits()) - 1;
             base.geometry.force_aperture = true;
-            Ok(KBox::new(
-                Domain {
-                    base: Opaque::new(base),
-                    data,
-                },
-                GFP_KERNEL,
-            )?)
-        });
-        match domain {
-            // The base is the first field, so this is the domain's pointer too.
-            Ok(domain) => KBox::into_raw(domain).cast(),
-            Err(error) => error.to_ptr(),
-        }
+            (base, data)
+        }))
     }
 
     /// # Safety

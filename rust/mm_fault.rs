@@ -68,12 +68,6 @@ impl<'a> LockedVma<'a> {
         allows(&self.vma, access)
     }
 
-    /// Whether its pages come from nowhere but memory: no file, no `userfaultfd`. Then only a page
-    /// that is [`PageState::Away`] has to be waited for.
-    pub fn is_plain(&self) -> bool {
-        self.plain
-    }
-
     /// Whether the process says that it will not use the pages in order (`MADV_RANDOM`).
     pub fn is_random(&self) -> bool {
         // SAFETY: The mapping is valid, and locked.

@@ -11,11 +11,6 @@
 
 #include "../bindings/page_state.h"
 
-void rust_helper_sva_vma_end_read(struct vm_area_struct *vma)
-{
-	vma_end_read(vma);
-}
-
 /*
  * Whether pages of @vma, which is locked, come from nowhere but memory: no file,
  * no userfaultfd.

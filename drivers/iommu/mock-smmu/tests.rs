@@ -80,6 +80,16 @@ const NO_ATS: DeviceSpec = DeviceSpec {
     ..DeviceSpec::DEFAULT
 };
 
+/// A device with neither PASIDs nor ATS.
+const PLAIN: DeviceSpec = DeviceSpec {
+    id: 5,
+    sid: 0x31,
+    pasid_bits: 0,
+    ats: false,
+    pri: false,
+    ..WIDE
+};
+
 const NAME: &CStr = c"mock_smmu_kunit";
 
 fn instance_with(config: hw::Config, specs: &[DeviceSpec]) -> Result<Instance> {

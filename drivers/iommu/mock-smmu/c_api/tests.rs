@@ -30,8 +30,8 @@ mod c_api {
         core::ptr::from_ref(dev).cast_mut().cast()
     }
 
-    #[test]
-    fn port_accesses() -> Result {
+    /// An instance with one device that has neither PASIDs nor ATS.
+    fn instance() -> Result<Instance> {
         let mut instance = Instance::new(c"mock_smmu_kunit_c", default_config())?;
         let spec = DeviceSpec {
             sid: 5,
@@ -41,6 +41,12 @@ mod c_api {
             ..DeviceSpec::DEFAULT
         };
         instance.add_device(c"mock_smmu_kunit_c_device", &spec)?;
+        Ok(instance)
+    }
+
+    #[test]
+    fn port_accesses() -> Result {
+        let instance = instance()?;
         let dev = raw(instance.devices().first().ok_or(ENODEV)?.device());
         let memory = PhysPages::alloc(4096)?;
         let (addr, mut old, mut fault) = (memory.phys(), 0, 0);
@@ -94,15 +100,7 @@ mod c_api {
     /// Requests of all kinds on one word: what each says was there, and its errno.
     #[test]
     fn requests_of_every_kind() -> Result {
-        let mut instance = Instance::new(c"mock_smmu_kunit_c", default_config())?;
-        let spec = DeviceSpec {
-            sid: 5,
-            pasid_bits: 0,
-            ats: false,
-            pri: false,
-            ..DeviceSpec::DEFAULT
-        };
-        instance.add_device(c"mock_smmu_kunit_c_device", &spec)?;
+        let instance = instance()?;
         let dev = raw(instance.devices().first().ok_or(ENODEV)?.device());
         let memory = PhysPages::alloc(4096)?;
         let (mut data, mut called) = (5u64, 0u64);

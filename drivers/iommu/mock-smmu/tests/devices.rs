@@ -90,15 +90,7 @@ mod tests {
 
     #[test]
     fn stream_table_entries() -> Result {
-        let no_pasids = DeviceSpec {
-            id: 5,
-            sid: 0x31,
-            pasid_bits: 0,
-            ats: false,
-            pri: false,
-            ..WIDE
-        };
-        let instance = instance(&[WIDE, NARROW, no_pasids])?;
+        let instance = instance(&[WIDE, NARROW, PLAIN])?;
         let entry = |sid| instance.hw().ste(sid).ok_or(ENOENT);
         let wide = entry(WIDE.sid)?;
         check!(wide.v() && wide.config() == ste::CONFIG_S1);

@@ -49,13 +49,3 @@ pub(super) fn bytes(memory: &PhysPages, at: usize) -> Result<[u8; 64]> {
     memory.window().read(at, &mut seen)?;
     Ok(seen)
 }
-
-/// A device with neither PASIDs nor ATS.
-pub(super) const PLAIN: DeviceSpec = DeviceSpec {
-    id: 5,
-    sid: 0x31,
-    pasid_bits: 0,
-    ats: false,
-    pri: false,
-    ..WIDE
-};
