@@ -38,6 +38,9 @@ use kernel_ext::{
     iopf_queue::PageRequest, //
 };
 
+/// How many requests are taken before the hardware gets their places back, at most.
+const CHUNK: u32 = 16;
+
 /// Counters of the queue.
 pub struct PriStats {
     /// Page requests taken from the queue.
@@ -135,7 +138,10 @@ impl PriQueue {
         while !layout.is_empty(prod, cons) {
             let request = ppr::PageRequest::from_words(self.queue.peek(cons));
             cons = layout.advance(cons, 1);
-            if !overflowed {
+            // Each time is a write to a register; but serving a group may take long.
+            let due = request.last() || cons % CHUNK == 0 || layout.is_empty(prod, cons);
+
+            if due && !overflowed {
                 self.queue.consume(cons);
             }
             self.handle(smmu, &request);
