@@ -32,6 +32,7 @@ struct bench_samples {
 
 void bench_calibrate(void);
 void bench_add(struct bench_samples *samples, u64 value);
+u64 bench_percentile(struct bench_samples *samples, unsigned int percent);
 u64 bench_median(struct bench_samples *samples);
 void bench_report(const char *row, const char *side, unsigned long x, u64 value,
 		  const char *unit);

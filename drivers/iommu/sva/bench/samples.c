@@ -39,16 +39,21 @@ void bench_add(struct bench_samples *samples, u64 value)
 		samples->value[samples->count++] = value;
 }
 
-/* The median, without what measuring costs. */
-u64 bench_median(struct bench_samples *samples)
+/* The value below which @percent of @samples lie, without what measuring costs. */
+u64 bench_percentile(struct bench_samples *samples, unsigned int percent)
 {
-	u64 median;
+	u64 value;
 
 	if (!samples->count)
 		return 0;
 	sort(samples->value, samples->count, sizeof(*samples->value), compare, NULL);
-	median = samples->value[samples->count / 2];
-	return median > nothing ? median - nothing : 0;
+	value = samples->value[samples->count * percent / 100];
+	return value > nothing ? value - nothing : 0;
+}
+
+u64 bench_median(struct bench_samples *samples)
+{
+	return bench_percentile(samples, 50);
 }
 
 void bench_calibrate(void)
