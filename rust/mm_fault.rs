@@ -16,14 +16,15 @@ use kernel::{
         MmWithUser,
         VmaReadGuard, //
     },
-    page::{PAGE_SHIFT, PAGE_SIZE},
+    page::PAGE_SHIFT,
     prelude::*,
 };
 
 /// A mapping of a process, locked: it stays as it is, and others are not kept from theirs. Its pages
 /// come from nowhere but memory: not from a file, nor from a `userfaultfd`.
 ///
-/// Whoever wants to change the mapping waits until this is dropped.
+/// Whoever wants to change the mapping waits until this is dropped. Pages are named by number: their
+/// address divided by their size.
 ///
 /// # Invariants
 ///
@@ -33,36 +34,38 @@ pub struct LockedVma<'a>(VmaReadGuard<'a>);
 
 /// What the mapping and its page table say of an access to a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub enum PageState {
-    /// The process may not do such accesses here.
-    Forbidden,
     /// Nothing is there yet.
-    Absent,
+    Absent = bindings::sva_page_state_SVA_PAGE_ABSENT,
     /// A page is there, but not for this access: it may have to be copied.
-    Present,
+    Present = bindings::sva_page_state_SVA_PAGE_PRESENT,
     /// The process itself could do the access without a fault.
-    Ready,
+    Ready = bindings::sva_page_state_SVA_PAGE_READY,
     /// In swap, on its way elsewhere, or something else that may have to be waited for.
-    Away,
+    Away = bindings::sva_page_state_SVA_PAGE_AWAY,
+    /// The process may not do such accesses here, or it is not in the mapping.
+    Forbidden,
 }
 
 impl<'a> LockedVma<'a> {
-    /// Locks the mapping at `addr`. Does not sleep.
+    /// Locks the mapping that `page` lies in. Does not sleep.
     ///
     /// `None` if there is none, if its pages may come from elsewhere than memory, or if it is just
     /// being changed, as far as a look tells.
     #[inline]
-    pub fn lock(mm: &'a MmWithUser, addr: u64) -> Option<Self> {
-        let vma = mm.lock_vma_under_rcu(usize::try_from(addr).ok()?)?;
+    pub fn lock(mm: &'a MmWithUser, page: u64) -> Option<Self> {
+        let vma = mm.lock_vma_under_rcu(address(page))?;
 
         // INVARIANT: As asked, under the lock.
         // SAFETY: The mapping is valid, and locked.
         unsafe { bindings::sva_vma_is_plain(vma.as_ptr()) }.then_some(Self(vma))
     }
 
-    /// Its addresses.
-    pub fn range(&self) -> Range<u64> {
-        self.0.start() as u64..self.0.end() as u64
+    /// Its pages.
+    #[inline]
+    pub fn pages(&self) -> Range<u64> {
+        self.0.start() as u64 >> PAGE_SHIFT..self.0.end() as u64 >> PAGE_SHIFT
     }
 
     /// Whether the process says that it will not use the pages in order (`MADV_RANDOM`).
@@ -71,33 +74,36 @@ impl<'a> LockedVma<'a> {
         unsafe { bindings::sva_vma_is_random(self.0.as_ptr()) }
     }
 
-    /// What is to be said of an access to the first of the pages at `addr`, and of how many of them
-    /// in a row: at least one, perhaps not all. Does not sleep.
-    ///
-    /// Pages that are not in the mapping are [`PageState::Away`]. One that is ready stays so as long
-    /// as memory is not short; the others may change at any time.
+    /// Looks at what is to be said of an access to the first of `pages`, and to those after it of which
+    /// the same is. Does not sleep.
     #[inline]
-    pub fn look(&self, mut addr: Range<u64>, access: Access) -> (PageState, u64) {
-        let all = self.range();
+    pub fn look(self, pages: Range<u64>, access: Access) -> Glimpse<'a> {
+        let all = self.pages();
+        let mut glimpse = Glimpse {
+            pages: pages.start..pages.end.min(all.end),
+            vma: self,
+            access,
+            state: PageState::Forbidden,
+        };
+        let inside = all.start <= pages.start && pages.start < glimpse.pages.end;
 
-        if !all.contains(&addr.start) {
-            return (PageState::Away, 1);
+        if !inside || !allows(&glimpse.vma.0, access) {
+            return glimpse;
         }
-        addr.end = addr.end.min(all.end);
-        if !allows(&self.0, access) {
-            return (PageState::Forbidden, pages(&addr));
-        }
-        // SAFETY: The mapping is valid, locked and anonymous, and the addresses are in it.
+        // SAFETY: The mapping is valid, locked and anonymous, and the pages, at least one, are in it.
         let found = unsafe {
             bindings::sva_peek_pages(
-                self.0.as_ptr(),
-                addr.start as usize,
-                addr.end as usize,
+                glimpse.vma.0.as_ptr(),
+                address(pages.start),
+                address(glimpse.pages.end),
                 access.contains(AccessKind::Write),
                 access.contains(AccessKind::Exec),
             )
         };
-        let state = match found.state {
+
+        // INVARIANT: They are some of those in the mapping, as C says, and this allows the access.
+        glimpse.pages.end = pages.start + u64::from(found.pages);
+        glimpse.state = match found.state {
             bindings::sva_page_state_SVA_PAGE_ABSENT => PageState::Absent,
             bindings::sva_page_state_SVA_PAGE_PRESENT => PageState::Present,
             // The process cannot do what needs privilege.
@@ -107,15 +113,56 @@ impl<'a> LockedVma<'a> {
             bindings::sva_page_state_SVA_PAGE_READY => PageState::Ready,
             _ => PageState::Away,
         };
+        glimpse
+    }
+}
 
-        (state, u64::from(found.pages))
+/// What was to be said of an access to some pages of a mapping that is locked.
+///
+/// Pages that are ready stay so as long as memory is not short; others may change at any time.
+///
+/// # Invariants
+///
+/// Unless the state is [`PageState::Forbidden`], `pages`, at least one, lie in the mapping, and it
+/// allows the access.
+pub struct Glimpse<'a> {
+    vma: LockedVma<'a>,
+    pages: Range<u64>,
+    access: Access,
+    state: PageState,
+}
+
+impl<'a> Glimpse<'a> {
+    /// What there was to say.
+    #[inline]
+    pub fn state(&self) -> PageState {
+        self.state
     }
 
-    /// Makes pages at `addr` present for `access`, one after the other, as faults of the process
-    /// itself would, until one cannot be had or the lock is lost. Gives how many; at least one. The
-    /// lock is given back if it is still held.
+    /// Of which pages: of those that were looked at the first, and perhaps more.
+    #[inline]
+    pub fn pages(&self) -> Range<u64> {
+        self.pages.clone()
+    }
+
+    /// Forgets all but the first page.
+    #[inline]
+    pub fn narrow(&mut self) {
+        // INVARIANT: It has at least one, or is forbidden.
+        self.pages.end = self.pages.start + 1;
+    }
+
+    /// The mapping.
+    #[inline]
+    pub fn into_vma(self) -> LockedVma<'a> {
+        self.vma
+    }
+
+    /// Makes the pages present for the access, one after the other, as faults of the process itself
+    /// would, until one cannot be had or the lock is lost. Gives how many; at least one. The lock is
+    /// given back if it is still held.
     ///
-    /// May sleep, for memory. If a page is neither [`PageState::Absent`] nor
+    /// May sleep, for memory. If the pages are neither [`PageState::Absent`] nor
     /// [`PageState::Present`], then also for I/O.
     ///
     /// # Errors
@@ -123,51 +170,52 @@ impl<'a> LockedVma<'a> {
     /// For the first page:
     ///
     /// - `EAGAIN`: it takes more than the mapping's lock: see [`fault_in`].
-    /// - `EFAULT`: it is not in the mapping, or that does not allow the access.
+    /// - `EFAULT`: it is [`PageState::Forbidden`].
     /// - `ENOMEM`, `EIO`: the kernel has no page for it.
     #[inline(always)]
-    pub fn fault_in(self, addr: Range<u64>, access: Access) -> (Option<Self>, Result<u64>) {
-        let all = self.range();
-        let (mut at, end) = (addr.start, addr.end.min(all.end));
-
-        if !all.contains(&at) || !allows(&self.0, access) {
-            return (Some(self), Err(EFAULT));
+    pub fn fault_in(self) -> (Option<LockedVma<'a>>, Result<u64>) {
+        if self.state == PageState::Forbidden {
+            return (Some(self.vma), Err(EFAULT));
         }
-        let flags = fault_flags(access) | bindings::FAULT_FLAG_VMA_LOCK;
-        let vma = ManuallyDrop::new(self.0);
+        let flags = fault_flags(self.access) | bindings::FAULT_FLAG_VMA_LOCK;
+        let vma = ManuallyDrop::new(self.vma.0);
+        let mut next = self.pages.start;
         let fault = loop {
-            // SAFETY: The mapping's lock is held, as `flags` tell, and `at` lies in it.
+            // SAFETY: The mapping's lock is held, as `flags` tell. By the type invariants the page
+            // lies in the mapping, which allows the access.
             let fault = unsafe {
-                bindings::handle_mm_fault(vma.as_ptr(), at as usize, flags, core::ptr::null_mut())
+                bindings::handle_mm_fault(vma.as_ptr(), address(next), flags, core::ptr::null_mut())
             };
 
             if fault & (bindings::VM_FAULT_RETRY | bindings::VM_FAULT_ERROR) != 0 {
                 break fault;
             }
-            at += PAGE_SIZE as u64;
-            if fault & bindings::VM_FAULT_COMPLETED != 0 || at >= end {
+            next += 1;
+            if fault & bindings::VM_FAULT_COMPLETED != 0 || next == self.pages.end {
                 break fault;
             }
         };
         // With these bits set the fault handler has released the lock itself.
         let vma = match fault & (bindings::VM_FAULT_RETRY | bindings::VM_FAULT_COMPLETED) {
             // INVARIANT: The lock was held all the time.
-            0 => Some(Self(ManuallyDrop::into_inner(vma))),
+            0 => Some(LockedVma(ManuallyDrop::into_inner(vma))),
             _ => None,
         };
-        let result = match pages(&(addr.start..at)) {
+        let result = match next - self.pages.start {
             0 if fault & bindings::VM_FAULT_RETRY != 0 => Err(EAGAIN),
             0 => outcome(fault).map(|()| 0),
-            pages => Ok(pages),
+            there => Ok(there),
         };
 
         (vma, result)
     }
 }
 
-/// How many pages there are at `addr`.
-fn pages(addr: &Range<u64>) -> u64 {
-    (addr.end - addr.start) >> PAGE_SHIFT
+/// The address of a page.
+#[inline]
+fn address(page: u64) -> usize {
+    // CAST: Addresses have 64 bits where there is an SMMU.
+    (page << PAGE_SHIFT) as usize
 }
 
 /// Whether `pages` for `mm` can be had at once, without reclaiming any, and some to spare. Does not

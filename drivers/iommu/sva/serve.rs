@@ -16,12 +16,12 @@ use crate::{
 use core::{iter, ops::Range};
 use kernel::{
     mm::MmWithUser,
-    page::{PAGE_SHIFT, PAGE_SIZE},
+    page::PAGE_SHIFT,
     prelude::*, //
 };
 use kernel_ext::{
     fault::{Access, FaultGroup, PageRequest},
-    mm_fault::{self, LockedVma, PageState},
+    mm_fault::{self, Glimpse, LockedVma, PageState},
 };
 
 /// How many rows of pages are sorted and served together.
@@ -53,21 +53,23 @@ impl Progress {
     }
 
     #[cold]
-    fn defer(&mut self, addr: Range<u64>, access: Access) {
+    fn defer(&mut self, pages: Range<u64>, access: Access) {
         let deferred = self.deferred.get_or_insert_with(KVec::new);
 
-        for addr in addr.step_by(PAGE_SIZE) {
-            if deferred
-                .push(PageRequest { addr, access }, GFP_KERNEL)
-                .is_err()
-            {
+        for page in pages {
+            let request = PageRequest {
+                addr: page << PAGE_SHIFT,
+                access,
+            };
+
+            if deferred.push(request, GFP_KERNEL).is_err() {
                 self.refused += 1;
             }
         }
     }
 }
 
-/// Pages in a row that are asked for, one after the other, for the same access.
+/// Pages in a row that are asked for, one after the other, for the same access: their numbers.
 #[derive(Clone, Copy)]
 struct Row {
     start: u64,
@@ -77,11 +79,11 @@ struct Row {
 
 impl Row {
     fn new(request: PageRequest) -> Self {
-        let start = request.addr & !(PAGE_SIZE as u64 - 1);
+        let page = request.addr >> PAGE_SHIFT;
 
         Self {
-            start,
-            end: start + PAGE_SIZE as u64,
+            start: page,
+            end: page + 1,
             access: request.access,
         }
     }
@@ -196,74 +198,72 @@ impl<'a> Service<'a> {
     /// Serves the requests of a row. Whether the last page is there.
     fn row(&mut self, row: &Row) -> bool {
         let access = row.access;
-        let mut addr = row.start..row.end;
+        let mut pages = row.start..row.end;
         let mut there = false;
 
-        while !addr.is_empty() {
-            let Some(vma) = self.lock(addr.start) else {
-                self.progress.defer(addr, access);
+        while !pages.is_empty() {
+            let Some(vma) = self.lock(pages.start) else {
+                self.progress.defer(pages, access);
                 return false;
             };
-            let (state, mut pages) = vma.look(glance(&addr), access);
+            let glimpse = vma.look(glance(&pages), access);
+            let state = glimpse.state();
+            let mut alike = glimpse.pages();
 
             match state {
                 PageState::Absent | PageState::Present
-                    if mm_fault::memory_at_hand(self.mm, pages as usize) =>
+                    if mm_fault::memory_at_hand(self.mm, count(&alike) as usize) =>
                 {
-                    let result = self.fault_in(vma, addr.start, pages, access);
+                    let result = self.fault_in(glimpse);
 
                     there = result.is_ok();
-                    pages = result.unwrap_or(1);
+                    alike.end = alike.start + result.unwrap_or(1);
                     match result {
                         Ok(pages) => self.progress.served += pages,
-                        Err(e) if e == EAGAIN => self.progress.defer(first(&addr, 1), access),
+                        Err(e) if e == EAGAIN => self.progress.defer(alike.clone(), access),
                         Err(_) => self.progress.refused += 1,
                     }
                 }
                 _ => {
-                    self.locked = Some(vma);
+                    self.locked = Some(glimpse.into_vma());
                     there = state == PageState::Ready;
                     self.singly &= !there;
                     match state {
                         PageState::Ready => {
-                            self.progress.served += pages;
-                            self.progress.ready += pages;
+                            self.progress.served += count(&alike);
+                            self.progress.ready += count(&alike);
                         }
-                        PageState::Forbidden => self.progress.refused += pages,
-                        _ => self.progress.defer(first(&addr, pages), access),
+                        PageState::Forbidden => self.progress.refused += count(&alike),
+                        _ => self.progress.defer(alike.clone(), access),
                     }
                 }
             }
-            addr.start += pages << PAGE_SHIFT;
+            pages.start = alike.end;
         }
         there
     }
 
-    /// Locks the mapping at `addr`, if it is not the one that is locked.
-    fn lock(&mut self, addr: u64) -> Option<LockedVma<'a>> {
+    /// Locks the mapping that `page` lies in, if it is not the one that is locked.
+    fn lock(&mut self, page: u64) -> Option<LockedVma<'a>> {
         match self.locked.take() {
-            Some(vma) if vma.range().contains(&addr) => Some(vma),
+            Some(vma) if vma.pages().contains(&page) => Some(vma),
             other => {
                 // Never two at a time.
                 drop(other);
-                LockedVma::lock(self.mm, addr)
+                LockedVma::lock(self.mm, page)
             }
         }
     }
 
-    /// Faults in up to `pages` pages that look alike. Gives how many; at least one.
+    /// Faults in pages that look alike. Gives how many; at least one.
     ///
     /// Only one if it may bring others, which then should not be faulted in again.
     #[inline(always)]
-    fn fault_in(
-        &mut self,
-        vma: LockedVma<'a>,
-        start: u64,
-        pages: u64,
-        access: Access,
-    ) -> Result<u64> {
-        let pages = if self.singly { pages } else { 1 };
-        let (locked, result) = vma.fault_in(start..start + (pages << PAGE_SHIFT), access);
+    fn fault_in(&mut self, mut glimpse: Glimpse<'a>) -> Result<u64> {
+        if !self.singly {
+            glimpse.narrow();
+        }
+        let (locked, result) = glimpse.fault_in();
 
         self.singly = true;
         self.locked = locked;
@@ -274,8 +274,7 @@ impl<'a> Service<'a> {
     /// that is locked, if one still is.
     fn read_ahead(&mut self, asked: Range<u64>, access: Access) {
         let streams = &self.faults.streams;
-        let step = streams.advance(asked.start >> PAGE_SHIFT, asked.end >> PAGE_SHIFT);
-        let plan = match step {
+        let plan = match streams.advance(asked.start, asked.end) {
             Step::Stream(plan) => plan,
             Step::New { wasted } => {
                 if wasted > 0 {
@@ -284,51 +283,50 @@ impl<'a> Service<'a> {
                 return;
             }
         };
-        let mut addr = asked.end..asked.end + (plan.window << PAGE_SHIFT);
+        let mut pages = asked.end..asked.end + plan.window;
         let wanted = |vma: &LockedVma<'_>| {
             plan.window > 0
                 && !vma.is_random()
                 && mm_fault::memory_at_hand(self.mm, (plan.window + SPARE) as usize)
         };
-        let mut read = 0;
 
         if let Some(vma) = self.locked.take().filter(wanted) {
-            addr.end = addr.end.min(vma.range().end);
-            self.locked = Some(vma);
-            while let (Some(vma), false) = (self.locked.take(), addr.is_empty()) {
-                let (state, mut pages) = vma.look(glance(&addr), access);
+            let mut read = 0;
 
-                match state {
+            pages.end = pages.end.min(vma.pages().end);
+            self.locked = Some(vma);
+            while let (Some(vma), false) = (self.locked.take(), pages.is_empty()) {
+                let glimpse = vma.look(glance(&pages), access);
+
+                match glimpse.state() {
                     PageState::Ready => {
+                        pages.start = glimpse.pages().end;
                         self.singly = false;
-                        self.locked = Some(vma);
+                        self.locked = Some(glimpse.into_vma());
                     }
-                    PageState::Absent => match self.fault_in(vma, addr.start, pages, access) {
-                        Ok(there) => {
-                            pages = there;
-                            read += there;
-                        }
-                        Err(_) => break,
-                    },
+                    PageState::Absent => {
+                        let Ok(there) = self.fault_in(glimpse) else {
+                            break;
+                        };
+
+                        pages.start += there;
+                        read += there;
+                    }
                     // To be copied, waited for, or refused: not before it is asked for.
                     _ => break,
                 }
-                addr.start += pages << PAGE_SHIFT;
             }
             self.faults.stats.read_ahead.add(read);
         }
-        let next = addr.start >> PAGE_SHIFT;
-
-        streams.settle(plan, next, next - (asked.end >> PAGE_SHIFT));
+        streams.settle(plan, pages.start, pages.start - asked.end);
     }
 }
 
-/// The first of the pages at `addr`, as many as are looked at at a time.
-fn glance(addr: &Range<u64>) -> Range<u64> {
-    addr.start..addr.end.min(first(addr, GLANCE).end)
+/// The first of `pages`, as many as are looked at at a time.
+fn glance(pages: &Range<u64>) -> Range<u64> {
+    pages.start..pages.end.min(pages.start + GLANCE)
 }
 
-/// The first `pages` pages at `addr`.
-fn first(addr: &Range<u64>, pages: u64) -> Range<u64> {
-    addr.start..addr.start + (pages << PAGE_SHIFT)
+fn count(pages: &Range<u64>) -> u64 {
+    pages.end - pages.start
 }

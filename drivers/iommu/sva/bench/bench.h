@@ -102,6 +102,7 @@ void bench_null_device_drop(struct device *dev);
 /* The parts. They run in a kernel thread without an address space. */
 int bench_bind(void);
 int bench_request(void);
+int bench_folios(void);
 int bench_pages(void);
 int bench_stream(void);
 int bench_bonds(void);

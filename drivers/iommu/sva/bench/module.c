@@ -36,6 +36,7 @@ static const struct part {
 } parts[] = {
 	{ "bind", bench_bind },
 	{ "request", bench_request },
+	{ "folios", bench_folios },
 	{ "pages", bench_pages },
 	{ "stream", bench_stream },
 	{ "bonds", bench_bonds },

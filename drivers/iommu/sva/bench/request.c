@@ -138,7 +138,7 @@ static noinline int spurious(struct bound *bound, size_t at)
 	return 0;
 }
 
-static noinline int group(struct bound *bound, size_t at)
+static noinline int group(struct bound *bound, size_t at, const char *row)
 {
 	int ret, i;
 
@@ -149,7 +149,7 @@ static noinline int group(struct bound *bound, size_t at)
 		if (ret)
 			return ret;
 	}
-	report("group of 64", bound, GROUP);
+	report(row, bound, GROUP);
 	return 0;
 }
 
@@ -161,7 +161,7 @@ static int measure(struct bound *bound)
 	/* No device asks for a page that it sees. */
 	if (!ret && bound->hardware == BENCH_NULL)
 		ret = spurious(bound, pages);
-	return ret ?: group(bound, pages - 2 * SINGLE);
+	return ret ?: group(bound, pages - 2 * SINGLE, "group of 64");
 }
 
 static int each_peer(enum bench_hardware hardware, size_t pages, int (*work)(struct bound *bound))
@@ -188,6 +188,17 @@ int bench_request(void)
 	size_t pages = 2 * SINGLE + 2 * GROUPS * GROUP + GROUP;
 
 	return each_peer(BENCH_MOCK, pages, measure) ?: each_peer(BENCH_NULL, pages, measure);
+}
+
+/* The caller has allowed processes folios of that size. */
+static int measure_folios(struct bound *bound)
+{
+	return group(bound, bound->space.len / PAGE_SIZE, "group of 64, 64 kB folios");
+}
+
+int bench_folios(void)
+{
+	return each_peer(BENCH_NULL, 2 * GROUPS * GROUP + GROUP, measure_folios);
 }
 
 static int measure_sizes(struct bound *bound)
