@@ -12,7 +12,7 @@ use crate::{
     device::{self, AnyHandler, SvaDevice},
     features::Features,
     group::{self, GroupBonds},
-    owner::{End, Hook, Owner},
+    owner::{AnyOwner, End, Hook, Owner},
 };
 use core::{any::Any, marker::PhantomData, slice};
 use kernel::{
@@ -216,7 +216,7 @@ impl<T: Handler> Device<T> {
         scope: Scope,
         flags: Features,
         data: &Arc<T::BondData>,
-    ) -> Request<impl FnOnce() -> Result<Arc<dyn Owner>>> {
+    ) -> Request<impl FnOnce() -> Result<AnyOwner>> {
         let data = data.clone();
 
         Request {
@@ -232,7 +232,7 @@ impl<T: Handler> Device<T> {
                     GFP_KERNEL,
                 )?;
 
-                Ok(owner)
+                Ok(AnyOwner::Rust(owner))
             },
         }
     }

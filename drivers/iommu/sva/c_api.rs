@@ -9,7 +9,7 @@ use crate::{
     device::SvaDevice,
     features::Features,
     group,
-    owner::{End, Hook, Owner},
+    owner::{AnyOwner, End, Hook, Owner},
     trace, //
 };
 use core::ops::Range;
@@ -35,7 +35,8 @@ pub(crate) struct ExitHandler(
 );
 
 /// The owner of a bond of a driver in C.
-struct COwner {
+#[derive(Clone, Copy)]
+pub(crate) struct COwner {
     /// Passed back to the driver, never followed.
     drvdata: usize,
 }
@@ -84,18 +85,14 @@ fn request(
     scope: Scope,
     flags: Features,
     drvdata: *mut c_void,
-) -> Request<impl FnOnce() -> Result<Arc<dyn Owner>>> {
+) -> Request<impl FnOnce() -> Result<AnyOwner>> {
     let drvdata = drvdata.expose_provenance();
 
     Request {
         scope,
         flags,
         identity: drvdata,
-        owner: move || {
-            let owner: Arc<dyn Owner> = Arc::new(COwner { drvdata }, GFP_KERNEL)?;
-
-            Ok(owner)
-        },
+        owner: move || Ok(AnyOwner::C(COwner { drvdata })),
     }
 }
 

@@ -6,12 +6,15 @@
 //! Each has a worker, and none waits for another. Nor does an unbind wait for one: a page may take
 //! forever to come. It answers the group itself, and the worker finds nothing left to answer.
 
-use crate::fault::{self, FaultService, Faults};
+use crate::{
+    attachments::GroupAttachment,
+    fault::{self, FaultService, Faults},
+};
 use kernel::{
     mm::{Mm, MmWithUser},
     new_mutex,
     prelude::*,
-    sync::{aref::ARef, Arc, Mutex},
+    sync::{aref::ARef, Arc, ArcBorrow, Mutex},
     workqueue::{impl_has_work, new_work, Work, WorkItem},
 };
 use kernel_ext::{
@@ -30,7 +33,8 @@ pub(crate) struct DeferredGroups {
 /// A group that waits.
 #[pin_data]
 pub(crate) struct Deferred {
-    faults: Arc<Faults>,
+    /// Where the group arrived; it may be detached before the page comes.
+    attachment: Arc<GroupAttachment>,
     mm: ARef<Mm>,
     /// What is still to be served.
     requests: KVec<PageRequest>,
@@ -105,7 +109,7 @@ impl Deferred {
     ///
     /// `ENOMEM`: the group has been answered, and served no further.
     pub(crate) fn start(
-        faults: &Arc<Faults>,
+        attachment: ArcBorrow<'_, GroupAttachment>,
         mm: ARef<Mm>,
         group: FaultGroup<FaultService>,
         requests: KVec<PageRequest>,
@@ -114,7 +118,7 @@ impl Deferred {
         // A group that is dropped is answered.
         let deferred = Arc::pin_init(
             pin_init!(Self {
-                faults: faults.clone(),
+                attachment: attachment.into(),
                 mm,
                 requests,
                 complete,
@@ -124,6 +128,8 @@ impl Deferred {
             GFP_KERNEL,
         )?;
 
+        let faults = attachment.handler().faults();
+
         faults
             .deferred
             .list
@@ -132,6 +138,10 @@ impl Deferred {
         // It is new, so it is not queued yet.
         let _ = faults.core.waiters.enqueue(deferred);
         Ok(())
+    }
+
+    fn faults(&self) -> &Faults {
+        self.attachment.handler().faults()
     }
 
     /// Serves the requests, as long as somebody waits for the answer.
@@ -158,11 +168,10 @@ impl Deferred {
         let mut state = self.state.lock();
 
         if let Some(group) = state.group.take() {
-            self.faults.stats.served.add(state.served);
-            self.faults
-                .stats
-                .refused
-                .add(self.requests.len() as u64 - state.served);
+            let stats = &self.faults().stats;
+
+            stats.served.add(state.served);
+            stats.refused.add(self.requests.len() as u64 - state.served);
             // Under the lock: whoever finds no group then knows that it has been answered.
             fault::answer(group, response);
         }
@@ -185,6 +194,6 @@ impl WorkItem for Deferred {
     fn run(this: Arc<Self>) {
         this.serve();
         this.answer(this.response());
-        this.faults.deferred.remove(&this);
+        this.faults().deferred.remove(&this);
     }
 }

@@ -13,10 +13,10 @@
 //! | `api`, `c_api` | the interfaces for drivers in Rust and in C |
 //! | `device` | a device between init and shutdown, and its bonds by PASID |
 //! | `bond`, `unbind` | how bonds begin and end |
-//! | `owner` | the driver's side of a bond |
+//! | `owner`, `hook` | the driver's side of a bond, and when it is called |
 //! | `group` | binding all members of an IOMMU group, or none |
 //! | `address_space` | what one process has here, under one lock |
-//! | `bond_list`, `attachments` | of that: its bonds, and how often each was bound; its attachments |
+//! | `bond_list`, `attachments` | of that: its bonds; its attachments |
 //! | `fault`, `deferred` | serving page requests: those that need not wait, and those that may |
 //! | `read_ahead` | faulting in what a device is about to ask for |
 //! | `pin`, `pinned` | memory that a device touches without page requests; the same for drivers in Rust |
@@ -58,6 +58,7 @@ mod exit;
 mod fault;
 mod features;
 mod group;
+mod hook;
 mod owner;
 mod pin;
 mod pinned;
