@@ -11,7 +11,7 @@ use crate::bindings;
 use core::{cmp::Ordering, marker::PhantomData, ptr};
 use kernel::{
     sync::{
-        atomic::{AtomicFlag, Full, Release},
+        atomic::{AtomicFlag, Full, Relaxed, Release},
         Arc, ArcBorrow,
     },
     types::Opaque,
@@ -40,6 +40,12 @@ impl Links {
             node: Opaque::uninit(),
             listed: AtomicFlag::new(false),
         }
+    }
+
+    /// Whether the object is in a tree by these links. For those who keep it from coming or going:
+    /// whoever could change it needs the tree, and so its lock.
+    pub fn is_listed(&self) -> bool {
+        self.listed.load(Relaxed)
     }
 }
 
@@ -369,7 +375,9 @@ mod tests {
         let (mut tree, mut other) = (Tree::<Number>::new(), Tree::<Number>::new());
         let one = number(1)?;
 
+        assert!(!one.links.is_listed());
         assert!(tree.insert(one.clone()).is_ok());
+        assert!(one.links.is_listed() && !one.others.is_listed());
         // The same object; an equal one; the same in another tree.
         assert!(tree.insert(one.clone()).is_err());
         assert!(tree.insert(number(1)?).is_err_and(is_last));
@@ -378,6 +386,7 @@ mod tests {
         drop(tree.remove(&1));
         assert!(other.insert(one.clone()).is_ok());
         drop(other);
+        assert!(!one.links.is_listed());
         assert!(is_last(one));
         Ok(())
     }

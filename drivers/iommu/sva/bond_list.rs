@@ -48,10 +48,9 @@ impl BondList {
         self.0.get(&key(device, flags))
     }
 
-    /// Whether `bond` is here: it has not ended.
+    /// Whether `bond`, which is of this address space, is here: it has not ended.
     pub(crate) fn has(&self, bond: &Bond) -> bool {
-        self.of_device(&bond.device, bond.flags)
-            .is_some_and(|there| ::core::ptr::eq(&*there, bond))
+        bond.of_space.is_listed()
     }
 
     /// All bonds.

@@ -19,7 +19,7 @@
 //! | `bond_list`, `attachments` | of that: its bonds; its attachments |
 //! | `fault`, `deferred` | serving page requests: those that need not wait, and those that may |
 //! | `read_ahead` | faulting in what a device is about to ask for |
-//! | `pin`, `pinned` | memory that a device touches without page requests; the same for drivers in Rust |
+//! | `pin` | memory that a device touches without page requests |
 //! | `rid` | bonds without PASID |
 //! | `reserved` | addresses that the process must not use |
 //! | `exit` | what happens when a process exits |
@@ -61,7 +61,6 @@ mod group;
 mod hook;
 mod owner;
 mod pin;
-mod pinned;
 mod read_ahead;
 mod reserved;
 mod rid;
@@ -69,10 +68,8 @@ mod stats;
 mod trace;
 mod unbind;
 
-pub use api::{find, max_pasid, Bond, Device, Handler};
+pub use api::{find, max_pasid, Bond, Device, End, Handler, Pinned};
 pub use features::{Feature, Features};
-pub use owner::End;
-pub use pinned::Pinned;
 
 use crate::{
     core::{Core, CORE},
