@@ -21,13 +21,14 @@ use kernel_ext::{
     fault::{FaultGroup, PageRequest, Response},
     group::Endpoint,
     mm_fault,
+    tree::{impl_tree_item, Links, Tree, TreeItem as _},
 };
 
 /// The groups of one attachment that wait.
 #[pin_data]
 pub(crate) struct DeferredGroups {
     #[pin]
-    list: Mutex<KVec<Arc<Deferred>>>,
+    list: Mutex<Tree<Deferred>>,
 }
 
 /// A group that waits.
@@ -42,8 +43,16 @@ pub(crate) struct Deferred {
     complete: bool,
     #[pin]
     state: Mutex<State>,
+    /// Among those that wait.
+    links: Links,
     #[pin]
     work: Work<Self>,
+}
+
+impl_tree_item! {
+    impl TreeItem<0> for Deferred {
+        self.links, key: usize = |deferred| core::ptr::from_ref(deferred).addr()
+    }
 }
 
 struct State {
@@ -59,7 +68,7 @@ impl_has_work! {
 impl DeferredGroups {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            list <- new_mutex!(KVec::new(), "sva_deferred_groups"),
+            list <- new_mutex!(Tree::new(), "sva_deferred_groups"),
         })
     }
 
@@ -77,26 +86,25 @@ impl DeferredGroups {
         };
         loop {
             let mut list = self.list.lock();
-            let Some(at) = list.iter().position(|deferred| concerned(deferred)) else {
+            let Some(key) = list
+                .iter()
+                .find(|there| concerned(there))
+                .map(|it| it.key())
+            else {
                 return;
             };
-            let found = list.remove(at);
+            let found = list.remove(&key);
 
             drop(list);
-            if let Ok(deferred) = found {
+            if let Some(deferred) = found {
                 deferred.answer(Response::Invalid);
             }
         }
     }
 
     fn remove(&self, deferred: &Deferred) {
-        let mut list = self.list.lock();
-        let at = list
-            .iter()
-            .position(|there| core::ptr::eq(&**there, deferred));
-        let removed = at.map(|at| list.remove(at));
+        let removed = self.list.lock().remove(&deferred.key());
 
-        drop(list);
         drop(removed);
     }
 }
@@ -123,19 +131,17 @@ impl Deferred {
                 requests,
                 complete,
                 state <- new_mutex!(State { group: Some(group), served: 0 }, "sva_deferred_group"),
+                links: Links::new(),
                 work <- new_work!("sva_deferred"),
             }),
             GFP_KERNEL,
         )?;
 
         let faults = attachment.handler().faults();
+        // It is new, so it is neither listed nor queued yet.
+        let listed = faults.deferred.list.lock().insert(deferred.clone());
 
-        faults
-            .deferred
-            .list
-            .lock()
-            .push(deferred.clone(), GFP_KERNEL)?;
-        // It is new, so it is not queued yet.
+        debug_assert!(listed.is_ok());
         let _ = faults.core.waiters.enqueue(deferred);
         Ok(())
     }
