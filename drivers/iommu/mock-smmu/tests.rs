@@ -11,12 +11,14 @@ mod devices;
 mod dma;
 mod dma_api;
 mod faults;
+mod hints;
 mod hitless;
 mod lies;
 mod paging;
 mod stall;
 mod stress;
 mod sva;
+mod variants;
 
 use crate::{
     device::{

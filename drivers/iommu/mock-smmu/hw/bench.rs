@@ -51,6 +51,14 @@ pub(super) use access::{
     USER, //
 };
 
+mod stalls;
+pub(super) use stalls::{
+    join,
+    stalling,
+    wait_for,
+    write_at, //
+};
+
 mod space;
 pub(super) use space::{
     Space,

@@ -83,7 +83,7 @@ impl Engine {
     fn carry_out(&mut self, command: &Command) -> Result<(), CommandError> {
         let stats = &mut self.stats;
         match command.op() {
-            cmd::OP_PREFETCH_CFG | cmd::OP_PREFETCH_ADDR => stats.other_commands += 1,
+            cmd::OP_PREFETCH_CFG | cmd::OP_PREFETCH_ADDR => self.prefetch(command),
             cmd::OP_CFGI_STE => {
                 stats.cfgi_ste += 1;
                 let sid = command.sid();
@@ -126,7 +126,10 @@ impl Engine {
             }
             cmd::OP_RESUME if self.config.stalls() => {
                 stats.resume += 1;
-                let resume = Resume::from_code(command.resume_code());
+                let resume = match Resume::from_code(command.resume_code()) {
+                    Resume::Terminate if self.config.term_model => Resume::Abort,
+                    resume => resume,
+                };
                 self.resume(command.sid(), command.stag(), resume);
             }
             cmd::OP_STALL_TERM if self.config.stalls() => {

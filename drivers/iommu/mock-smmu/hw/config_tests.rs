@@ -29,7 +29,6 @@ mod tests {
                 STREAMS_LOG2, //
             },
             config,
-            config_cache::Cache,
             Config, //
         },
         mmio::RegisterFile, //
@@ -58,10 +57,7 @@ mod tests {
             stage1().with_config(ste::CONFIG_S2),
             stage1().with_config(ste::CONFIG_NESTED),
             stage1().with_s1_cd_max(21),
-            stage1().with_s1_dss(3),
-            stage1().with_s1_fmt(3),
             stage1().with_eats(ste::EATS_S1CHK),
-            stage1().with_strw(2),
         ];
         for ste in bad {
             assert_eq!(check(ste), Some(EventId::BadSte));
@@ -71,8 +67,40 @@ mod tests {
             check(stage1().with_config(ste::CONFIG_BYPASS).with_s1_cd_max(31)),
             None
         );
-        assert_eq!(check(stage1().with_config(3).with_s1_dss(3)), None);
-        assert_eq!(check(stage1().with_s1_cd_max(0).with_s1_dss(3)), None);
+        assert_eq!(check(stage1().with_config(3).with_s1_cd_max(31)), None);
+    }
+
+    /// Reserved values, and fields that mean nothing on an implementation, are no errors.
+    #[test]
+    fn ste_as_it_is_taken() {
+        let taken = |config: &Config, ste: Ste| config::check_ste(config, &ste);
+        let all = Config::default();
+        assert_eq!(
+            taken(&all, stage1().with_strw(2)),
+            Ok(stage1().with_strw(2))
+        );
+        for reserved in [
+            stage1().with_s1_dss(3),
+            stage1().with_s1_fmt(3),
+            stage1().with_eats(3),
+        ] {
+            assert_eq!(taken(&all, reserved), Ok(stage1()));
+        }
+        let no_ats = Config {
+            ats: false,
+            pri: false,
+            ..all
+        };
+        let ats = stage1().with_eats(ste::EATS_S1CHK);
+        assert_eq!(taken(&no_ats, ats), Ok(stage1()));
+        // Without substreams there is one descriptor, whatever the entry says.
+        let single = Config {
+            ssid_bits: 0,
+            ..all
+        };
+        let one = stage1().with_s1_cd_max(0);
+        assert_eq!(taken(&single, stage1()), Ok(one));
+        assert_eq!(config::select_cd(&one, None), Ok(Some(0)));
     }
 
     #[test]
@@ -118,7 +146,13 @@ mod tests {
         assert_eq!(check(good.with_t0sz(16)), None);
         assert_eq!(check(good.with_t0sz(39)), None);
         // With walks disabled the description of the tables does not matter.
-        assert_eq!(check(good.with_t0sz(0).with_tg0(3).with_epd0(true)), None);
+        let unused = good.with_t0sz(0).with_tg0(3).with_endi(true);
+        assert_eq!(check(unused.with_epd0(true)), None);
+        // The upper half's tables are big-endian then.
+        let upper = unused.with_epd0(true).with_epd1(false);
+        let upper = upper.with_t1sz(16).with_tg1(cd::TG1_4K);
+        assert_eq!(check(upper), Some(EventId::BadCd));
+        assert_eq!(check(upper.with_endi(false)), None);
         Ok(())
     }
 
@@ -178,16 +212,70 @@ mod tests {
     }
 
     #[test]
-    fn httu_limits_flag_updates() -> Result {
+    fn c_bad_cd_by_httu() -> Result {
         let mut config = Config::default();
-        let cd = Space::new(12, 48)?.cd(1).with_haft(true);
-        for (httu, expect) in [(0, [false; 3]), (1, [true, false, false]), (3, [true; 3])] {
+        let none = Space::new(12, 48)?.cd(1).with_ha(false).with_hd(false);
+        let (ha, hd) = (none.with_ha(true), none.with_hd(true));
+        let both = ha.with_hd(true);
+        let haft = none.with_haft(true);
+        let bad = Some(EventId::BadCd);
+        // By IDR0.HTTU: none, HA, HD, both, HAFT, both and HAFT.
+        for (httu, expect) in [
+            (0, [None, bad, bad, bad, None, bad]),
+            (1, [None, None, bad, bad, None, bad]),
+            (2, [None; 6]),
+            (3, [None, None, None, None, bad, None]),
+        ] {
             config.httu = httu;
-            let tables = config::check_cd(&config, &stage1(), &cd).map(|c| c.tables);
-            assert_eq!(tables.map(|t| [t.ha, t.hd, t.haft]), Ok(expect));
+            for (cd, expect) in [none, ha, hd, both, haft, both.with_haft(true)]
+                .iter()
+                .zip(expect)
+            {
+                assert_eq!(rejected(config::check_cd(&config, &stage1(), cd)), expect);
+            }
         }
-        let context = config::check_cd(&config, &stage1(), &cd.with_ha(false));
-        assert_eq!(context.map(|c| c.tables.hd), Ok(false));
+        // What is taken of it.
+        let tables = |config: &Config, cd: &Cd| {
+            let tables = config::check_cd(config, &stage1(), cd).map(|c| c.tables);
+            tables.map(|t| [t.ha, t.hd, t.haft])
+        };
+        assert_eq!(tables(&config, &both.with_haft(true)), Ok([true; 3]));
+        assert_eq!(tables(&config, &hd), Ok([false; 3]));
+        config.httu = 2;
+        assert_eq!(
+            tables(&config, &both.with_haft(true)),
+            Ok([true, true, false])
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn c_bad_cd_by_asid_size() -> Result {
+        let cd = Space::new(12, 48)?.cd(0xff);
+        for (asid16, expect) in [(true, None), (false, Some(EventId::BadCd))] {
+            let config = Config {
+                asid16,
+                ..Config::default()
+            };
+            let check = |cd: &Cd| rejected(config::check_cd(&config, &stage1(), cd));
+            assert_eq!(check(&cd), None);
+            assert_eq!(check(&cd.with_asid(0x100)), expect);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn c_bad_cd_by_term_model() -> Result {
+        let cd = Space::new(12, 48)?.cd(1);
+        for (term_model, expect) in [(false, None), (true, Some(EventId::BadCd))] {
+            let config = Config {
+                term_model,
+                ..Config::default()
+            };
+            let check = |cd: &Cd| rejected(config::check_cd(&config, &stage1(), cd));
+            assert_eq!(check(&cd.with_a(true)), None);
+            assert_eq!(check(&cd.with_a(false)), expect);
+        }
         Ok(())
     }
 
@@ -311,75 +399,6 @@ mod tests {
                 .store64(0, L1CdDesc::default().with_v(true).raw())?;
             assert_eq!(rejected(config::fetch_cd(&ste, 0)), Some(EventId::CdFetch));
         }
-        Ok(())
-    }
-
-    #[test]
-    fn cache_keeps_until_invalidated() -> Result {
-        let config = Config::default();
-        let bench = Bench::off(config)?;
-        let cds = PhysPages::alloc(PAGE_SIZE)?;
-        let table = stage1().with_s1_context_ptr(cds.phys());
-        let mut cache = Cache::new()?;
-        let asid = |cache: &mut Cache| cache.cd(&config, 1, &table, 2).map(|cd| cd.asid());
-        assert_eq!(asid(&mut cache), Ok(0));
-        let cd = Cd::default().with_asid(9);
-        cds.window().store64(2 * Cd::SIZE, cd.words()[0])?;
-        // Of another stream, of another descriptor: no effect.
-        cache.invalidate_cd(2, 2, false);
-        cache.invalidate_cd(1, 3, false);
-        cache.invalidate_streams(2, 9, false);
-        assert_eq!(asid(&mut cache), Ok(0));
-        cache.invalidate_cd(1, 2, true);
-        assert_eq!(asid(&mut cache), Ok(9));
-        cds.window().store64(2 * Cd::SIZE, 0)?;
-        cache.invalidate_cds(1);
-        assert_eq!(asid(&mut cache), Ok(0));
-        cds.window().store64(2 * Cd::SIZE, cd.words()[0])?;
-        // A stream's entry takes its descriptors along.
-        cache.invalidate_streams(1, 1, true);
-        assert_eq!(asid(&mut cache), Ok(9));
-
-        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(false));
-        bench.set_ste(1, &stage1())?;
-        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(false));
-        cache.invalidate_streams(0, 31, false);
-        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(true));
-        Ok(())
-    }
-
-    #[test]
-    fn leaf_invalidation_keeps_first_level_descriptors() -> Result {
-        let config = Config::default();
-        let l1 = PhysPages::alloc(PAGE_SIZE)?;
-        let l2 = PhysPages::alloc(PAGE_SIZE)?;
-        let table = stage1()
-            .with_s1_fmt(ste::S1FMT_4K_L2)
-            .with_s1_cd_max(8)
-            .with_s1_context_ptr(l1.phys());
-        let mut cache = Cache::new()?;
-        let bad = Some(EventId::BadSubstreamId);
-        assert_eq!(rejected(cache.cd(&config, 1, &table, 70)), bad);
-        let desc = L1CdDesc::default().with_v(true).with_l2_ptr(l2.phys());
-        l1.window().store64(8, desc.raw())?;
-        cache.invalidate_cd(1, 70, true);
-        assert_eq!(rejected(cache.cd(&config, 1, &table, 70)), bad);
-        cache.invalidate_cd(1, 70, false);
-        assert_eq!(rejected(cache.cd(&config, 1, &table, 70)), None);
-        Ok(())
-    }
-
-    #[test]
-    fn invalid_entries_are_cached_only_on_request() -> Result {
-        let config = Config {
-            cache_invalid: false,
-            ..Config::default()
-        };
-        let bench = Bench::off(config)?;
-        let mut cache = Cache::new()?;
-        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(false));
-        bench.set_ste(1, &stage1())?;
-        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(true));
         Ok(())
     }
 }

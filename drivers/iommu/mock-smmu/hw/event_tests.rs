@@ -121,6 +121,24 @@ mod tests {
         Ok(())
     }
 
+    /// Without stage 1 there are no substreams; nor is there one to translate for.
+    #[test]
+    fn c_bad_substreamid_of_a_bypassed_stream() -> Result {
+        let one = OneSpace::new()?;
+        let bypass = ste::Ste::default()
+            .with_v(true)
+            .with_config(ste::CONFIG_BYPASS);
+        one.bench.set_ste(SID, &bypass)?;
+        let port = one.port(PLAIN)?;
+        assert!(aborted(read(&port, Some(SSID), one.data.phys())));
+        let event = one.bench.event();
+        assert_eq!(id(event), Some(EventId::BadSubstreamId as u8));
+        assert_eq!(event.map(|e| e.ssid()), Some(SSID));
+        assert_eq!(read(&port, None, one.data.phys()), Ok(0));
+        assert!(one.bench.event().is_none());
+        Ok(())
+    }
+
     #[test]
     fn unrecorded_and_ignored_faults() -> Result {
         let one = OneSpace::new()?;

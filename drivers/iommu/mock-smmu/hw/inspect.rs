@@ -45,7 +45,7 @@ impl Smmu {
     pub fn cd(&self, sid: u32, ssid: u32) -> Option<Cd> {
         let engine = self.engine.lock();
         let ste = config::fetch_ste(&engine.regs, &self.config, sid).ok()?;
-        config::check_ste(&self.config, &ste).ok()?;
+        let ste = config::check_ste(&self.config, &ste).ok()?;
         if ste.config() != ste::CONFIG_S1 || u64::from(ssid) >> ste.s1_cd_max() != 0 {
             return None;
         }

@@ -204,8 +204,7 @@ impl Engine {
         }
         // Whether the response carries the PASID is up to the stream.
         let entry = self.cache.ste(&self.regs, &self.config, request.sid());
-        let usable = entry.and_then(|ste| config::check_ste(&self.config, &ste).map(|()| ste));
-        match usable {
+        match entry.and_then(|ste| config::check_ste(&self.config, &ste)) {
             Ok(ste) => self.answered(request, ssid.filter(|_| ste.ppar()), response),
             Err(_) => self.answered(request, None, Response::Failure),
         }

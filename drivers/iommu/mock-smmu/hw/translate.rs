@@ -89,7 +89,7 @@ impl From<Fault> for EventId {
 }
 
 /// Where a transaction's configuration leads.
-enum Route {
+pub(super) enum Route {
     Abort,
     Bypass,
     Stage1(Context),
@@ -97,12 +97,14 @@ enum Route {
 
 impl Engine {
     /// The address space of a transaction, by the stream table.
-    fn route(&mut self, t: &Transaction, ats: bool) -> Result<Route, Reject> {
+    pub(super) fn route(&mut self, t: &Transaction, ats: bool) -> Result<Route, Reject> {
         let entry = self.cache.ste(&self.regs, &self.config, t.sid)?;
         self.strict_ste(t, &entry);
-        config::check_ste(&self.config, &entry)?;
+        let entry = config::check_ste(&self.config, &entry)?;
         match entry.config() {
             ste::CONFIG_BYPASS if ats => return Err(EventId::BadAtsTreq.into()),
+            // Without stage 1 there are no substreams.
+            ste::CONFIG_BYPASS if t.ssid.is_some() => return Err(EventId::BadSubstreamId.into()),
             ste::CONFIG_BYPASS => return Ok(Route::Bypass),
             ste::CONFIG_S1 => {}
             _ => return Ok(Route::Abort),
@@ -148,7 +150,11 @@ impl Engine {
     }
 
     /// Translates by TLB or tables.
-    fn stage1(&mut self, context: &Context, t: &Transaction) -> Result<Translation, Fault> {
+    pub(super) fn stage1(
+        &mut self,
+        context: &Context,
+        t: &Transaction,
+    ) -> Result<Translation, Fault> {
         let Some(place) = context.place(t.va) else {
             return Err(Fault::Translation);
         };
@@ -253,7 +259,7 @@ impl Engine {
             .cache
             .ste(&self.regs, &self.config, t.sid)
             .and_then(|entry| {
-                config::check_ste(&self.config, &entry)?;
+                let entry = config::check_ste(&self.config, &entry)?;
                 match (entry.config(), entry.eats()) {
                     (ste::CONFIG_S1, ste::EATS_TRANS) => Ok(true),
                     (ste::CONFIG_ABORT..=3, _) => Ok(false),
