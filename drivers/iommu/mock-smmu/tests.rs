@@ -13,6 +13,7 @@ mod dma_api;
 mod faults;
 mod hints;
 mod hitless;
+mod hitless_levels;
 mod lies;
 mod paging;
 mod stall;
