@@ -66,7 +66,7 @@ const FIELDS: [Field; 20] = [
     bits!(cmdq_bits: u8, 19),
     bits!(evtq_bits: u8, 19),
     bits!(priq_bits: u8, 19),
-    bits!(httu: u8, 2),
+    bits!(httu: u8, 3),
     flag!(gran16k),
     flag!(gran64k),
     flag!(ats),

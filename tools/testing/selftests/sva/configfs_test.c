@@ -145,7 +145,7 @@ TEST_F(configfs, nonsense_is_refused)
 		{ OWN, "ssid_bits", "21", -ERANGE },
 		{ OWN, "ssid_bits", "many", -EINVAL },
 		{ OWN, "cmdq_bits", "20", -ERANGE },
-		{ OWN, "httu", "3", -ERANGE },
+		{ OWN, "httu", "4", -ERANGE },
 		{ OWN, "oas_bits", "41", -EINVAL },
 		{ OWN, "ats", "2", -ERANGE },
 		{ OWN, "stall_model", "3", -ERANGE },
@@ -361,6 +361,7 @@ TEST_F(configfs, reserved_regions)
 	EXPECT_NE(NULL, strstr(text, "0x0000000040000000 0x000000004000ffff reserved"));
 	EXPECT_NE(NULL, strstr(text, "0x0000000050000000 0x0000000050000fff reserved"));
 	EXPECT_NE(NULL, strstr(text, "0x0000000060000000 0x0000000060000fff direct"));
+	EXPECT_NE(NULL, strstr(text, "0x0000000008000000 0x00000000080fffff msi"));
 	ASSERT_EQ(0, config_set(FIRST, "online", "0"));
 	ASSERT_EQ(0, config_set(FIRST, "direct", "\n"));
 	EXPECT_TRUE(config_is(FIRST, "direct", ""));
