@@ -57,6 +57,8 @@ mod dma_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod engine_tests;
 #[cfg(CONFIG_KUNIT = "y")]
+mod event_priority_tests;
+#[cfg(CONFIG_KUNIT = "y")]
 mod event_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod hint_tests;

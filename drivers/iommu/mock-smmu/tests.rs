@@ -6,6 +6,8 @@
 //! the instance behind, so tests here return errors instead: [`check`].
 
 mod abstractions;
+mod bring_up;
+mod command_order;
 mod commands;
 mod devices;
 mod dma;

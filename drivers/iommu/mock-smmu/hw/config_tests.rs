@@ -362,6 +362,39 @@ mod tests {
         Ok(())
     }
 
+    /// With every SPLIT, reserved ones being 6, and every size of a second level.
+    #[test]
+    fn two_level_stream_table_by_split() -> Result {
+        let config = Config::default();
+        let l1 = PhysPages::alloc(8 << 10)?;
+        let l2 = PhysPages::alloc(Ste::SIZE << 10)?;
+        for i in 0..1 << 10 {
+            // Which entry it is shows in a field of it.
+            let entry = stage1().with_s1_context_ptr(i << 12);
+            l2.window()
+                .store64(i as usize * Ste::SIZE, entry.words()[0])?;
+        }
+        for (split, bits) in [(6, 6), (8, 8), (10, 10), (0, 6), (7, 6), (31, 6)] {
+            let regs = two_level_streams(split, &l1)?;
+            let fetch = |sid| {
+                let entry = config::fetch_ste(&regs, &config, sid);
+                entry.map(|ste| ste.s1_context_ptr() >> 12)
+            };
+            for span in 1..=bits + 1 {
+                let desc = L1StreamDesc::default().with_l2_ptr(l2.phys());
+                l1.window().store64(8 * 3, desc.with_span(span).raw())?;
+                let (first, entries) = (3 << bits, 1 << (span - 1));
+                assert_eq!(fetch(first), Ok(0));
+                assert_eq!(fetch(first + entries - 1), Ok(u64::from(entries) - 1));
+                // One more, or the next first-level descriptor's.
+                let outside = rejected(fetch(first + entries));
+                assert_eq!(outside, Some(EventId::BadStreamId));
+            }
+            l1.window().store64(8 * 3, 0)?;
+        }
+        Ok(())
+    }
+
     #[test]
     fn f_ste_fetch() -> Result {
         let config = Config::default();
@@ -378,26 +411,35 @@ mod tests {
     #[test]
     fn two_level_cd_tables() -> Result {
         for (fmt, leaf, split) in [(ste::S1FMT_4K_L2, 4096, 6), (ste::S1FMT_64K_L2, 65536, 10)] {
-            let l1 = PhysPages::alloc(PAGE_SIZE)?;
+            // As many first-level descriptors as there can be, and the last SubstreamID.
+            let last = (1 << (20 - split)) - 1;
+            let l1 = PhysPages::alloc(8 << (20 - split))?;
             let l2 = PhysPages::alloc(leaf)?;
             let ste = stage1()
                 .with_s1_fmt(fmt)
-                .with_s1_cd_max(14)
+                .with_s1_cd_max(20)
                 .with_s1_context_ptr(l1.phys());
-            let ssid = (5 << split) + (1 << split) - 1;
+            let ssid = (1 << 20) - 1;
             assert_eq!(
                 rejected(config::fetch_cd(&ste, ssid)),
                 Some(EventId::BadSubstreamId)
             );
             let desc = L1CdDesc::default().with_v(true).with_l2_ptr(l2.phys());
-            l1.window().store64(8 * 5, desc.raw())?;
+            l1.window().store64(8 * last, desc.raw())?;
             let cd = Cd::default().with_v(true).with_asid(0x77);
             l2.window().store64(leaf - Cd::SIZE, cd.words()[0])?;
+            assert_eq!(config::fetch_cd(&ste, ssid).map(|cd| cd.asid()), Ok(0x77));
+            // A leaf table is as aligned as it is large: low bits of its address do not count.
+            let odd = desc.with_l2_ptr(l2.phys() | (leaf as u64 - 1));
+            l1.window().store64(8 * last, odd.raw())?;
             assert_eq!(config::fetch_cd(&ste, ssid).map(|cd| cd.asid()), Ok(0x77));
             // A table that is not there.
             l1.window()
                 .store64(0, L1CdDesc::default().with_v(true).raw())?;
             assert_eq!(rejected(config::fetch_cd(&ste, 0)), Some(EventId::CdFetch));
+            // Without substreams the pointer is that of the one descriptor, whatever the format.
+            let single = ste.with_s1_cd_max(0).with_s1_context_ptr(l2.phys());
+            assert_eq!(config::fetch_cd(&single, 0).map(|cd| cd.asid()), Ok(0));
         }
         Ok(())
     }

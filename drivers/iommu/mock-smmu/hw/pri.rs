@@ -134,8 +134,11 @@ impl PortState {
 #[cfg(CONFIG_KUNIT = "y")]
 impl super::Smmu {
     /// For tests: sends a page request. Gives the SMMU's own response, if it answered.
-    pub(super) fn auto_response(&self, request: &PageRequest) -> Option<Response> {
-        match self.engine().lock().page_request(request) {
+    pub(crate) fn send_page_request(&self, request: &PageRequest) -> Option<Response> {
+        let mut engine = self.engine().lock();
+        let sent = engine.page_request(request);
+        engine.signal_page_requests();
+        match sent {
             Sent::Answered(response) => Some(response),
             _ => None,
         }

@@ -132,7 +132,7 @@ mod tests {
             .with_last(true);
         let before = one.bench.smmu.stats().auto_responses;
         assert_eq!(
-            one.bench.smmu.auto_response(&request),
+            one.bench.smmu.send_page_request(&request),
             Some(Response::Failure)
         );
         assert_eq!(one.bench.smmu.stats().auto_responses, before + 1);

@@ -129,12 +129,16 @@ mod tests {
                 ssid_bits,
                 ..default_config()
             };
-            let (mm, instance) = (TestMm::new()?, instance_with(config, &[WIDE])?);
+            let spec = DeviceSpec {
+                pasid_bits: 20,
+                ..WIDE
+            };
+            let (mm, instance) = (TestMm::new()?, instance_with(config, &[spec])?);
             let device = device(&instance, 0)?;
             let addr = mm.map(1, Protection::ReadWrite)?;
             let domain = instance.smmu().alloc_sva(&device.client(), mm.mm())?;
             mm.write(addr, &pattern(1))?;
-            let most = 1 << ssid_bits.min(WIDE.pasid_bits);
+            let most = 1 << ssid_bits;
             for ssid in [1, most / 2, most - 1] {
                 let (smmu, client) = (instance.smmu(), device.client());
                 smmu.attach_sva(&domain, &client, ssid)?;
