@@ -49,7 +49,11 @@ mod walk;
 #[cfg(CONFIG_KUNIT = "y")]
 mod bench;
 #[cfg(CONFIG_KUNIT = "y")]
+mod command_tests;
+#[cfg(CONFIG_KUNIT = "y")]
 mod config_cache_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod config_table_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod config_tests;
 #[cfg(CONFIG_KUNIT = "y")]

@@ -51,6 +51,12 @@ pub(super) use access::{
     USER, //
 };
 
+mod structures;
+pub(super) use structures::{
+    rejected,
+    substreams, //
+};
+
 mod stalls;
 pub(super) use stalls::{
     join,

@@ -14,31 +14,25 @@ mod tests {
                 L1CdDesc, //
             },
             event::EventId,
+            regs,
             ste::{
                 self,
-                Ste, //
+                L1StreamDesc, //
             }, //
         },
         hw::{
-            bench::Bench,
-            config,
+            bench::{
+                rejected,
+                substreams as stage1,
+                Bench, //
+            },
             config_cache::Cache,
             Config, //
-        }, //
+        },
+        mmio::RegisterFile, //
     };
     use kernel::page::PAGE_SIZE;
     use kernel_ext::phys::PhysPages;
-
-    fn rejected<T>(result: Result<T, config::Reject>) -> Option<EventId> {
-        result.err().map(|reject| reject.event)
-    }
-
-    fn stage1() -> Ste {
-        Ste::default()
-            .with_v(true)
-            .with_config(ste::CONFIG_S1)
-            .with_s1_cd_max(6)
-    }
 
     #[test]
     fn cache_keeps_until_invalidated() -> Result {
@@ -106,6 +100,61 @@ mod tests {
         assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(false));
         bench.set_ste(1, &stage1())?;
         assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(true));
+        Ok(())
+    }
+
+    /// Which commands make it forget the first-level descriptors of a stream's substreams.
+    #[test]
+    fn first_level_descriptors_of_substreams() -> Result {
+        let config = Config::default();
+        let (l1, l2) = (PhysPages::alloc(PAGE_SIZE)?, PhysPages::alloc(PAGE_SIZE)?);
+        let table = stage1()
+            .with_s1_fmt(ste::S1FMT_4K_L2)
+            .with_s1_cd_max(8)
+            .with_s1_context_ptr(l1.phys());
+        let desc = L1CdDesc::default().with_v(true).with_l2_ptr(l2.phys());
+        let mut cache = Cache::new()?;
+        let mut check = |forget: &dyn Fn(&mut Cache), forgets: bool| -> Result<bool> {
+            l1.window().store64(8, 0)?;
+            cache.invalidate_streams(0, u32::MAX, false);
+            assert!(cache.cd(&config, 1, &table, 70).is_err());
+            l1.window().store64(8, desc.raw())?;
+            forget(&mut cache);
+            // Another one, so that it is the first level that counts.
+            Ok(cache.cd(&config, 1, &table, 71).is_ok() == forgets)
+        };
+        assert!(check(&|_| (), false)?);
+        assert!(check(&|cache| cache.invalidate_cds(1), true)?);
+        assert!(check(&|cache| cache.invalidate_cds(2), false)?);
+        assert!(check(&|cache| cache.invalidate_cd(1, 71, false), true)?);
+        assert!(check(&|cache| cache.invalidate_cd(1, 71, true), false)?);
+        assert!(check(&|cache| cache.invalidate_cd(2, 71, false), false)?);
+        assert!(check(&|cache| cache.invalidate_streams(1, 1, true), true)?);
+        assert!(check(&|cache| cache.invalidate_streams(2, 2, true), false)?);
+        Ok(())
+    }
+
+    #[test]
+    fn first_level_descriptors_of_streams() -> Result {
+        let config = Config::default();
+        let (l1, l2) = (PhysPages::alloc(PAGE_SIZE)?, PhysPages::alloc(PAGE_SIZE)?);
+        let regs = RegisterFile::new()?;
+        regs.write64(regs::STRTAB_BASE, l1.phys());
+        let cfg = regs::StrtabBaseCfg::default()
+            .with_fmt(1)
+            .with_split(6)
+            .with_log2size(12);
+        regs.write32(regs::STRTAB_BASE_CFG, cfg.raw());
+        let mut cache = Cache::new()?;
+        let known = |cache: &mut Cache| cache.ste(&regs, &config, 0x47).is_ok();
+        assert!(!known(&mut cache));
+        let desc = L1StreamDesc::default().with_span(7).with_l2_ptr(l2.phys());
+        l1.window().store64(8, desc.raw())?;
+        assert!(!known(&mut cache));
+        cache.invalidate_streams(0x47, 0x47, true);
+        assert!(!known(&mut cache));
+        cache.invalidate_streams(0x47, 0x47, false);
+        assert!(known(&mut cache));
         Ok(())
     }
 }

@@ -269,6 +269,9 @@ mod tests {
             (Command::atc_inv(SID, Some(SSID), VA, 0), true),
             (Command::atc_inv(SID, Some(SSID), VA + PAGE, 0), false),
             (Command::atc_inv(SID, Some(SSID), VA & !0xffff, 4), true),
+            // An aligned range, whichever address in it is named.
+            (Command::atc_inv(SID, Some(SSID), VA | 0xf000, 4), true),
+            (Command::atc_inv(SID, Some(SSID), VA | 0xf000, 3), false),
             (Command::atc_inv(SID, Some(SSID + 1), VA, 0), false),
             (
                 Command::atc_inv(SID, Some(SSID + 1), VA, 0).with_global(true),
