@@ -47,6 +47,8 @@ mod translate;
 mod walk;
 
 #[cfg(CONFIG_KUNIT = "y")]
+mod ats_tests;
+#[cfg(CONFIG_KUNIT = "y")]
 mod bench;
 #[cfg(CONFIG_KUNIT = "y")]
 mod command_tests;

@@ -109,6 +109,27 @@ mod tests {
         Ok(())
     }
 
+    /// A table that is not there: the fault is one of the walk.
+    #[test]
+    fn f_walk_eabt() -> Result {
+        let one = OneSpace::new()?;
+        let port = one.port(PLAIN)?;
+        set_cd(&one.cds, 2, &one.space.cd(ASID).with_ttb0(0x1000))?;
+        assert!(aborted(read(&port, Some(2), VA)));
+        let index = one.space.tables.index(VA, 0);
+        let event = Event::default()
+            .with_id(EventId::WalkEabt as u8)
+            .with_sid(SID)
+            .with_ssv(true)
+            .with_ssid(2)
+            .with_rnw(true)
+            .with_class(event::CLASS_TT)
+            .with_address(VA)
+            .with_fetch_address(0x1000 + 8 * index);
+        assert_eq!(one.bench.event(), Some(event));
+        Ok(())
+    }
+
     #[test]
     fn c_bad_streamid() -> Result {
         let bench = Bench::new(Config::default())?;

@@ -25,6 +25,7 @@ use super::{
         Reject, //
     },
     engine::Engine,
+    pri::PAGE,
     walk::{
         Access,
         Fault,
@@ -64,6 +65,12 @@ impl Transaction {
             .with_sid(self.sid)
             .with_ssv(self.ssid.is_some())
             .with_ssid(self.ssid.unwrap_or(0))
+    }
+
+    fn ats_event(&self, id: EventId) -> Event {
+        let event = self.event(id).with_address(self.va & !(PAGE - 1));
+        // What a translation request asks for stands elsewhere.
+        event.with_rnw(id == EventId::TranslForbidden && !self.access.write)
     }
 
     fn fault_event(&self, id: EventId) -> Event {
@@ -126,8 +133,11 @@ impl Engine {
             EventId::BadStreamId => Cr2::from_raw(self.regs.read32(regs::CR2)).recinvsid(),
             _ => true,
         };
-        // Of a translation request only its own kind of error is recorded.
-        if recorded && (!ats || reject.event == EventId::BadAtsTreq) {
+        // Of ATS only its own kinds of errors are.
+        let own = matches!(reject.event, EventId::BadAtsTreq | EventId::TranslForbidden);
+        if own {
+            self.record(&t.ats_event(reject.event));
+        } else if recorded && !ats {
             let event = t
                 .event(reject.event)
                 .with_fetch_address(reject.fetch_address);
@@ -208,6 +218,7 @@ impl Engine {
         result.map_err(|fault| {
             if let Fault::Walk(address) = fault {
                 let event = t.fault_event(fault.into());
+                let event = event.with_class(event::CLASS_TT);
                 self.record(&event.with_fetch_address(address));
                 return Denied::Abort;
             }
@@ -231,7 +242,7 @@ impl Engine {
     pub(super) fn ats_request(&mut self, t: &Transaction) -> Result<Translation, Denied> {
         self.stats.ats_requests += 1;
         if !self.cr0().smmuen() {
-            return Err(Denied::Abort);
+            return Err(self.reject(t, EventId::BadAtsTreq.into(), true));
         }
         let result = match self.route(t, true) {
             Ok(Route::Abort) => return Err(Denied::Abort),
@@ -250,7 +261,7 @@ impl Engine {
     pub(super) fn translated(&mut self, t: &Transaction) -> Result<(), Denied> {
         let cr0 = self.cr0();
         if !cr0.smmuen() {
-            return Err(Denied::Abort);
+            return Err(self.reject(t, EventId::TranslForbidden.into(), true));
         }
         if !cr0.atschk() {
             return Ok(());
@@ -269,7 +280,7 @@ impl Engine {
         match allowed {
             Ok(true) => Ok(()),
             Ok(false) => Err(Denied::Abort),
-            Err(reject) => Err(self.reject(t, reject, false)),
+            Err(reject) => Err(self.reject(t, reject, true)),
         }
     }
 }
