@@ -41,7 +41,6 @@ impl<T: Accelerator> Ops<T> {
         get_isolate_state: Some(Self::get_isolate_state),
         isolate_err_threshold_write: Some(Self::isolate_err_threshold_write),
         isolate_err_threshold_read: Some(Self::isolate_err_threshold_read),
-        ..pin_init::zeroed()
     };
 
     /// # Safety

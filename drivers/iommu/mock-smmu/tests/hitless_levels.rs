@@ -183,11 +183,13 @@ mod tests {
         Ok(())
     }
 
+    type Table<T> = Pin<KBox<T>>;
+
     /// A table of context descriptors behind a stream that is set up.
     fn substreams<S: Stores + Clone>(
         regs: &RegisterFile,
         stores: S,
-    ) -> Result<(Pin<KBox<StreamTable>>, Pin<KBox<CdTable<S>>>)> {
+    ) -> Result<(Table<StreamTable>, Table<CdTable<S>>)> {
         let streams = KBox::pin_init(StreamTable::new(8)?, GFP_KERNEL)?;
         let cds = KBox::pin_init(CdTable::with_stores(16, stores)?, GFP_KERNEL)?;
         streams.program(regs);
