@@ -60,13 +60,13 @@ macro_rules! flag {
 }
 
 /// In the order of the directory's attributes.
-const FIELDS: [Field; 17] = [
+const FIELDS: [Field; 20] = [
     bits!(sid_bits: u8, 32),
     bits!(ssid_bits: u8, 20),
     bits!(cmdq_bits: u8, 19),
     bits!(evtq_bits: u8, 19),
     bits!(priq_bits: u8, 19),
-    bits!(httu: u8, 2),
+    bits!(httu: u8, 3),
     flag!(gran16k),
     flag!(gran64k),
     flag!(ats),
@@ -78,6 +78,9 @@ const FIELDS: [Field; 17] = [
     flag!(merge_events),
     flag!(strict),
     bits!(evict_one_in: u32, 0xffff_ffff),
+    flag!(asid16),
+    flag!(term_model),
+    flag!(page_hints),
 ];
 const OAS_BITS: usize = FIELDS.len();
 const ONLINE: usize = OAS_BITS + 1;
@@ -227,8 +230,11 @@ impl InstanceDir {
                 merge_events: 14,
                 strict: 15,
                 evict_one_in: 16,
-                oas_bits: 17,
-                online: 18,
+                asid16: 17,
+                term_model: 18,
+                page_hints: 19,
+                oas_bits: 20,
+                online: 21,
             ],
         };
         let state = State {

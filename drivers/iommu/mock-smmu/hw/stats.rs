@@ -53,8 +53,8 @@ counters! {
         stall_term,
         /// SYNC commands.
         sync,
-        /// Commands without effect here.
-        other_commands,
+        /// PREFETCH_CFG and PREFETCH_ADDR commands.
+        prefetch,
         /// Commands that stopped the queue.
         command_errors,
         /// Table walks.

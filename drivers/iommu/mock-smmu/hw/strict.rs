@@ -138,7 +138,7 @@ impl Engine {
     /// The translation of `t` as memory has it now, past all caches.
     fn memory_says(&self, t: &Transaction) -> Option<Translation> {
         let entry = config::fetch_ste(&self.regs, &self.config, t.sid).ok()?;
-        config::check_ste(&self.config, &entry).ok()?;
+        let entry = config::check_ste(&self.config, &entry).ok()?;
         if entry.config() == ste::CONFIG_BYPASS {
             return self.bypass(t.va).ok();
         }

@@ -103,7 +103,7 @@ TEST_F(configfs, id_registers)
 				 "evtq_bits", "5", "priq_bits", "4", "httu", "1",
 				 "gran16k", "0", "gran64k", "0", "ril", "0", "oas_bits", "42",
 				 "cache_invalid", "0", "stall_model", "2", "stall_max", "3",
-				 NULL));
+				 "term_model", "1", "asid16", "0", "page_hints", "1", NULL));
 	EXPECT_TRUE(config_is(OWN, "oas_bits", "42"));
 	ASSERT_EQ(0, config_set(OWN, "online", "1"));
 	idr0 = debugfs_register("kst", "IDR0");
@@ -113,6 +113,8 @@ TEST_F(configfs, id_registers)
 	EXPECT_EQ(1, idr0 >> 10 & 1);
 	EXPECT_EQ(1, idr0 >> 16 & 1);
 	EXPECT_EQ(2, idr0 >> 24 & 3);
+	EXPECT_EQ(1, idr0 >> 26 & 1);
+	EXPECT_EQ(0, idr0 >> 12 & 1);
 	EXPECT_EQ(9, idr1 & 0x3f);
 	EXPECT_EQ(7, idr1 >> 6 & 0x1f);
 	EXPECT_EQ(4, idr1 >> 11 & 0x1f);
@@ -143,7 +145,7 @@ TEST_F(configfs, nonsense_is_refused)
 		{ OWN, "ssid_bits", "21", -ERANGE },
 		{ OWN, "ssid_bits", "many", -EINVAL },
 		{ OWN, "cmdq_bits", "20", -ERANGE },
-		{ OWN, "httu", "3", -ERANGE },
+		{ OWN, "httu", "4", -ERANGE },
 		{ OWN, "oas_bits", "41", -EINVAL },
 		{ OWN, "ats", "2", -ERANGE },
 		{ OWN, "stall_model", "3", -ERANGE },
@@ -359,6 +361,7 @@ TEST_F(configfs, reserved_regions)
 	EXPECT_NE(NULL, strstr(text, "0x0000000040000000 0x000000004000ffff reserved"));
 	EXPECT_NE(NULL, strstr(text, "0x0000000050000000 0x0000000050000fff reserved"));
 	EXPECT_NE(NULL, strstr(text, "0x0000000060000000 0x0000000060000fff direct"));
+	EXPECT_NE(NULL, strstr(text, "0x0000000008000000 0x00000000080fffff msi"));
 	ASSERT_EQ(0, config_set(FIRST, "online", "0"));
 	ASSERT_EQ(0, config_set(FIRST, "direct", "\n"));
 	EXPECT_TRUE(config_is(FIRST, "direct", ""));
