@@ -2,7 +2,6 @@
 /* Strict mode finds what hardware that loses invalidations still lets a device do. */
 
 #include "accel.h"
-#include "debugfs.h"
 #include "inject.h"
 #include "strict.h"
 
@@ -10,18 +9,9 @@
 
 #define OWN MOCK_CONFIG "/kst"
 #define DEVICE OWN "/kst0"
-#define STATS MOCK_DEBUG "/kst/stats"
 #define PAGES 64
 
 static char text[8192];
-
-/* A counter of the hardware, or -1. */
-static int64_t hw_stat(const char *wanted)
-{
-	char value[32];
-
-	return read_value(STATS, wanted, value, sizeof(value)) ? atoll(value) : -1;
-}
 
 FIXTURE(strict) {
 	int fd;
@@ -92,8 +82,8 @@ TEST_F(strict, nothing_to_find)
 	EXPECT_EQ(0, munmap(self->memory, self->length / 4));
 	EXPECT_TRUE(read_refused(self->fd, self->memory));
 	EXPECT_EQ(0, strict_scan("kst"));
-	EXPECT_EQ(0, hw_stat("hw_strict_records:"));
-	EXPECT_EQ(0, hw_stat("hw_invalidations_lost:"));
+	EXPECT_EQ(0, debugfs_counter("kst", "hw_strict_records"));
+	EXPECT_EQ(0, debugfs_counter("kst", "hw_invalidations_lost"));
 }
 
 TEST_F(strict, lost_tlbi_and_atc_inv)
@@ -103,15 +93,15 @@ TEST_F(strict, lost_tlbi_and_atc_inv)
 	lose_invalidations(true);
 	ASSERT_EQ(0, munmap(third, self->page));
 	lose_invalidations(false);
-	EXPECT_LE(2, hw_stat("hw_invalidations_lost:"));
+	EXPECT_LE(2, debugfs_counter("kst", "hw_invalidations_lost"));
 	/* It may be on its way still. */
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_read(self->fd, third, self->page));
-	EXPECT_LT(0, hw_stat("hw_strict_suspicions:"));
+	EXPECT_LT(0, debugfs_counter("kst", "hw_strict_suspicions"));
 	EXPECT_EQ(0, strict_records("kst"));
 
 	/* A use, and what both caches have. */
 	EXPECT_EQ(3, strict_scan("kst"));
-	EXPECT_EQ(3, hw_stat("hw_strict_records:"));
+	EXPECT_EQ(3, debugfs_counter("kst", "hw_strict_records"));
 	ASSERT_EQ(0, strict_read("kst", text, sizeof(text)));
 	EXPECT_TRUE(recorded(self->sid, "atc", "left", self->ssid, third, "read"));
 	EXPECT_TRUE(recorded(self->sid, "tlb", "left", "none", third, "read"));
@@ -126,9 +116,9 @@ TEST_F(strict, lost_mprotect)
 	ASSERT_EQ(0, mprotect(self->memory, self->page, PROT_READ));
 	lose_invalidations(false);
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_read(self->fd, self->memory, self->page));
-	EXPECT_EQ(0, hw_stat("hw_strict_suspicions:"));
+	EXPECT_EQ(0, debugfs_counter("kst", "hw_strict_suspicions"));
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(self->fd, self->memory, 2, 8));
-	EXPECT_LT(0, hw_stat("hw_strict_suspicions:"));
+	EXPECT_LT(0, debugfs_counter("kst", "hw_strict_suspicions"));
 	EXPECT_LT(0, strict_scan("kst"));
 	ASSERT_EQ(0, strict_read("kst", text, sizeof(text)));
 	EXPECT_TRUE(recorded(self->sid, "atc", "left", self->ssid, self->memory, "write"));
@@ -183,10 +173,10 @@ TEST_F(strict, off_and_on)
 	ASSERT_EQ(0, munmap(self->memory, self->page));
 	lose_invalidations(false);
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_read(self->fd, self->memory, self->page));
-	EXPECT_EQ(0, hw_stat("hw_strict_suspicions:"));
+	EXPECT_EQ(0, debugfs_counter("kst", "hw_strict_suspicions"));
 	EXPECT_EQ(0, config_set(OWN, "strict", "1"));
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_read(self->fd, self->memory, self->page));
-	EXPECT_LT(0, hw_stat("hw_strict_suspicions:"));
+	EXPECT_LT(0, debugfs_counter("kst", "hw_strict_suspicions"));
 	EXPECT_LT(0, strict_scan("kst"));
 	EXPECT_EQ(0, strict_command("kst", "clear"));
 }
@@ -194,10 +184,10 @@ TEST_F(strict, off_and_on)
 /* Caches that forget at random change nothing. */
 TEST_F(strict, eviction_off_and_on)
 {
-	EXPECT_EQ(0, hw_stat("hw_evictions:"));
+	EXPECT_EQ(0, debugfs_counter("kst", "hw_evictions"));
 	EXPECT_EQ(0, config_set(OWN, "evict_one_in", "2"));
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(self->fd, self->memory, 3, self->length));
-	EXPECT_LT(0, hw_stat("hw_evictions:"));
+	EXPECT_LT(0, debugfs_counter("kst", "hw_evictions"));
 	EXPECT_TRUE(all_words((uint64_t *)self->memory, 3, self->length));
 	EXPECT_EQ(0, config_set(OWN, "evict_one_in", "0"));
 }
