@@ -11,6 +11,7 @@ mod devices;
 mod dma;
 mod dma_api;
 mod faults;
+mod flush_queue;
 mod hitless;
 mod lies;
 mod paging;

@@ -217,13 +217,29 @@ static bool domain_is(const char *dir, const char *type)
 	return !config_get(path, "type", text, sizeof(text)) && !strcmp(type, text);
 }
 
+static int set_domain(const char *dir, const char *type)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d", config_group(dir));
+	return config_set(path, "type", type);
+}
+
 TEST_F(configfs, translated)
 {
 	ASSERT_EQ(0, config_make(FIRST, "translated", "1", "online", "1", NULL));
 	ASSERT_EQ(0, config_make(SECOND, "online", "1", NULL));
 	EXPECT_TRUE(config_is(FIRST, "translated", "1"));
-	EXPECT_TRUE(domain_is(FIRST, "DMA"));
+	/* Which of them is the kernel's command line's to say. */
+	EXPECT_TRUE(domain_is(FIRST, "DMA") || domain_is(FIRST, "DMA-FQ"));
 	EXPECT_TRUE(domain_is(SECOND, "identity"));
+	EXPECT_TRUE(works(FIRST));
+	EXPECT_TRUE(works(SECOND));
+
+	/* With a flush queue, even under a driver; the other has to stay as it is. */
+	EXPECT_EQ(0, set_domain(FIRST, "DMA-FQ"));
+	EXPECT_TRUE(domain_is(FIRST, "DMA-FQ"));
+	EXPECT_EQ(-EINVAL, set_domain(SECOND, "DMA-FQ"));
 	EXPECT_TRUE(works(FIRST));
 	EXPECT_TRUE(works(SECOND));
 }
