@@ -20,7 +20,7 @@ clean:
 
 endif
 
-run test bench shell check rust-analyzer:
+run test bench profile shell check rust-analyzer:
 	@scripts/$@
 
 format:
@@ -33,6 +33,7 @@ define HELP
 make run               builds, boots a guest, runs the demonstration in it
 make test              builds, boots a guest, runs all tests in it
 make bench             measures what operations cost, beside Linux's own
+make profile           tells which functions an operation's instructions are spent in
 make shell             an interactive guest with the modules loaded
 make check             formatting, lints, coding style
 make format            formats the Rust files
@@ -48,6 +49,7 @@ V=1                    shows all output
 JOBS=<n>               parallel jobs (all processors)
 DEBUG=1                the debug kernel, where there is one
 TESTS=<pattern>        test: only suites and selftests with such names ('sva_*')
+PART=<part side hw>    profile: such as 'bind ours null', 'request in_tree mock'
 BASE=<git revision>    bench: also measures that one, and compares
 TOOLCHAIN=host         this machine's own tools instead of the sandbox
 SVA_CACHE=<folder>     where tool chain and kernels are kept (~/.cache/sva)
@@ -58,7 +60,7 @@ export HELP
 help:
 	@echo "$$HELP"
 
-.PHONY: help run test bench shell check format modules modules_install clean distclean-cache rust-analyzer
+.PHONY: help run test bench profile shell check format modules modules_install clean distclean-cache rust-analyzer
 
 # Arguments reach the scripts through the environment.
-export V DEBUG TESTS BASE JOBS TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX
+export V DEBUG TESTS BASE PART JOBS TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX

@@ -50,6 +50,10 @@ pub(crate) struct FaultStats {
 impl FaultStats {
     /// Adds what `other` counted.
     pub(crate) fn absorb(&self, other: &Self) {
+        // Many bonds end without any page request.
+        if other.groups.get() == 0 {
+            return;
+        }
         self.groups.add(other.groups.get());
         self.requests.add(other.requests.get());
         self.served.add(other.served.get());

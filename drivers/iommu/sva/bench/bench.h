@@ -13,20 +13,7 @@
 /* How often each operation is measured at most. */
 #define BENCH_SAMPLES	4096
 
-/**
- * bench_now() - the counter that all CPUs share
- *
- * In a guest whose clock counts instructions, the instructions so far.
- */
-static inline u64 bench_now(void)
-{
-	u64 now;
-
-	isb();
-	now = read_sysreg(cntvct_el0);
-	isb();
-	return now;
-}
+u64 bench_now(void);
 
 /* Costs of one operation, of which the median counts. */
 struct bench_samples {
@@ -96,6 +83,8 @@ enum bench_hardware {
 /* What the names of rows end with. */
 extern const char *const bench_hardware_suffix[2];
 
+bool bench_wants(const struct bench_peer *peer, enum bench_hardware hardware);
+
 int bench_devices_init(void);
 void bench_devices_exit(void);
 struct device *bench_device_make(enum bench_hardware hardware);
@@ -116,7 +105,7 @@ int bench_null_response(struct device *dev);
 int bench_bind(void);
 int bench_request(void);
 int bench_pages(void);
-int bench_stream(const struct bench_peer *peer);
+int bench_stream(void);
 int bench_bonds(void);
 int bench_memory(void);
 int bench_unmap(void);

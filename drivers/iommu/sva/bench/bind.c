@@ -49,6 +49,8 @@ static int measure(enum bench_hardware hardware, struct device *dev, bool watche
 	for (p = 0; p < ARRAY_SIZE(bench_peers); p++) {
 		const struct bench_peer *peer = bench_peers[p];
 
+		if (!bench_wants(peer, hardware))
+			continue;
 		first.count = 0;
 		again.count = 0;
 		undo.count = 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The module: /sys/kernel/debug/sva_bench/run takes the name of a part, runs it,
- * and returns an error if it failed. Figures go to the kernel's log.
+ * and returns an error if it failed. Figures go to the kernel's log. After the name
+ * may come what alone is to be measured: "in_tree" or "ours", "mock" or "null".
  */
 
 #include <linux/debugfs.h>
@@ -17,14 +18,16 @@ static struct dentry *dir;
 /* One part at a time: they share their samples. */
 static DEFINE_MUTEX(running);
 
-static int stream_in_tree(void)
-{
-	return bench_stream(&bench_in_tree);
-}
+/* What alone is measured. */
+static char only_peer[8], only_hardware[8];
 
-static int stream_ours(void)
+/* Whether to measure @peer on @hardware. */
+bool bench_wants(const struct bench_peer *peer, enum bench_hardware hardware)
 {
-	return bench_stream(&bench_ours);
+	static const char *const name[] = { [BENCH_MOCK] = "mock", [BENCH_NULL] = "null" };
+
+	return (!*only_peer || !strcmp(only_peer, peer->name)) &&
+	       (!*only_hardware || !strcmp(only_hardware, name[hardware]));
 }
 
 static const struct part {
@@ -34,8 +37,7 @@ static const struct part {
 	{ "bind", bench_bind },
 	{ "request", bench_request },
 	{ "pages", bench_pages },
-	{ "stream in_tree", stream_in_tree },
-	{ "stream ours", stream_ours },
+	{ "stream", bench_stream },
 	{ "bonds", bench_bonds },
 	{ "memory", bench_memory },
 	{ "munmap", bench_unmap },
@@ -76,22 +78,34 @@ static int run_part(const struct part *part)
 	return job.ret;
 }
 
-static ssize_t run_write(struct file *file, const char __user *from, size_t len, loff_t *pos)
+/* Runs what @words ask for. */
+static int run_words(const char *words)
 {
-	char name[32] = { };
-	int ret, i;
+	char name[16];
+	int i;
 
-	if (len >= sizeof(name) || copy_from_user(name, from, len))
+	*only_peer = '\0';
+	*only_hardware = '\0';
+	if (sscanf(words, "%15s %7s %7s", name, only_peer, only_hardware) < 1)
 		return -EINVAL;
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {
-		if (!sysfs_streq(name, parts[i].name))
-			continue;
-		mutex_lock(&running);
-		ret = run_part(&parts[i]);
-		mutex_unlock(&running);
-		return ret ?: len;
+		if (!strcmp(name, parts[i].name))
+			return run_part(&parts[i]);
 	}
 	return -EINVAL;
+}
+
+static ssize_t run_write(struct file *file, const char __user *from, size_t len, loff_t *pos)
+{
+	char words[32] = { };
+	int ret;
+
+	if (len >= sizeof(words) || copy_from_user(words, from, len))
+		return -EINVAL;
+	mutex_lock(&running);
+	ret = run_words(words);
+	mutex_unlock(&running);
+	return ret ?: len;
 }
 
 static const struct file_operations run_fops = {

@@ -146,6 +146,8 @@ static int each_peer(enum bench_hardware hardware, size_t pages, int (*work)(str
 	int ret, i;
 
 	for (i = 0; i < ARRAY_SIZE(bench_peers); i++) {
+		if (!bench_wants(bench_peers[i], hardware))
+			continue;
 		ret = bind(&bound, hardware, bench_peers[i], pages);
 		if (ret)
 			return ret;
@@ -228,20 +230,7 @@ static int sweep(struct bound *bound)
 	return 0;
 }
 
-int bench_stream(const struct bench_peer *peer)
+int bench_stream(void)
 {
-	enum bench_hardware hardware;
-	struct bound bound;
-	int ret;
-
-	for (hardware = BENCH_MOCK; hardware <= BENCH_NULL; hardware++) {
-		ret = bind(&bound, hardware, peer, STREAM);
-		if (ret)
-			return ret;
-		ret = sweep(&bound);
-		unbind(&bound);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	return each_peer(BENCH_MOCK, STREAM, sweep) ?: each_peer(BENCH_NULL, STREAM, sweep);
 }
