@@ -23,7 +23,13 @@ mod tests {
         }, //
     };
     use kernel::{
-        sync::atomic::Relaxed,
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc, //
+        },
         time::{
             delay::fsleep,
             Delta, //
@@ -259,6 +265,64 @@ mod tests {
             drop(bond);
             let priq = instance.smmu().priq().queue();
             check!(priq.layout().is_empty(priq.prod(), priq.cons()));
+        }
+        Ok(())
+    }
+
+    /// Whoever leaves an address space, for none or for another, waits for the page requests that
+    /// were made in it: their handler would look at what is freed next.
+    #[test]
+    fn detach_and_replace_wait_for_page_requests() -> Result {
+        for replace in [true, false] {
+            let (mm, instance) = (TestMm::new()?, instance(&[WIDE])?);
+            let (smmu, client) = (instance.smmu(), device(&instance, 0)?.client());
+            let old = smmu.alloc_sva(&client, mm.mm())?;
+            let new = Arc::new(smmu.alloc_sva(&client, mm.mm())?, GFP_KERNEL)?;
+            smmu.attach_sva(&old, &client, 5)?;
+
+            // The queue's thread cannot get on while somebody looks at the devices.
+            let flag = || Arc::new(Atomic::new(false), GFP_KERNEL);
+            let (held, open, returned) = (flag()?, flag()?, flag()?);
+            let (holder, holds, opened) = (smmu.clone(), held.clone(), open.clone());
+            let holding = KThread::spawn(c"smmu-kunit-holder", move |_| {
+                let _ = holder.for_each_client(|_, _| {
+                    holds.store(true, Relaxed);
+                    while !opened.load(Relaxed) {
+                        fsleep(Delta::from_millis(1));
+                    }
+                    Ok::<(), ()>(())
+                });
+            })?;
+            while !held.load(Relaxed) {
+                fsleep(Delta::from_millis(1));
+            }
+            let request = PageRequest::default()
+                .with_sid(WIDE.sid)
+                .with_ssv(true)
+                .with_ssid(5)
+                .with_read(true)
+                .with_last(true);
+            instance.hw().send_page_request(&request);
+
+            let (leaver, device, target) = (smmu.clone(), client.clone(), new.clone());
+            let done = returned.clone();
+            let leaving = KThread::spawn(c"smmu-kunit-leaver", move |_| {
+                if replace {
+                    let _ = leaver.attach_sva(&target, &device, 5);
+                } else {
+                    leaver.block_pasid(&device, 5);
+                }
+                done.store(true, Relaxed);
+            })?;
+            fsleep(Delta::from_millis(50));
+            let early = returned.load(Relaxed);
+            open.store(true, Relaxed);
+            while !returned.load(Relaxed) {
+                fsleep(Delta::from_millis(1));
+            }
+            drop((leaving, holding));
+            smmu.block_pasid(&client, 5);
+            check!(!early);
         }
         Ok(())
     }
