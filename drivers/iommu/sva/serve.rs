@@ -81,7 +81,8 @@ impl Row {
 
         Self {
             start,
-            end: start + PAGE_SIZE as u64,
+            // At the top of all addresses nothing is mapped.
+            end: start.saturating_add(PAGE_SIZE as u64),
             access: request.access,
         }
     }
