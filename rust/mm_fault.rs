@@ -16,25 +16,26 @@ use kernel::{
         MmWithUser,
         VmaReadGuard, //
     },
+    page::{PAGE_SHIFT, PAGE_SIZE},
     prelude::*,
 };
 
-/// A mapping of a process, locked: it stays as it is, and others are not kept from theirs.
+/// A mapping of a process, locked: it stays as it is, and others are not kept from theirs. Its pages
+/// come from nowhere but memory: not from a file, nor from a `userfaultfd`.
 ///
 /// Whoever wants to change the mapping waits until this is dropped.
 ///
 /// # Invariants
 ///
-/// `plain` tells whether the pages come from nowhere but memory; only who has the mapping locked
-/// for writing could change that.
-pub struct LockedVma<'a> {
-    vma: VmaReadGuard<'a>,
-    plain: bool,
-}
+/// The mapping is anonymous and no `userfaultfd` is armed for it; only who has it locked for writing
+/// could change that.
+pub struct LockedVma<'a>(VmaReadGuard<'a>);
 
-/// What the page table says of an access to a page.
+/// What the mapping and its page table say of an access to a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageState {
+    /// The process may not do such accesses here.
+    Forbidden,
     /// Nothing is there yet.
     Absent,
     /// A page is there, but not for this access: it may have to be copied.
@@ -48,52 +49,55 @@ pub enum PageState {
 impl<'a> LockedVma<'a> {
     /// Locks the mapping at `addr`. Does not sleep.
     ///
-    /// `None` if there is none, or if it is just being changed, as far as a look tells.
+    /// `None` if there is none, if its pages may come from elsewhere than memory, or if it is just
+    /// being changed, as far as a look tells.
+    #[inline]
     pub fn lock(mm: &'a MmWithUser, addr: u64) -> Option<Self> {
         let vma = mm.lock_vma_under_rcu(usize::try_from(addr).ok()?)?;
-        // SAFETY: The mapping is valid, and locked.
-        let plain = unsafe { bindings::sva_vma_is_plain(vma.as_ptr()) };
 
-        // INVARIANT: As just asked, under the lock.
-        Some(Self { vma, plain })
+        // INVARIANT: As asked, under the lock.
+        // SAFETY: The mapping is valid, and locked.
+        unsafe { bindings::sva_vma_is_plain(vma.as_ptr()) }.then_some(Self(vma))
     }
 
     /// Its addresses.
     pub fn range(&self) -> Range<u64> {
-        self.vma.start() as u64..self.vma.end() as u64
-    }
-
-    /// Whether the process may do such accesses here.
-    pub fn allows(&self, access: Access) -> bool {
-        allows(&self.vma, access)
+        self.0.start() as u64..self.0.end() as u64
     }
 
     /// Whether the process says that it will not use the pages in order (`MADV_RANDOM`).
     pub fn is_random(&self) -> bool {
         // SAFETY: The mapping is valid, and locked.
-        unsafe { bindings::sva_vma_is_random(self.vma.as_ptr()) }
+        unsafe { bindings::sva_vma_is_random(self.0.as_ptr()) }
     }
 
-    /// What the page table says of an access at `addr`, which must be in a plain mapping, or it is
-    /// [`PageState::Away`]. Does not sleep.
+    /// What is to be said of an access to the first of the pages at `addr`, and of how many of them
+    /// in a row: at least one, perhaps not all. Does not sleep.
     ///
-    /// A page that is ready stays so as long as memory is not short; the others may change at any
-    /// time.
-    pub fn page_state(&self, addr: u64, access: Access) -> PageState {
-        if !self.plain || !self.range().contains(&addr) {
-            return PageState::Away;
+    /// Pages that are not in the mapping are [`PageState::Away`]. One that is ready stays so as long
+    /// as memory is not short; the others may change at any time.
+    #[inline]
+    pub fn look(&self, mut addr: Range<u64>, access: Access) -> (PageState, u64) {
+        let all = self.range();
+
+        if !all.contains(&addr.start) {
+            return (PageState::Away, 1);
         }
-        // SAFETY: The mapping is valid and locked, `addr` is in it, and a plain one is anonymous.
-        let state = unsafe {
-            bindings::sva_peek_page(
-                self.vma.as_ptr(),
-                addr as usize,
+        addr.end = addr.end.min(all.end);
+        if !allows(&self.0, access) {
+            return (PageState::Forbidden, pages(&addr));
+        }
+        // SAFETY: The mapping is valid, locked and anonymous, and the addresses are in it.
+        let found = unsafe {
+            bindings::sva_peek_pages(
+                self.0.as_ptr(),
+                addr.start as usize,
+                addr.end as usize,
                 access.contains(AccessKind::Write),
                 access.contains(AccessKind::Exec),
             )
         };
-
-        match state {
+        let state = match found.state {
             bindings::sva_page_state_SVA_PAGE_ABSENT => PageState::Absent,
             bindings::sva_page_state_SVA_PAGE_PRESENT => PageState::Present,
             // The process cannot do what needs privilege.
@@ -102,48 +106,73 @@ impl<'a> LockedVma<'a> {
             }
             bindings::sva_page_state_SVA_PAGE_READY => PageState::Ready,
             _ => PageState::Away,
-        }
+        };
+
+        (state, u64::from(found.pages))
     }
 
-    /// Makes the page at `addr` present for `access`, as a fault of the process itself would. The
+    /// Makes pages at `addr` present for `access`, one after the other, as faults of the process
+    /// itself would, until one cannot be had or the lock is lost. Gives how many; at least one. The
     /// lock is given back if it is still held.
     ///
-    /// May sleep, for memory. If the page is neither [`PageState::Absent`] nor
-    /// [`PageState::Present`], or the mapping not plain, then also for I/O.
+    /// May sleep, for memory. If a page is neither [`PageState::Absent`] nor
+    /// [`PageState::Present`], then also for I/O.
     ///
     /// # Errors
     ///
+    /// For the first page:
+    ///
     /// - `EAGAIN`: it takes more than the mapping's lock: see [`fault_in`].
-    /// - `EFAULT`: the mapping does not allow the access.
+    /// - `EFAULT`: it is not in the mapping, or that does not allow the access.
     /// - `ENOMEM`, `EIO`: the kernel has no page for it.
-    pub fn fault_in(self, addr: u64, access: Access) -> (Option<Self>, Result) {
-        if !self.range().contains(&addr) {
+    #[inline(always)]
+    pub fn fault_in(self, addr: Range<u64>, access: Access) -> (Option<Self>, Result<u64>) {
+        let all = self.range();
+        let (mut at, end) = (addr.start, addr.end.min(all.end));
+
+        if !all.contains(&at) || !allows(&self.0, access) {
             return (Some(self), Err(EFAULT));
         }
-        let vma = ManuallyDrop::new(self.vma);
-        let fault = handle(&vma, addr as usize, access, bindings::FAULT_FLAG_VMA_LOCK);
-        // With these bits set the fault handler has released the lock itself.
-        let released = bindings::VM_FAULT_RETRY | bindings::VM_FAULT_COMPLETED;
-        let vma = match fault {
-            Ok(fault) if fault & released != 0 => None,
-            // INVARIANT: The lock was held all the time.
-            _ => Some(Self {
-                vma: ManuallyDrop::into_inner(vma),
-                plain: self.plain,
-            }),
+        let flags = fault_flags(access) | bindings::FAULT_FLAG_VMA_LOCK;
+        let vma = ManuallyDrop::new(self.0);
+        let fault = loop {
+            // SAFETY: The mapping's lock is held, as `flags` tell, and `at` lies in it.
+            let fault = unsafe {
+                bindings::handle_mm_fault(vma.as_ptr(), at as usize, flags, core::ptr::null_mut())
+            };
+
+            if fault & (bindings::VM_FAULT_RETRY | bindings::VM_FAULT_ERROR) != 0 {
+                break fault;
+            }
+            at += PAGE_SIZE as u64;
+            if fault & bindings::VM_FAULT_COMPLETED != 0 || at >= end {
+                break fault;
+            }
         };
-        let result = match fault {
-            Ok(fault) if fault & bindings::VM_FAULT_RETRY != 0 => Err(EAGAIN),
-            Ok(fault) => outcome(fault),
-            Err(e) => Err(e),
+        // With these bits set the fault handler has released the lock itself.
+        let vma = match fault & (bindings::VM_FAULT_RETRY | bindings::VM_FAULT_COMPLETED) {
+            // INVARIANT: The lock was held all the time.
+            0 => Some(Self(ManuallyDrop::into_inner(vma))),
+            _ => None,
+        };
+        let result = match pages(&(addr.start..at)) {
+            0 if fault & bindings::VM_FAULT_RETRY != 0 => Err(EAGAIN),
+            0 => outcome(fault).map(|()| 0),
+            pages => Ok(pages),
         };
 
         (vma, result)
     }
 }
 
+/// How many pages there are at `addr`.
+fn pages(addr: &Range<u64>) -> u64 {
+    (addr.end - addr.start) >> PAGE_SHIFT
+}
+
 /// Whether `pages` for `mm` can be had at once, without reclaiming any, and some to spare. Does not
 /// sleep. As of now: others allocate as well.
+#[inline]
 pub fn memory_at_hand(mm: &MmWithUser, pages: usize) -> bool {
     // SAFETY: `mm` is valid.
     unsafe { bindings::sva_memory_at_hand(mm.as_raw(), pages) }
@@ -220,19 +249,20 @@ fn allows(vma: &VmaRef, access: Access) -> bool {
     needed & !vma.flags() == 0
 }
 
+/// How to tell the fault handler of an access.
+fn fault_flags(access: Access) -> u32 {
+    let flag = |kind, flag| if access.contains(kind) { flag } else { 0 };
+
+    (bindings::FAULT_FLAG_REMOTE | bindings::FAULT_FLAG_USER)
+        ^ flag(AccessKind::Privileged, bindings::FAULT_FLAG_USER)
+        | flag(AccessKind::Write, bindings::FAULT_FLAG_WRITE)
+        | flag(AccessKind::Exec, bindings::FAULT_FLAG_INSTRUCTION)
+}
+
 /// Calls the fault handler for a mapping whose lock is held, if the mapping allows the access.
 fn handle(vma: &VmaRef, addr: usize, access: Access, flags: u32) -> Result<u32> {
-    let mut flags = bindings::FAULT_FLAG_REMOTE | flags;
+    let flags = fault_flags(access) | flags;
 
-    if access.contains(AccessKind::Write) {
-        flags |= bindings::FAULT_FLAG_WRITE;
-    }
-    if access.contains(AccessKind::Exec) {
-        flags |= bindings::FAULT_FLAG_INSTRUCTION;
-    }
-    if !access.contains(AccessKind::Privileged) {
-        flags |= bindings::FAULT_FLAG_USER;
-    }
     if !allows(vma, access) {
         return Err(EFAULT);
     }

@@ -26,40 +26,8 @@ bool rust_helper_sva_vma_is_random(struct vm_area_struct *vma)
 	return vma->vm_flags & VM_RAND_READ;
 }
 
-/*
- * What the page table of @vma, which is locked and anonymous, has at @addr for an
- * access. It may change at once, save by those who need the vma unlocked.
- *
- * The lock keeps all tables but those of the last level; RCU keeps these.
- */
-enum sva_page_state rust_helper_sva_peek_page(struct vm_area_struct *vma, unsigned long addr,
-					      bool write, bool exec)
+static enum sva_page_state sva_pte_state(pte_t pte, bool write, bool exec)
 {
-	pgd_t *pgd = pgd_offset(vma->vm_mm, addr);
-	p4d_t *p4d;
-	pud_t *pud;
-	pmd_t pmd;
-	pte_t pte;
-
-	if (pgd_none(pgdp_get(pgd)))
-		return SVA_PAGE_ABSENT;
-	p4d = p4d_offset(pgd, addr);
-	if (p4d_none(p4dp_get(p4d)))
-		return SVA_PAGE_ABSENT;
-	pud = pud_offset(p4d, addr);
-	if (pud_none(pudp_get(pud)))
-		return SVA_PAGE_ABSENT;
-	if (pud_leaf(pudp_get(pud)))
-		return SVA_PAGE_AWAY;
-
-	rcu_read_lock();
-	pmd = pmdp_get_lockless(pmd_offset(pud, addr));
-	if (pmd_none(pmd) || !pmd_table(pmd))
-		pte = pmd_pte(pmd);
-	else
-		pte = __ptep_get(pte_offset_kernel(&pmd, addr));
-	rcu_read_unlock();
-
 	if (pte_none(pte))
 		return SVA_PAGE_ABSENT;
 	if (!pte_valid(pte))
@@ -68,6 +36,58 @@ enum sva_page_state rust_helper_sva_peek_page(struct vm_area_struct *vma, unsign
 	    (!exec || pte_user_exec(pte)))
 		return SVA_PAGE_READY;
 	return SVA_PAGE_PRESENT;
+}
+
+/*
+ * What the page table of @vma, which is locked and anonymous, has at @addr for an
+ * access, and for how many pages from there on, before @end at most. It may change
+ * at once, save by those who need the vma unlocked.
+ *
+ * The lock keeps all tables but those of the last level; RCU keeps these.
+ */
+struct sva_page_run rust_helper_sva_peek_pages(struct vm_area_struct *vma, unsigned long addr,
+					       unsigned long end, bool write, bool exec)
+{
+	struct sva_page_run run = { .state = SVA_PAGE_ABSENT };
+	pgd_t *pgdp = pgd_offset(vma->vm_mm, addr), pgd = __pgd(READ_ONCE(pgd_val(*pgdp)));
+	p4d_t *p4dp, p4d;
+	pud_t *pudp, pud;
+	pmd_t pmd;
+	pte_t *pte;
+
+	/* One table of the last level. */
+	end = pmd_addr_end(addr, end);
+	run.pages = (end - addr) >> PAGE_SHIFT;
+
+	if (pgd_none(pgd))
+		return run;
+	p4dp = p4d_offset_lockless(pgdp, pgd, addr);
+	p4d = __p4d(READ_ONCE(p4d_val(*p4dp)));
+	if (p4d_none(p4d))
+		return run;
+	pudp = pud_offset_lockless(p4dp, p4d, addr);
+	pud = __pud(READ_ONCE(pud_val(*pudp)));
+	if (pud_none(pud))
+		return run;
+	if (pud_leaf(pud)) {
+		run.state = SVA_PAGE_AWAY;
+		return run;
+	}
+
+	rcu_read_lock();
+	pmd = pmdp_get_lockless(pmd_offset_lockless(pudp, pud, addr));
+	if (pmd_none(pmd) || !pmd_table(pmd)) {
+		run.state = sva_pte_state(pmd_pte(pmd), write, exec);
+	} else {
+		pte = pte_offset_kernel(&pmd, addr);
+		run.state = sva_pte_state(__ptep_get(pte), write, exec);
+		for (run.pages = 1; (addr += PAGE_SIZE) < end; run.pages++) {
+			if (sva_pte_state(__ptep_get(++pte), write, exec) != run.state)
+				break;
+		}
+	}
+	rcu_read_unlock();
+	return run;
 }
 
 /* Whether the memory cgroup of @mm has room for @pages, none of which must be reclaimed. */

@@ -18,7 +18,7 @@
 //! - `pri`, `hint`: page requests and their responses; hints at what will be needed
 //! - `probe`: where an access would go, for tests
 //! - `stall`: transactions that wait for software
-//! - `strict`, `evict`: modes in which mistakes of software show sooner
+//! - `strict`, `strict_scan`, `evict`: modes in which mistakes of software show sooner
 //! - `lies`: devices that break the rules
 //! - `inspect`: looking at the state from outside
 
@@ -42,6 +42,7 @@ mod queue;
 mod stall;
 mod stats;
 mod strict;
+mod strict_scan;
 mod tlb;
 mod translate;
 mod walk;
@@ -236,7 +237,10 @@ impl PinnedDrop for Smmu {
         // Nobody has looked at these: the run must not pass for a good one.
         let records = self.strict_count();
         if records != 0 {
-            pr_err!("strict mode has {records} records\n");
+            pr_err!("strict mode has {records} records, the first:\n");
+        }
+        for record in (0..4).map_while(|index| self.strict_record(index)) {
+            pr_err!("{record}\n");
         }
         kernel::warn_on!(records != 0);
     }

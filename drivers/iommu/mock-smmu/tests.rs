@@ -13,6 +13,7 @@ mod devices;
 mod dma;
 mod dma_api;
 mod faults;
+mod flush_queue;
 mod hints;
 mod hitless;
 mod hitless_levels;

@@ -124,7 +124,7 @@ fn bond_line(bond: &Bond, f: &mut Formatter<'_>) -> fmt::Result {
         bond.pid,
         refs,
         bond.flags.name(),
-        bond.faults().stats.requests.get(),
+        bond.faults().stats.requests(),
         bond.faults().stats.served.get(),
         bond.faults().stats.refused.get(),
         bond.faults().stats.read_ahead.get(),
@@ -179,7 +179,7 @@ fn write_totals(totals: &Totals, faults: &FaultStats, f: &mut Formatter<'_>) -> 
     writeln!(f, "unbinds {}", totals.unbinds.get())?;
     writeln!(f, "exits {}", totals.exits.get())?;
     writeln!(f, "page_request_groups {}", faults.groups.get())?;
-    writeln!(f, "page_requests {}", faults.requests.get())?;
+    writeln!(f, "page_requests {}", faults.requests())?;
     writeln!(f, "pages_served {}", faults.served.get())?;
     writeln!(f, "faults_refused {}", faults.refused.get())?;
     writeln!(f, "pages_there_before {}", faults.ready.get())?;

@@ -35,42 +35,54 @@ pub(crate) struct Streams {
     caution: Atomic<u32>,
 }
 
-/// One stream, as it is stored.
+/// One stream, in a word: the first page at which it goes on, how often it has asked in order, up to
+/// [`Self::MAX_RUN`], and its window: how many pages before the one that it should ask for next it
+/// did not ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stream {
-    /// The page number that it should ask for next; 0 if there is no stream.
-    next: u64,
-    /// How often it has asked in order, up to [`Self::MAX_RUN`].
-    run: u64,
-    /// How many pages before `next` it did not ask for.
-    window: u64,
-}
+struct Stream(u64);
 
 impl Stream {
     const WINDOW_BITS: u32 = 10;
     const RUN_BITS: u32 = 6;
     const MAX_RUN: u64 = (1 << Self::RUN_BITS) - 1;
+    /// Goes on nowhere.
+    const NONE: Self = Self(u64::MAX << (Self::WINDOW_BITS + Self::RUN_BITS));
+
+    fn new(next: u64, run: u64, window: u64) -> Self {
+        let first = next.saturating_sub(window);
+
+        Self((first << Self::RUN_BITS | run) << Self::WINDOW_BITS | window)
+    }
+
+    /// The page number that it should ask for next.
+    fn next(self) -> u64 {
+        self.first() + self.window()
+    }
+
+    fn first(self) -> u64 {
+        self.0 >> (Self::WINDOW_BITS + Self::RUN_BITS)
+    }
+
+    fn run(self) -> u64 {
+        self.0 >> Self::WINDOW_BITS & Self::MAX_RUN
+    }
+
+    fn window(self) -> u64 {
+        self.0 & ((1 << Self::WINDOW_BITS) - 1)
+    }
 
     fn load(from: &Atomic<u64>) -> Self {
-        let word = from.load(Relaxed);
-
-        Self {
-            next: word >> (Self::WINDOW_BITS + Self::RUN_BITS),
-            run: word >> Self::WINDOW_BITS & Self::MAX_RUN,
-            window: word & ((1 << Self::WINDOW_BITS) - 1),
-        }
+        Self(from.load(Relaxed))
     }
 
     fn store(self, to: &Atomic<u64>) {
-        let word = (self.next << Self::RUN_BITS | self.run) << Self::WINDOW_BITS | self.window;
-
-        to.store(word, Relaxed);
+        to.store(self.0, Relaxed);
     }
 
-    /// Whether a request for `page` goes on with it: what it has got already may reach a bit further
-    /// than was read ahead, or less far.
+    /// Whether a request for `page` goes on with it: what it has got already may reach a window
+    /// further than was read ahead, or less far.
     fn goes_on(self, page: u64) -> bool {
-        self.next != 0 && page + self.window >= self.next && page <= self.next + self.window
+        page.wrapping_sub(self.first()) <= 2 * self.window()
     }
 }
 
@@ -98,7 +110,7 @@ impl Streams {
     pub(crate) fn new(max: u32) -> Self {
         Self {
             max: Atomic::new(max.min(MAX_WINDOW)),
-            streams: [const { Atomic::new(0) }; STREAMS],
+            streams: [const { Atomic::new(Stream::NONE.0) }; STREAMS],
             hand: Atomic::new(0),
             caution: Atomic::new(0),
         }
@@ -111,35 +123,36 @@ impl Streams {
 
     /// Takes note of a request for the pages from number `first` to before `end`, of which at
     /// least one was not there.
+    #[inline(always)]
     pub(crate) fn advance(&self, first: u64, end: u64) -> Step {
         let max = u64::from(self.max.load(Relaxed));
 
         if max == 0 {
             return Step::New { wasted: 0 };
         }
-        for (slot, there) in self.streams.iter().enumerate() {
-            let stream = Stream::load(there);
+        let streams = self.streams.each_ref().map(Stream::load);
 
+        for (slot, stream) in streams.into_iter().enumerate() {
             if stream.goes_on(first) {
                 return Step::Stream(self.plan(slot, stream, first, end, max));
             }
         }
         Step::New {
-            wasted: self.begin(end),
+            wasted: self.begin(end, streams),
         }
     }
 
     fn plan(&self, slot: usize, stream: Stream, first: u64, end: u64, max: u64) -> Plan {
         let caution = self.caution.load(Relaxed);
-        let run = (stream.run + 1).min(Stream::MAX_RUN);
-        let window = if first < stream.next {
+        let run = (stream.run() + 1).min(Stream::MAX_RUN);
+        let window = if first < stream.next() {
             // Less was read ahead than should have been, or it is gone again.
-            stream.window / 2
-        } else if stream.window > 0 {
+            stream.window() / 2
+        } else if stream.window() > 0 {
             if caution > 0 {
                 self.caution.store(caution - 1, Relaxed);
             }
-            stream.window * 2
+            stream.window() * 2
         } else if run >= 1 << caution {
             FIRST_WINDOW.max(end - first)
         } else {
@@ -156,47 +169,34 @@ impl Streams {
     /// Takes note that everything before page number `next` is there, `window` pages of which were
     /// not asked for.
     pub(crate) fn settle(&self, plan: Plan, next: u64, window: u64) {
-        let stream = Stream {
-            next,
-            run: plan.run,
-            window,
-        };
-
-        stream.store(&self.streams[plan.slot]);
+        Stream::new(next, plan.run, window).store(&self.streams[plan.slot]);
     }
 
     /// Remembers that a stream may have begun, which should ask for `next`. Gives how many pages
     /// another has wasted.
-    fn begin(&self, next: u64) -> u64 {
+    #[inline(always)]
+    fn begin(&self, next: u64, streams: [Stream; STREAMS]) -> u64 {
         let mut hand = self.hand.load(Relaxed) as usize % STREAMS;
 
         // One that went on often is given more time than one that did not.
         for _ in 1..STREAMS {
-            let stream = Stream::load(&self.streams[hand]);
+            let stream = streams[hand];
 
-            if stream.run == 0 {
+            if stream.run() == 0 {
                 break;
             }
-            Stream {
-                run: stream.run / 2,
-                ..stream
-            }
-            .store(&self.streams[hand]);
+            Stream::new(stream.next(), stream.run() / 2, stream.window())
+                .store(&self.streams[hand]);
             hand = (hand + 1) % STREAMS;
         }
-        let wasted = Stream::load(&self.streams[hand]).window;
+        let wasted = streams[hand].window();
 
         if wasted > 0 {
             let caution = self.caution.load(Relaxed);
 
             self.caution.store((caution + 1).min(MAX_CAUTION), Relaxed);
         }
-        Stream {
-            next,
-            run: 0,
-            window: 0,
-        }
-        .store(&self.streams[hand]);
+        Stream::new(next, 0, 0).store(&self.streams[hand]);
         // CAST: Less than `STREAMS`.
         self.hand.store(((hand + 1) % STREAMS) as u32, Relaxed);
         wasted
@@ -233,25 +233,18 @@ mod tests {
     fn words_hold_streams() {
         let word = Atomic::new(0);
 
-        for stream in [
-            Stream {
-                next: 0,
-                run: 0,
-                window: 0,
-            },
-            Stream {
-                next: 1,
-                run: Stream::MAX_RUN,
-                window: u64::from(MAX_WINDOW),
-            },
-            Stream {
-                next: (1 << 48) - 1,
-                run: 1,
-                window: 3,
-            },
+        for (next, run, window) in [
+            (0, 0, 0),
+            (512, Stream::MAX_RUN, u64::from(MAX_WINDOW)),
+            ((1 << 48) - 1, 1, 3),
         ] {
+            let stream = Stream::new(next, run, window);
+
             stream.store(&word);
             assert_eq!(Stream::load(&word), stream);
+            assert_eq!(stream.next(), next);
+            assert_eq!(stream.run(), run);
+            assert_eq!(stream.window(), window);
         }
     }
 

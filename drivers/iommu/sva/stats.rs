@@ -31,8 +31,8 @@ impl Counter {
 pub(crate) struct FaultStats {
     /// Page request groups, each of which got one response.
     pub(crate) groups: Counter,
-    /// Page requests.
-    pub(crate) requests: Counter,
+    /// Page requests, save one in each group.
+    others: Counter,
     /// Page requests after which the page was there.
     pub(crate) served: Counter,
     /// Page requests that were refused.
@@ -48,6 +48,19 @@ pub(crate) struct FaultStats {
 }
 
 impl FaultStats {
+    /// A group of so many page requests has arrived.
+    pub(crate) fn arrived(&self, requests: usize) {
+        self.groups.add(1);
+        if requests > 1 {
+            self.others.add(requests as u64 - 1);
+        }
+    }
+
+    /// Page requests.
+    pub(crate) fn requests(&self) -> u64 {
+        self.groups.get() + self.others.get()
+    }
+
     /// Adds what `other` counted.
     pub(crate) fn absorb(&self, other: &Self) {
         // Many bonds end without any page request.
@@ -55,7 +68,7 @@ impl FaultStats {
             return;
         }
         self.groups.add(other.groups.get());
-        self.requests.add(other.requests.get());
+        self.others.add(other.others.get());
         self.served.add(other.served.get());
         self.refused.add(other.refused.get());
         self.ready.add(other.ready.get());

@@ -17,7 +17,8 @@
 //! | `group` | binding all members of an IOMMU group, or none |
 //! | `address_space` | what one process has here, under one lock |
 //! | `bond_list`, `attachments` | of that: its bonds; its attachments |
-//! | `fault`, `deferred` | serving page requests: those that need not wait, and those that may |
+//! | `fault` | the page requests of one attachment: who serves them |
+//! | `serve`, `deferred` | serving them: those that need not wait, and those that may |
 //! | `read_ahead` | faulting in what a device is about to ask for |
 //! | `pin` | memory that a device touches without page requests |
 //! | `rid` | bonds without PASID |
@@ -64,6 +65,7 @@ mod pin;
 mod read_ahead;
 mod reserved;
 mod rid;
+mod serve;
 mod stats;
 mod trace;
 mod unbind;

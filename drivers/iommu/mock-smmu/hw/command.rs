@@ -6,19 +6,22 @@ use kernel::prelude::*;
 
 use kernel_ext::cpu;
 
-use crate::fmt::{
-    cmd::{
-        self,
-        Command,
-        CommandError,
-        Resume, //
+use crate::{
+    fmt::{
+        cmd::{
+            self,
+            Command,
+            CommandError,
+            Resume, //
+        },
+        ppr::Response,
+        regs::{
+            self,
+            CmdqCons,
+            Gerror, //
+        }, //
     },
-    ppr::Response,
-    regs::{
-        self,
-        CmdqCons,
-        Gerror, //
-    }, //
+    inject::Fault, //
 };
 
 use super::{
@@ -73,6 +76,10 @@ impl Engine {
     }
 
     fn execute(&mut self, command: &Command) -> Result<(), CommandError> {
+        if command.invalidates() && self.strikes(Fault::Invalidate) {
+            self.stats.invalidations_lost += 1;
+            return Ok(());
+        }
         self.carry_out(command)?;
         if command.invalidates() {
             self.strict_sweep();

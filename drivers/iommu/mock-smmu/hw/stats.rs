@@ -39,6 +39,8 @@ counters! {
         tlbi_all,
         /// ATC_INV commands.
         atc_inv,
+        /// Invalidation commands that were lost on request.
+        invalidations_lost,
         /// PRI_RESP commands.
         pri_resp,
         /// PRI_RESP commands that no group waited for.

@@ -98,9 +98,6 @@ void bench_null_exit(void);
 struct device *bench_null_device_make(const char *name, int id);
 void bench_null_device_drop(struct device *dev);
 
-u64 bench_null_request(struct device *dev, u32 pasid, unsigned long addr, unsigned int pages);
-int bench_null_response(struct device *dev);
-
 /* The parts. They run in a kernel thread without an address space. */
 int bench_bind(void);
 int bench_request(void);

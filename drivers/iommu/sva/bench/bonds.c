@@ -4,6 +4,7 @@
 #include <linux/slab.h>
 
 #include "bench.h"
+#include "null_iommu.h"
 
 #define CYCLES	21
 

@@ -10,14 +10,9 @@
 #include <linux/slab.h>
 
 #include "bench.h"
+#include "null_iommu.h"
 
 #define NULL_PASID_BITS		20
-
-/* A device behind it. */
-struct null_port {
-	struct completion answered;
-	int code;
-};
 
 static struct platform_device *null_hardware;
 static struct iommu_device null_iommu = { .max_pasids = 1 << NULL_PASID_BITS };
@@ -56,7 +51,7 @@ static struct iommu_domain *null_alloc_sva(struct device *dev, struct mm_struct 
 
 static struct iommu_device *null_probe_device(struct device *dev)
 {
-	struct null_port *port = kzalloc_obj(*port);
+	struct bench_null_port *port = kzalloc_obj(*port);
 
 	if (!port)
 		return ERR_PTR(-ENOMEM);
@@ -80,7 +75,7 @@ static void null_release_device(struct device *dev)
 static void null_page_response(struct device *dev, struct iopf_fault *fault,
 			       struct iommu_page_response *response)
 {
-	struct null_port *port = dev_iommu_priv_get(dev);
+	struct bench_null_port *port = dev_iommu_priv_get(dev);
 
 	port->code = response->code;
 	complete(&port->answered);
@@ -226,45 +221,4 @@ struct device *bench_null_device_make(const char *name, int id)
 void bench_null_device_drop(struct device *dev)
 {
 	platform_device_unregister(to_platform_device(dev));
-}
-
-/**
- * bench_null_request() - has a device ask for pages, as one group
- * @dev: the device
- * @pasid: of the address space
- * @addr: the first page
- * @pages: how many
- *
- * Return: what it cost from the first report until the reporting thread, which
- * waits for the response, can go on.
- */
-u64 bench_null_request(struct device *dev, u32 pasid, unsigned long addr, unsigned int pages)
-{
-	struct null_port *port = dev_iommu_priv_get(dev);
-	struct iopf_fault fault = { .fault.type = IOMMU_FAULT_PAGE_REQ };
-	struct iommu_fault_page_request *request = &fault.fault.prm;
-	u64 begin;
-
-	request->pasid = pasid;
-	request->perm = IOMMU_FAULT_PERM_READ | IOMMU_FAULT_PERM_WRITE;
-	request->flags = IOMMU_FAULT_PAGE_REQUEST_PASID_VALID |
-			 IOMMU_FAULT_PAGE_RESPONSE_NEEDS_PASID;
-	request->addr = addr;
-	begin = bench_now();
-	for (; pages > 1; pages--) {
-		iommu_report_device_fault(dev, &fault);
-		request->addr += PAGE_SIZE;
-	}
-	request->flags |= IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE;
-	iommu_report_device_fault(dev, &fault);
-	wait_for_completion(&port->answered);
-	return bench_now() - begin;
-}
-
-/* How the last request of @dev was answered; 0 is success. */
-int bench_null_response(struct device *dev)
-{
-	struct null_port *port = dev_iommu_priv_get(dev);
-
-	return port->code;
 }

@@ -13,6 +13,7 @@
 #include <linux/sizes.h>
 
 #include "bench.h"
+#include "null_iommu.h"
 
 #define MOST_CPUS	8
 #define TIME_NS		(NSEC_PER_SEC / 2)
