@@ -31,9 +31,11 @@ mod tests {
             bench::{
                 aborted,
                 read,
+                set_cd,
                 stage1,
                 start_write,
                 OneSpace,
+                ASID,
                 NO_PRI,
                 PAGE,
                 PLAIN,
@@ -91,6 +93,20 @@ mod tests {
         let outside = one.bench.port(64, NO_PRI)?;
         assert!(aborted(read(&outside, Some(SSID), VA)));
         assert!(one.bench.event().is_none());
+        Ok(())
+    }
+
+    /// What no page can mend is no reason to ask for one.
+    #[test]
+    fn ats_failures_without_a_page_request() -> Result {
+        let one = OneSpace::new()?;
+        set_cd(&one.cds, 2, &one.space.cd(ASID).with_ttb0(0x1000))?;
+        let port = one.port(PortConfig::default())?;
+        for ssid in [2, 9, 64] {
+            assert!(aborted(read(&port, Some(ssid), VA)));
+        }
+        assert!(one.bench.page_request().is_none());
+        assert_eq!(port.stats().groups, 0);
         Ok(())
     }
 

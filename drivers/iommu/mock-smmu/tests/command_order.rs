@@ -20,6 +20,7 @@ mod tests {
     };
     use kernel_ext::{
         iommu_device::Driver as _,
+        notifier,
         phys::PhysPages,
         test_dma::TestDomain, //
     };
@@ -130,6 +131,36 @@ mod tests {
                 Ok(())
             })?;
             check!(ordered(&unmap, spec.ats));
+        }
+        Ok(())
+    }
+
+    /// Whatever became of an address space, its ASID is clean when it may be given out again.
+    #[test]
+    fn tlbi_nh_asid_at_the_end_of_an_asid() -> Result {
+        let (mm, instance) = (TestMm::new()?, instance(&[WIDE])?);
+        let (smmu, client) = (instance.smmu(), device(&instance, 0)?.client());
+        let paging = smmu.alloc_paging(&client)?;
+        let sva = smmu.alloc_sva(&client, mm.mm())?;
+        for (asid, end) in [
+            (
+                paging.user().asid(),
+                commands(&instance, || {
+                    drop(paging);
+                    Ok(())
+                })?,
+            ),
+            (
+                sva.space().asid(),
+                commands(&instance, || {
+                    drop(sva);
+                    notifier::synchronize();
+                    Ok(())
+                })?,
+            ),
+        ] {
+            check!(end.contains(&Command::tlbi_asid(asid)));
+            check!(end.last().is_some_and(|c| c.op() == cmd::OP_SYNC));
         }
         Ok(())
     }
