@@ -10,58 +10,77 @@ use crate::{
     domain::SvaDomain,
     fault::FaultGroup,
     group::{Endpoint, IommuGroup},
-    pasid::Pasid, //
+    pasid::Pasid,
+    translation::Translation,
+    tree::{impl_tree_item, Links},
 };
 use kernel::{
     error::to_result,
-    mm::MmWithUser,
+    mm::{Mm, MmWithUser},
     new_spinlock,
     prelude::*,
     sync::{
         aref::ARef,
-        atomic::{Acquire, AtomicFlag, Release},
-        Arc, SpinLock,
+        atomic::{AtomicFlag, Full, Release},
+        Arc, ArcBorrow, SpinLock,
     },
     types::Opaque,
 };
 
 /// What is done with the page requests that arrive at an [`Attachment`].
 pub trait FaultHandler: Send + Sync + Sized + 'static {
-    /// Takes a group of page requests, in the thread in which the IOMMU driver reports it.
+    /// Takes a group of page requests for `mm`, in the thread in which the IOMMU driver reports
+    /// it.
     ///
     /// May sleep for memory. Page requests of other processes come by the same thread, so what may
     /// take longer, as I/O does, must be done elsewhere.
-    fn report(&self, domain: &SvaDomain<Self>, group: FaultGroup<Self>);
+    fn report(attachment: ArcBorrow<'_, Attachment<Self>>, mm: &Mm, group: FaultGroup<Self>);
 
     /// The domain has been detached, and [`Self::report`] is not called any more: sees to it that
     /// on return all groups have been answered. May sleep, but must not wait for pages.
     fn detached(&self);
 }
 
-/// A domain attached to one PASID of an IOMMU group, or to its accesses without; detached when
-/// dropped.
+/// The place where page requests for one PASID of an IOMMU group arrive, or those for accesses
+/// without.
 ///
-/// Dropping may sleep. It takes the group's mutex and waits for the page requests in flight, so it
-/// must happen neither in a page request's worker nor in an mmu notifier.
+/// It is attached once, and detached by [`detach`](Self::detach). Whoever does not call that leaves
+/// it attached for ever.
 ///
 /// # Invariants
 ///
-/// From the end of initialisation until drop, `domain` is attached to (`endpoint`'s group,
-/// `pasid`) with `handle`, unless `replaced` is set; to the group's accesses without PASID, if
-/// `pasid` is none. Nobody but the core uses `handle`.
-#[pin_data(PinnedDrop)]
+/// While `at_work` is filled, the domain named there is attached with `handle` to the PASID named
+/// there of `group`. Nobody but the core uses `handle`, and the core only from the beginning of
+/// [`attach`](Self::attach) until [`detach`](Self::detach) empties `at_work`.
+#[pin_data]
 pub struct Attachment<T: FaultHandler> {
     #[pin]
     handle: Opaque<bindings::iommu_attach_handle>,
-    /// A member of the group, through which to reach it.
-    #[pin]
-    endpoint: SpinLock<Arc<Endpoint>>,
+    links: Links,
     group: ARef<IommuGroup>,
-    pasid: Arc<Pasid>,
-    domain: Arc<SvaDomain<T>>,
+    #[pin]
+    at_work: SpinLock<Option<AtWork<T>>>,
+    /// The handle has been used, or is being.
+    used: AtomicFlag,
+    #[pin]
     handler: T,
-    /// Another attachment has taken over.
-    replaced: AtomicFlag,
+}
+
+impl_tree_item! {
+    impl{T: FaultHandler} TreeItem<0> for Attachment<T> {
+        self.links, key: usize = |attachment| attachment.group.key()
+    }
+}
+
+/// What is attached, and how.
+struct AtWork<T: FaultHandler> {
+    /// The attachment itself, which the core's handle leads to.
+    this: Arc<Attachment<T>>,
+    /// A member of the group, through which to reach it.
+    endpoint: Arc<Endpoint>,
+    translation: Arc<Translation<T>>,
+    /// What was at work before: page requests may still be served there.
+    former: Option<KBox<AtWork<T>>>,
 }
 
 // SAFETY: The handle is only used by the core, which does so under locks; the rest is `Send`.
@@ -70,141 +89,172 @@ unsafe impl<T: FaultHandler> Send for Attachment<T> {}
 unsafe impl<T: FaultHandler> Sync for Attachment<T> {}
 
 impl<T: FaultHandler> Attachment<T> {
-    /// Attaches `domain` to `pasid` of all members of `endpoint`'s group.
+    /// A place in `group` that nothing is attached to yet.
+    pub fn new<E>(group: ARef<IommuGroup>, handler: impl PinInit<T, E>) -> impl PinInit<Self, Error>
+    where
+        Error: From<E>,
+    {
+        // INVARIANT: Not at work.
+        try_pin_init!(Self {
+            handle <- Opaque::zeroed(),
+            links: Links::new(),
+            group,
+            at_work <- new_spinlock!(None, "sva_attachment"),
+            used: AtomicFlag::new(false),
+            handler <- handler,
+        })
+    }
+
+    /// Attaches `translation` to its PASID of all members of `endpoint`'s group; or to their
+    /// accesses without PASID, if it has none, in place of their default domain. That comes back
+    /// with the detach, and the members' drivers must not do DMA in any other way until then.
     ///
     /// `_alive` is the proof that the address space has users and keeps them: were its last
     /// reference dropped inside, the exit would detach under the mutex that the attach holds.
     ///
-    /// May sleep; takes the group's mutex.
+    /// May sleep; takes the group's mutex. Page requests may arrive before it returns.
     ///
     /// # Errors
     ///
-    /// - `EBUSY`: the PASID is attached already, or the group is being reset.
-    /// - `EINVAL`: the PASID is too large for a member of the group, or the domain does not fit.
-    /// - `EOPNOTSUPP`: the IOMMU driver attaches no PASIDs.
+    /// Nothing is attached then, and it may be tried again.
+    ///
+    /// - `EBUSY`: the PASID is attached already, or another domain to the accesses without; or the
+    ///   group is being reset; or this has been attached before.
+    /// - `EINVAL`: the PASID is too large for a member of the group, or the domain does not fit, or
+    ///   the device is in another group.
+    /// - `EOPNOTSUPP`: the IOMMU driver attaches no PASIDs; or shares no address spaces without.
     /// - `ENOMEM`, or what the IOMMU driver says.
-    pub fn new(
+    pub fn attach(
+        self: &Arc<Self>,
         endpoint: Arc<Endpoint>,
-        pasid: Arc<Pasid>,
-        domain: Arc<SvaDomain<T>>,
+        translation: Arc<Translation<T>>,
         _alive: &MmWithUser,
-        handler: T,
-    ) -> impl PinInit<Self, Error> {
-        Self::with(endpoint, pasid, domain, handler, |this, endpoint| {
-            // SAFETY: `with` gives a pinned attachment, whose handle stays valid until it is
-            // detached in drop, and calls this as the last fallible step.
-            to_result(unsafe {
-                bindings::iommu_attach_device_pasid(
-                    this.domain.as_raw(),
-                    endpoint.as_raw(),
-                    this.pasid.get(),
-                    this.handle.get(),
-                )
-            })
-        })
-    }
+    ) -> Result {
+        let domain = translation.domain();
 
-    /// Attaches `domain` to the accesses without PASID of all members of `endpoint`'s group, in
-    /// place of their default domain, which comes back when this is dropped.
-    ///
-    /// The members' drivers must not do DMA in any other way meanwhile. Context and `_alive` as for
-    /// [`Self::new`].
-    ///
-    /// # Errors
-    ///
-    /// - `EBUSY`: another domain is attached there, or the group is being reset.
-    /// - `EOPNOTSUPP`: the IOMMU driver cannot share address spaces without PASIDs.
-    /// - `EINVAL`: the domain does not fit. `ENOMEM`, or what the IOMMU driver says.
-    pub fn without_pasid(
-        endpoint: Arc<Endpoint>,
-        domain: Arc<SvaDomain<T>>,
-        _alive: &MmWithUser,
-        handler: T,
-    ) -> Result<impl PinInit<Self, Error>> {
-        let pasid = Arc::new(Pasid::none(), GFP_KERNEL)?;
-
-        if !domain.attaches_without_pasid() {
+        if translation.pasid() == Pasid::NONE && !domain.attaches_without_pasid() {
             return Err(EOPNOTSUPP);
         }
-        Ok(Self::with(
-            endpoint,
-            pasid,
-            domain,
-            handler,
-            |this, endpoint| {
-                // SAFETY: As in `new`; the endpoint keeps its group.
-                to_result(unsafe {
-                    attach_group_handle(
-                        this.domain.as_raw(),
-                        endpoint.group().as_raw(),
-                        this.handle.get(),
+        self.use_handle(&endpoint, |handle| {
+            // SAFETY: `use_handle` gives a handle that stays valid until it is detached.
+            to_result(unsafe {
+                if translation.pasid() == Pasid::NONE {
+                    attach_group_handle(domain.as_raw(), endpoint.group().as_raw(), handle)
+                } else {
+                    bindings::iommu_attach_device_pasid(
+                        domain.as_raw(),
+                        endpoint.as_raw(),
+                        translation.pasid(),
+                        handle,
                     )
-                })
-            },
-        ))
+                }
+            })
+        })?;
+        self.begin(endpoint, translation, None);
+        Ok(())
     }
 
     /// Takes over from `old` with a new domain for the same address space, for all members of the
     /// group: also one that has come since, as `endpoint` may have. Translations do not fail
-    /// meanwhile.
+    /// meanwhile. Page requests that were reported before may still be served at `old`.
     ///
-    /// `old` must live on until the result has been dropped: page requests that were reported
-    /// before may still be served there.
-    ///
-    /// Context and `_alive` as for [`Self::new`].
+    /// Context and `_alive` as for [`Self::attach`].
     ///
     /// # Errors
     ///
-    /// `EBUSY`: the group is being reset. `ENOMEM`, or what the IOMMU driver says.
-    pub fn replace<'a>(
-        old: &'a Self,
+    /// `EBUSY`: the group is being reset, or this has been attached before. `EINVAL`: `old` is not
+    /// attached, or not by a PASID of the same group. `ENOMEM`, or what the IOMMU driver says.
+    pub fn replace(
+        self: &Arc<Self>,
+        old: &Self,
         endpoint: Arc<Endpoint>,
-        domain: Arc<SvaDomain<T>>,
-        _alive: &'a MmWithUser,
-        handler: T,
-    ) -> impl PinInit<Self, Error> + 'a {
-        let pasid = old.pasid.clone();
+        domain: SvaDomain<T>,
+        _alive: &MmWithUser,
+    ) -> Result {
+        let before = old.translation().ok_or(EINVAL)?;
+        let translation = Translation::with_pasid_of(&before, domain)?;
+        let former = KBox::<AtWork<T>>::new_uninit(GFP_KERNEL)?;
+        // Nobody else detaches it from here on.
+        let work = old.at_work.lock().take().ok_or(EINVAL)?;
 
-        Self::with(endpoint, pasid, domain, handler, |this, endpoint| {
-            // SAFETY: As in `new`.
+        let replaced = self.use_handle(&endpoint, |handle| {
+            // SAFETY: As in `attach`.
             to_result(unsafe {
                 replace_device_pasid(
-                    this.domain.as_raw(),
+                    translation.domain().as_raw(),
                     endpoint.as_raw(),
-                    this.pasid.get(),
-                    this.handle.get(),
+                    translation.pasid(),
+                    handle,
                 )
-            })?;
-            old.replaced.store(true, Release);
-            Ok(())
-        })
+            })
+        });
+        if let Err(e) = replaced {
+            *old.at_work.lock() = Some(work);
+            return Err(e);
+        }
+        self.begin(endpoint, translation, Some(KBox::write(former, work)));
+        Ok(())
     }
 
-    /// An attachment that `attach` attaches.
-    fn with<'a>(
-        endpoint: Arc<Endpoint>,
-        pasid: Arc<Pasid>,
-        domain: Arc<SvaDomain<T>>,
-        handler: T,
-        attach: impl FnOnce(&Self, &Endpoint) -> Result + 'a,
-    ) -> impl PinInit<Self, Error> + 'a {
-        // Page requests may arrive before the attach returns, so it comes last.
-        try_pin_init!(&this in Self {
-            handle <- Opaque::zeroed(),
-            group: ARef::from(endpoint.group()),
-            endpoint <- new_spinlock!(endpoint, "sva_attachment"),
-            pasid,
-            domain,
-            handler,
-            replaced: AtomicFlag::new(false),
-            _: {
-                // SAFETY: `this` is pinned, and all its fields have been initialised above.
-                let this = unsafe { this.as_ref() };
-                let endpoint = this.endpoint.lock().clone();
+    /// Has `attach` use the handle, if nobody has done so before.
+    fn use_handle(
+        self: &Arc<Self>,
+        endpoint: &Endpoint,
+        attach: impl FnOnce(*mut bindings::iommu_attach_handle) -> Result,
+    ) -> Result {
+        if !core::ptr::eq(endpoint.group(), self.group()) {
+            return Err(EINVAL);
+        }
+        if self.used.xchg(true, Full) {
+            return Err(EBUSY);
+        }
+        attach(self.handle.get()).inspect_err(|_| self.used.store(false, Release))
+    }
 
-                attach(this, &endpoint)?;
-            },
-        })
+    /// Notes what has just been attached with the handle.
+    fn begin(
+        self: &Arc<Self>,
+        endpoint: Arc<Endpoint>,
+        translation: Arc<Translation<T>>,
+        former: Option<KBox<AtWork<T>>>,
+    ) {
+        // INVARIANT: The caller has attached it. Only one caller ever does: see `used`.
+        *self.at_work.lock() = Some(AtWork {
+            this: self.clone(),
+            endpoint,
+            translation,
+            former,
+        });
+    }
+
+    /// Detaches, if it is attached; also what this took over from. On return all page requests
+    /// have been answered.
+    ///
+    /// May sleep. It takes the group's mutex and waits for the page requests in flight, so it must
+    /// be called neither in a page request's worker nor in an mmu notifier.
+    pub fn detach(&self) {
+        let Some(work) = self.at_work.lock().take() else {
+            return;
+        };
+        let domain = work.translation.domain().as_raw();
+
+        // SAFETY: By the type invariants this is attached.
+        unsafe {
+            match work.translation.pasid() {
+                Pasid::NONE => detach_group_handle(domain, self.group.as_raw()),
+                pasid => {
+                    bindings::iommu_detach_device_pasid(domain, work.endpoint.as_raw(), pasid);
+                }
+            }
+        }
+        // The IOMMU driver reports no more requests for this PASID, and has drained its queue: no
+        // `report` runs. What waits elsewhere names devices that may go now.
+        let mut next = Some(&work);
+
+        while let Some(work) = next {
+            work.this.handler.detached();
+            next = work.former.as_deref();
+        }
     }
 
     /// The group.
@@ -221,20 +271,23 @@ impl<T: FaultHandler> Attachment<T> {
         if !core::ptr::eq(endpoint.group(), self.group()) {
             return Err(EINVAL);
         }
-        let former = core::mem::replace(&mut *self.endpoint.lock(), endpoint);
+        let mut work = self.at_work.lock();
+        // The former endpoint is dropped without the lock.
+        let former = match &mut *work {
+            Some(work) => core::mem::replace(&mut work.endpoint, endpoint),
+            None => endpoint,
+        };
 
+        drop(work);
         drop(former);
         Ok(())
     }
 
-    /// The PASID.
-    pub fn pasid(&self) -> &Arc<Pasid> {
-        &self.pasid
-    }
+    /// What is attached, if anything is.
+    pub fn translation(&self) -> Option<Arc<Translation<T>>> {
+        let work = self.at_work.lock();
 
-    /// The domain.
-    pub fn domain(&self) -> &Arc<SvaDomain<T>> {
-        &self.domain
+        work.as_ref().map(|work| work.translation.clone())
     }
 
     /// What handles the page requests.
@@ -248,14 +301,19 @@ impl<T: FaultHandler> Attachment<T> {
     ///
     /// `group` must be unanswered and have arrived at an attachment of this `T`. The result must
     /// not be used after [`FaultHandler::report`] has returned.
-    pub(crate) unsafe fn of_group<'a>(group: *mut bindings::iopf_group) -> &'a Self {
+    unsafe fn of_group<'a>(group: *mut bindings::iopf_group) -> ArcBorrow<'a, Self> {
         // SAFETY: The core found the handle for this group; by the type invariants of
-        // `SvaDomain`, it is embedded in an attachment of this type. The attachment lives on:
-        // drop first has the IOMMU driver stop reporting and drain its queue.
+        // `SvaDomain`, it is embedded in an attachment of this type, in an `Arc`. The attachment
+        // lives on: a reference is kept in it until the detach has had the IOMMU driver stop
+        // reporting and drain its queue, and by the caller of `attach` until then.
         unsafe {
             let handle = (*group).attach_handle;
 
-            &*kernel::container_of!(Opaque::cast_from(handle), Self, handle)
+            ArcBorrow::from_raw(kernel::container_of!(
+                Opaque::cast_from(handle),
+                Self,
+                handle
+            ))
         }
     }
 }
@@ -305,42 +363,25 @@ unsafe fn detach_group_handle(
     unsafe { bindings::iommu_detach_group_handle(domain, group) }
 }
 
-#[pinned_drop]
-impl<T: FaultHandler> PinnedDrop for Attachment<T> {
-    fn drop(self: Pin<&mut Self>) {
-        let endpoint = self.endpoint.lock().clone();
-
-        if !self.replaced.load(Acquire) {
-            // SAFETY: By the type invariants this is attached.
-            unsafe {
-                if self.pasid.is_some() {
-                    bindings::iommu_detach_device_pasid(
-                        self.domain.as_raw(),
-                        endpoint.as_raw(),
-                        self.pasid.get(),
-                    );
-                } else {
-                    detach_group_handle(self.domain.as_raw(), self.group.as_raw());
-                }
-            }
-        }
-        // The IOMMU driver reports no more requests for this PASID, and has drained its queue: no
-        // `report` runs. What waits elsewhere names devices that may go now.
-        self.handler.detached();
-    }
-}
-
 /// The page request handler of domains that serve attachments of `T`.
 ///
 /// # Safety
 ///
 /// To be called by the core alone, with a group for a domain made by [`SvaDomain::alloc`].
 pub(crate) unsafe extern "C" fn report<T: FaultHandler>(group: *mut bindings::iopf_group) -> c_int {
-    // SAFETY: The core passes a group that has just arrived, and the contract names the domain.
-    let attachment = unsafe { Attachment::<T>::of_group(group) };
+    // SAFETY: The core passes a group that has just arrived, and the contract names the domain,
+    // which is attached now and so holds a reference to its mm.
+    let (attachment, mm) = unsafe {
+        let domain = (*(*group).attach_handle).domain;
+
+        (
+            Attachment::<T>::of_group(group),
+            Mm::from_raw((*domain).__bindgen_anon_1.__bindgen_anon_2.mm),
+        )
+    };
     // SAFETY: The core passes on the duty to answer the group.
     let group = unsafe { FaultGroup::from_raw(group) };
 
-    attachment.handler.report(&attachment.domain, group);
+    T::report(attachment, mm, group);
     0
 }

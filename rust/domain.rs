@@ -10,9 +10,8 @@ use crate::{
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
     error::from_err_ptr,
-    mm::{Mm, MmWithUser},
-    prelude::*,
-    sync::aref::ARef,
+    mm::MmWithUser,
+    prelude::*, //
 };
 
 /// An SVA domain: an `iommu_domain` of the device's own IOMMU driver, for one `mm_struct`.
@@ -67,17 +66,6 @@ impl<T: FaultHandler> SvaDomain<T> {
         })
     }
 
-    /// The address space.
-    pub fn mm(&self) -> &Mm {
-        // SAFETY: By the type invariants the domain holds a reference to this mm.
-        unsafe { Mm::from_raw((*self.as_raw()).__bindgen_anon_1.__bindgen_anon_2.mm) }
-    }
-
-    /// The address space, with a reference of its own.
-    pub fn mm_ref(&self) -> ARef<Mm> {
-        ARef::from(self.mm())
-    }
-
     /// Whether the driver of `endpoint`'s IOMMU made this domain, so that it may fit there.
     pub fn fits(&self, endpoint: &Endpoint) -> bool {
         // SAFETY: By the type invariants the domain is valid.
@@ -99,7 +87,7 @@ impl<T: FaultHandler> SvaDomain<T> {
 impl<T: FaultHandler> Drop for SvaDomain<T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants the domain is ours, and an attachment would own a
-        // reference to it.
+        // reference to the `Translation` that we are part of.
         unsafe { bindings::iommu_domain_free(self.as_raw()) };
     }
 }

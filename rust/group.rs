@@ -65,6 +65,11 @@ impl IommuGroup {
         self.0.get()
     }
 
+    /// Tells the group from all others that there are.
+    pub fn key(&self) -> usize {
+        self.as_raw().addr()
+    }
+
     /// The group's number, as in `/sys/kernel/iommu_groups`.
     pub fn id(&self) -> i32 {
         // SAFETY: `self` is a valid group.

@@ -196,10 +196,14 @@ impl<T: Driver> Ops<T> {
     pub(crate) unsafe extern "C" fn def_domain_type(dev: *mut bindings::device) -> c_int {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
-        let domain = if client.driver().translates_dma(&client) {
+        let domain = if !client.driver().translates_dma(&client) {
+            bindings::IOMMU_DOMAIN_IDENTITY
+        // SAFETY: No requirements.
+        } else if unsafe { bindings::iommu_default_passthrough() } {
             bindings::IOMMU_DOMAIN_DMA
         } else {
-            bindings::IOMMU_DOMAIN_IDENTITY
+            // The core's own choice: translated, with a flush queue or without.
+            0
         };
         // CAST: A small constant.
         domain as c_int

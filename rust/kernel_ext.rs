@@ -43,6 +43,8 @@ pub mod test_dma;
 pub mod test_support;
 pub mod thread;
 pub mod tracepoint;
+pub mod translation;
+pub mod tree;
 #[cfg(CONFIG_UACCE)]
 pub mod uacce;
 pub mod workqueue;

@@ -18,7 +18,7 @@ impl Pasid {
     pub const NONE: u32 = bindings::IOMMU_NO_PASID;
 
     /// Stands for accesses without PASID.
-    pub(crate) fn none() -> Self {
+    pub fn none() -> Self {
         // INVARIANT: As allowed.
         Self(Self::NONE)
     }

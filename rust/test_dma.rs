@@ -5,6 +5,7 @@
 use crate::{
     bindings,
     device_raw,
+    group::IommuGroup,
     iommu_device::{
         ClientDevice,
         Driver, //
@@ -20,7 +21,8 @@ use kernel::{
         from_err_ptr,
         to_result, //
     },
-    prelude::*, //
+    prelude::*,
+    str::CString, //
 };
 
 /// A paging domain from `iommu_paging_domain_alloc()`, as a driver has it that maps memory itself.
@@ -159,6 +161,20 @@ impl Drop for TestDomain<'_> {
         // SAFETY: By the type invariants the domain is ours, and it is not attached any more.
         unsafe { bindings::iommu_domain_free(self.domain.as_ptr()) };
     }
+}
+
+/// Has the DMA API use a domain of another type for the group of `device`, by the name that sysfs
+/// has for it. May sleep.
+///
+/// # Errors
+///
+/// `ENODEV` without a group; those of the IOMMU core: `EINVAL` for
+/// a type that the driver does not allow, `EPERM` if the group has a driver that minds.
+pub fn set_domain_type<T: Driver>(device: &ClientDevice<T>, name: &CStr) -> Result {
+    let id = IommuGroup::of(device.device()).ok_or(ENODEV)?.id();
+    let path = CString::try_from_fmt(fmt!("kernel/iommu_groups/{id}/type"))?;
+    // SAFETY: Both are C strings.
+    to_result(unsafe { bindings::sva_test_write_sysfs(path.as_char_ptr(), name.as_char_ptr()) })
 }
 
 /// Memory that the DMA API mapped for a device.

@@ -162,6 +162,9 @@ int mock_smmu_fetch_add(struct mock_smmu_port *port, u32 ssid, u64 addr,
  * @len: number of bytes
  * @write: whether the pages will be written
  *
+ * A device without ATS only gives a hint, which may have the pages there when
+ * they are used, and returns at once.
+ *
  * Return: as mock_smmu_read().
  */
 int mock_smmu_prefetch(struct mock_smmu_port *port, u32 ssid, u64 addr,

@@ -85,7 +85,11 @@ void rust_helper_sva_counted_link(struct sva_counted *counted)
 	hlist_bl_unlock(by_mm);
 }
 
-/* Takes it out of the tables, if it is there: nobody else counts any more. Any context. */
+/*
+ * Takes it out of the tables, if it is there: nobody else counts any more. Any context.
+ *
+ * The first look needs no lock: who links at the same time may as well come later.
+ */
 void rust_helper_sva_counted_unlink(struct sva_counted *counted)
 {
 	struct hlist_bl_head *by_mm = sva_counted_chain(sva_counted_by_mm, counted->key.device,
@@ -93,6 +97,8 @@ void rust_helper_sva_counted_unlink(struct sva_counted *counted)
 	struct hlist_bl_head *by_number = sva_counted_chain(sva_counted_by_number,
 							    counted->key.device, counted->number);
 
+	if (!READ_ONCE(counted->by_mm.pprev))
+		return;
 	hlist_bl_lock(by_mm);
 	hlist_bl_lock(by_number);
 	if (!hlist_bl_unhashed(&counted->by_mm)) {

@@ -3,11 +3,15 @@
 
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
+#include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/mount.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/string.h>
 
 #if IS_ENABLED(CONFIG_KUNIT)
 /* Gives the current kernel thread an address space of its own, with one user. */
@@ -87,5 +91,35 @@ int rust_helper_sva_test_dma_map(struct device *dev, phys_addr_t phys, size_t le
 void rust_helper_sva_test_dma_unmap(struct device *dev, dma_addr_t iova, size_t len)
 {
 	dma_unmap_single(dev, iova, len, DMA_BIDIRECTIONAL);
+}
+
+/*
+ * Writes @text to the file @path of sysfs, as root in user space would. A kernel
+ * thread sees none of what user space has mounted.
+ */
+int rust_helper_sva_test_write_sysfs(const char *path, const char *text)
+{
+	struct file_system_type *type = get_fs_type("sysfs");
+	ssize_t written;
+	struct path top;
+	struct file *file;
+	loff_t pos = 0;
+
+	if (!type)
+		return -ENODEV;
+	top.mnt = kern_mount(type);
+	module_put(type->owner);
+	if (IS_ERR(top.mnt))
+		return PTR_ERR(top.mnt);
+	top.dentry = top.mnt->mnt_root;
+
+	file = file_open_root(&top, path, O_WRONLY, 0);
+	written = PTR_ERR_OR_ZERO(file);
+	if (!written) {
+		written = kernel_write(file, text, strlen(text), &pos);
+		filp_close(file, NULL);
+	}
+	kern_unmount(top.mnt);
+	return min(written, 0);
 }
 #endif

@@ -130,7 +130,8 @@ impl Dma {
     }
 
     /// Gets the translations of `len` bytes at `addr` ahead of their use, for writing if `write`:
-    /// one page request group per up to 64 missing pages. May sleep.
+    /// one page request group per up to 64 missing pages. May sleep. A device without ATS only
+    /// gives a hint, which may have the pages there when they are used.
     ///
     /// # Errors
     ///

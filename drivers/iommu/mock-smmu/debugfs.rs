@@ -9,7 +9,8 @@
 //! | `cd` | context descriptors in use: `sid ssid: eight 64-bit words in hex` |
 //! | `cmdq`, `evtq`, `priq` | pointers, and the queue's last entries: `index: words in hex` |
 //! | `tlb`, `atc` | cached translations: of the SMMU, and of each device |
-//! | `stats` | counters, and the first records of strict mode |
+//! | `stats` | counters |
+//! | `strict` | records of strict mode |
 //! | `fail_*/` | fault injection, see [`crate::inject`] |
 //!
 //! After each raw line of a table or queue, a line that begins with `#` tells what it means: the
@@ -18,6 +19,7 @@
 mod caches;
 mod meaning;
 mod queues;
+mod strict;
 mod tables;
 
 use crate::{
@@ -74,6 +76,7 @@ impl InstanceDir {
             dir.read_callback_file(c"tlb", view, &caches::tlb);
             dir.read_callback_file(c"atc", view, &caches::atc);
             dir.read_callback_file(c"stats", view, &stats);
+            dir.read_write_callback_file(c"strict", view, &strict::records, &strict::command);
         });
         Ok(Self {
             _scope: KBox::pin_init(scope, GFP_KERNEL)?,
@@ -160,12 +163,5 @@ fn stats(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
     view.hw.stats().each(|name, count| {
         written = written.and_then(|()| writeln!(f, "hw_{name}: {count}"));
     });
-    written?;
-
-    let mut index = 0;
-    while let Some(record) = view.hw.strict_record(index) {
-        writeln!(f, "strict_record: {record:x?}")?;
-        index += 1;
-    }
-    Ok(())
+    written
 }

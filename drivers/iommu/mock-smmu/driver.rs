@@ -8,7 +8,7 @@
 //! - [`features`]: what the SMMU can do
 //! - [`probe`]: bringing it up and down
 //! - [`cmdq`], [`evtq`], [`priq`], [`gerror`]: queues and errors
-//! - [`stall`]: transactions that wait for a page
+//! - [`stall`], `hint`: transactions that wait for a page; pages that will be needed
 //! - [`stream_table`], [`cd_table`], [`entry`]: tables, and how an entry is changed under use
 //! - [`asid`], [`invalidate`], [`address_space`]: address spaces
 //! - [`domain_sva`], `domain_paging`: whose they are
@@ -45,6 +45,7 @@ mod entry_tests;
 pub mod evtq;
 pub mod features;
 mod gerror;
+mod hint;
 pub mod invalidate;
 pub mod master;
 mod ops;

@@ -8,16 +8,17 @@
 //! - `engine`: the state, its lock, the reaction to registers
 //! - `ident`: what an instance can do, and its ID registers
 //! - `command`, `queue`: the command queue, and the two that the hardware writes
+//! - `prefetch`: commands that fill the caches ahead of use
 //! - `config`, `config_cache`: stream table entries and context descriptors, their checks, and
 //!   their cache
 //! - `walk`, `tlb`: translation tables, and the cache of translations
 //! - `translate`: a transaction's way through these, and what a failure leads to
 //! - `dma`, `access`: the ports of devices, and their accesses page by page
 //! - `atomics`, `dma_async`: more kinds of accesses
-//! - `pri`: page requests and their responses
+//! - `pri`, `hint`: page requests and their responses; hints at what will be needed
 //! - `probe`: where an access would go, for tests
 //! - `stall`: transactions that wait for software
-//! - `strict`, `evict`: modes in which mistakes of software show sooner
+//! - `strict`, `strict_scan`, `evict`: modes in which mistakes of software show sooner
 //! - `lies`: devices that break the rules
 //! - `inspect`: looking at the state from outside
 
@@ -30,21 +31,32 @@ mod dma;
 mod dma_async;
 mod engine;
 mod evict;
+mod hint;
 mod ident;
 mod inspect;
 mod lies;
+mod prefetch;
 mod pri;
 mod probe;
 mod queue;
 mod stall;
 mod stats;
 mod strict;
+mod strict_scan;
 mod tlb;
 mod translate;
 mod walk;
 
 #[cfg(CONFIG_KUNIT = "y")]
+mod ats_tests;
+#[cfg(CONFIG_KUNIT = "y")]
 mod bench;
+#[cfg(CONFIG_KUNIT = "y")]
+mod command_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod config_cache_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod config_table_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod config_tests;
 #[cfg(CONFIG_KUNIT = "y")]
@@ -52,15 +64,23 @@ mod dma_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod engine_tests;
 #[cfg(CONFIG_KUNIT = "y")]
+mod event_priority_tests;
+#[cfg(CONFIG_KUNIT = "y")]
 mod event_tests;
 #[cfg(CONFIG_KUNIT = "y")]
+mod hint_tests;
+#[cfg(CONFIG_KUNIT = "y")]
 mod lies_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod prefetch_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod pri_overflow_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod pri_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod signal_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod stall_room_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod stall_tests;
 #[cfg(CONFIG_KUNIT = "y")]
@@ -217,7 +237,10 @@ impl PinnedDrop for Smmu {
         // Nobody has looked at these: the run must not pass for a good one.
         let records = self.strict_count();
         if records != 0 {
-            pr_err!("strict mode has {records} records\n");
+            pr_err!("strict mode has {records} records, the first:\n");
+        }
+        for record in (0..4).map_while(|index| self.strict_record(index)) {
+            pr_err!("{record}\n");
         }
         kernel::warn_on!(records != 0);
     }

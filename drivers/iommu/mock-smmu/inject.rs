@@ -8,6 +8,7 @@
 //! | `fail_queue_full` | the event or page request queue is full, though it is not |
 //! | `fail_response_drop` | the response to a page request group does not reach the device |
 //! | `fail_response_slow` | it reaches the device 100 ms late |
+//! | `fail_invalidate` | an invalidation command is lost, though it seems complete |
 //! | `fail_alloc` | an address space, or the attachment of one, gets no memory |
 //!
 //! Without `CONFIG_FAULT_INJECTION_DEBUG_FS` nothing does, and there are no directories.
@@ -32,6 +33,8 @@ pub enum Fault {
     ResponseDrop,
     /// A response is late, by [`SLOW`].
     ResponseSlow,
+    /// An invalidation command has no effect.
+    Invalidate,
     /// There is no memory.
     Alloc,
 }
@@ -39,7 +42,7 @@ pub enum Fault {
 /// The faults of an instance, with their directories.
 pub struct Faults {
     #[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
-    points: [Pin<KBox<FaultAttr>>; 4],
+    points: [Pin<KBox<FaultAttr>>; 5],
 }
 
 impl Faults {
@@ -59,6 +62,7 @@ impl Faults {
             point(c"fail_queue_full")?,
             point(c"fail_response_drop")?,
             point(c"fail_response_slow")?,
+            point(c"fail_invalidate")?,
             point(c"fail_alloc")?,
         ];
         Ok(Arc::new(Self { points }, GFP_KERNEL)?)

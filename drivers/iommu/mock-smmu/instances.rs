@@ -4,6 +4,7 @@
 
 use crate::{
     device::DeviceSpec,
+    hw,
     instance::Instance, //
 };
 use core::ptr;
@@ -93,6 +94,14 @@ impl Instances {
     pub fn contains(&self, smmu: &Device) -> bool {
         let list = self.list.lock();
         list.iter().any(|i| ptr::eq(i.device(), smmu))
+    }
+
+    /// The hardware half of the instance `smmu`, if that is there. May sleep.
+    pub fn hw_of(&self, smmu: &Device) -> Option<Arc<hw::Smmu>> {
+        let list = self.list.lock();
+        let mut instances = list.iter();
+        let found = instances.find(|i| ptr::eq(i.device(), smmu));
+        found.map(|instance| instance.hw().clone())
     }
 
     /// Removes an instance. Sleeps.

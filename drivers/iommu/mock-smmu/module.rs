@@ -3,12 +3,14 @@
 //! The module: the instance that there is after loading, and how everything is removed.
 
 use crate::{
-    configfs, debugfs,
+    configfs,
+    debugfs,
     device::{
         DeviceSpec,
         Ports,
         PORTS, //
     },
+    hw,
     instance::{
         default_config,
         Instance, //
@@ -17,6 +19,7 @@ use crate::{
         Instances,
         INSTANCES, //
     },
+    module_parameters, //
 };
 use kernel::{
     debugfs::{
@@ -101,7 +104,11 @@ impl kernel::Module for MockSmmu {
         let top = Dir::new(debugfs::TOP);
         let instances = INSTANCES.install(Instances::new()?)?;
 
-        let (name, config) = (c"smmu0", default_config());
+        let name = c"smmu0";
+        let config = hw::Config {
+            strict: module_parameters::strict.value(),
+            ..default_config()
+        };
         let mut instance = Instance::new(name, config)?;
         instance.show(name, &top)?;
         for spec in &DEVICES {

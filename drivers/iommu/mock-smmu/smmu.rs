@@ -51,4 +51,10 @@ module! {
     authors: ["The sva developers"],
     description: "Mock SMMUv3",
     license: "GPL",
+    params: {
+        strict: bool {
+            default: false,
+            description: "smmu0 looks for stale translations at each use",
+        },
+    },
 }

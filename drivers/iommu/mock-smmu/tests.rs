@@ -6,17 +6,23 @@
 //! the instance behind, so tests here return errors instead: [`check`].
 
 mod abstractions;
+mod bring_up;
+mod command_order;
 mod commands;
 mod devices;
 mod dma;
 mod dma_api;
 mod faults;
+mod flush_queue;
+mod hints;
 mod hitless;
+mod hitless_levels;
 mod lies;
 mod paging;
 mod stall;
 mod stress;
 mod sva;
+mod variants;
 
 use crate::{
     device::{

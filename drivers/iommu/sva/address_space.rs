@@ -3,14 +3,13 @@
 //! Address spaces: all that one process has here.
 
 use crate::{
-    attachments::{Attached, AttachmentRoom, Attachments},
+    attachments::Attachments,
     bond::{Bond, Scope},
-    bond_list::{BondEntry, BondList, BondRoom},
+    bond_list::BondList,
     core::Core,
     device::SvaDevice,
     exit::ExitWatch,
     features::Feature,
-    owner::Owner,
     reserved::{self, Carved},
 };
 use kernel::{
@@ -20,9 +19,10 @@ use kernel::{
     sync::{
         aref::ARef,
         lock::{mutex::MutexBackend, Guard},
-        Arc, CondVar, Mutex,
+        Arc, CondVar, LockedBy, Mutex,
     },
 };
+use kernel_ext::tree::{impl_tree_item, Links};
 
 /// The address space of a process that has bonds.
 ///
@@ -35,6 +35,12 @@ pub(crate) struct AddressSpace {
     /// A driver's hook has returned.
     #[pin]
     exit_done: CondVar,
+    /// Among all address spaces.
+    links: Links,
+}
+
+impl_tree_item! {
+    impl TreeItem<0> for AddressSpace { self.links, key: usize = |space| Self::key_of(space.mm()) }
 }
 
 /// What an address space's lock protects.
@@ -63,7 +69,19 @@ impl AddressSpace {
                 "sva_address_space"
             ),
             exit_done <- new_condvar!("sva_exit_done"),
+            links: Links::new(),
         })
+    }
+
+    /// Tells an mm from all others that there are. An address space keeps its mm's from being used
+    /// anew.
+    pub(crate) fn key_of(mm: &Mm) -> usize {
+        mm.as_raw().addr()
+    }
+
+    /// `data`, to be reached by those who have the lock.
+    pub(crate) fn locked_by<T>(&self, data: T) -> LockedBy<T, Inner> {
+        LockedBy::new(&self.inner, data)
     }
 
     pub(crate) fn mm(&self) -> &Mm {
@@ -102,44 +120,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Makes room for one more bond, so that [`Self::commit`] cannot fail.
-    pub(crate) fn reserve(core: &Core) -> Result<Room> {
-        Ok(Room {
-            bond: BondList::reserve()?,
-            attachment: Attachments::reserve(core)?,
-        })
-    }
+    /// Records a bond that has been attached, and what was carved out for it.
+    pub(crate) fn commit(&mut self, bond: Arc<Bond>, carved: KVec<Carved>) {
+        if bond.flags.contains(Feature::Pasid) {
+            self.share(&bond.attachment);
+        }
+        self.bonds.add(bond);
 
-    /// Records a bond and what was made for it.
-    pub(crate) fn commit(
-        &mut self,
-        room: Room,
-        bond: Arc<Bond>,
-        owner: Arc<dyn Owner>,
-        attached: Attached,
-        carved: KVec<Carved>,
-    ) {
-        let without_pasid = match attached {
-            Attached::New(attachment) => {
-                self.attachments.add(room.attachment, attachment);
-                None
-            }
-            Attached::Shared { .. } => {
-                self.attachments.share(bond.device.endpoint.group());
-                None
-            }
-            Attached::WithoutPasid(attachment) => Some(attachment),
-        };
-
-        self.bonds.add(
-            room.bond,
-            BondEntry {
-                bond,
-                owner: Some(owner),
-                handler: None,
-                without_pasid,
-            },
-        );
         let room = carved
             .into_iter()
             .all(|one| self.carved.push_within_capacity(one).is_ok());
@@ -151,23 +138,20 @@ impl Inner {
     ///
     /// `false` if the bond had ended before.
     pub(crate) fn remove(&mut self, bond: &Bond) -> bool {
-        let Some(entry) = self.bonds.remove(bond) else {
+        if self.bonds.remove(bond).is_none() {
             return false;
-        };
-
-        // The caller has a reference, so this is not the bond's last. A bond without PASID is
-        // detached here, and is no user of the group's attachment.
-        drop(entry);
+        }
         if !bond.flags.contains(Feature::Pasid) {
+            bond.attachment.detach();
             return true;
         }
         let endpoint = &bond.device.endpoint;
 
-        if !self.attachments.leave(endpoint.group()) {
+        if !self.leave(endpoint.group()) {
             self.attachments.detach(endpoint.group());
         } else if let Some(other) = self.bonds.user_of(endpoint.group()) {
             // This device may leave now; the other stays as long as it has its bond.
-            self.attachments.hand_over(endpoint, other);
+            self.attachments.hand_over(endpoint, &other);
         }
         true
     }
@@ -206,12 +190,6 @@ impl Inner {
             }
         })
     }
-}
-
-/// Room for one more bond, and for its attachment.
-pub(crate) struct Room {
-    bond: BondRoom,
-    attachment: AttachmentRoom,
 }
 
 /// What is left of an address space that has retired: to be dropped without its lock.

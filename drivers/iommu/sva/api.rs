@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The interface for drivers in Rust: devices and bonds. Pins are in [`crate::pinned`].
+//! The interface for drivers in Rust: devices. Bonds are in [`bond`], pins in [`pinned`].
 //!
 //! In the examples `dev` is a device that has its driver, `mm` a process, `engine` the driver's
 //! object for the device, and `queue` what the device is to do in the process. They are compiled
 //! and run: see `drivers/misc/sva-test/context.rs`.
 
 use crate::{
-    bond::{self, Request, Scope},
+    bond::{Request, Scope},
     core::CORE,
     device::{self, AnyHandler, SvaDevice},
     features::Features,
-    group::{self, GroupBonds},
-    owner::{End, Hook, Owner},
+    group,
+    owner::AnyOwner,
 };
-use core::{any::Any, marker::PhantomData, slice};
 use kernel::{
     device::{Bound, Device as KernelDevice},
     mm::{MmWithUser, MmWithUserAsync},
@@ -22,6 +21,14 @@ use kernel::{
     sync::{aref::ARef, Arc},
 };
 use kernel_ext::{devres, group::Endpoint};
+
+pub(crate) mod bond;
+mod owner;
+pub(crate) mod pinned;
+
+use self::owner::RustOwner;
+pub use self::{bond::Bond, pinned::Pinned};
+pub use crate::owner::End;
 
 /// A driver's way to stop its device: all that it owes to those whose memory the device uses.
 ///
@@ -150,10 +157,9 @@ impl<T: Handler> Device<T> {
     ) -> Result<Bond<T>> {
         let request = Self::request(Scope::Device, flags, &data);
 
-        Ok(Bond {
-            binds: Binds::Device(bond::Bond::bind(&self.device, mm, request)?),
-            data,
-        })
+        let bond = crate::bond::Bond::bind(&self.device, mm, request)?;
+
+        Ok(Bond::of_device(bond, data))
     }
 
     /// Lets the device use the address space of `mm`, and with it all devices of its IOMMU group
@@ -206,17 +212,14 @@ impl<T: Handler> Device<T> {
             return Err(ENODEV);
         };
 
-        Ok(Bond {
-            binds: Binds::Group(own, bonds),
-            data,
-        })
+        Ok(Bond::of_group(own, bonds, data))
     }
 
     fn request(
         scope: Scope,
         flags: Features,
         data: &Arc<T::BondData>,
-    ) -> Request<impl FnOnce() -> Result<Arc<dyn Owner>>> {
+    ) -> Request<impl FnOnce() -> Result<AnyOwner>> {
         let data = data.clone();
 
         Request {
@@ -224,15 +227,9 @@ impl<T: Handler> Device<T> {
             flags,
             identity: RustOwner::<T>::identity_of(&data),
             owner: move || {
-                let owner: Arc<dyn Owner> = Arc::new(
-                    RustOwner::<T> {
-                        data,
-                        _handler: PhantomData,
-                    },
-                    GFP_KERNEL,
-                )?;
+                let owner = Arc::new(RustOwner::<T>::new(data), GFP_KERNEL)?;
 
-                Ok(owner)
+                Ok(AnyOwner::Rust(owner))
             },
         }
     }
@@ -284,144 +281,4 @@ pub fn find(pasid: u32) -> Option<ARef<MmWithUserAsync>> {
         return None;
     }
     CORE.get()?.find(pasid)
-}
-
-/// One bind of an address space to a device, or to the devices of a group; dropping it unbinds.
-///
-/// The last bind of an address space that is dropped has the device [stopped](Handler::stop), and
-/// then ends the bond: on return no page request of it is in flight. The drop may sleep.
-///
-/// A bond ends before that if its process exits (S9) or the driver leaves the device. It is empty
-/// then: nothing can be [started](Self::start) or [pinned](Self::pin), and dropping it does
-/// nothing, since its PASID may belong to another process.
-#[must_use = "dropping it unbinds"]
-pub struct Bond<T: Handler> {
-    binds: Binds,
-    data: Arc<T::BondData>,
-}
-
-/// What a [`Bond`] has bound.
-enum Binds {
-    Device(Arc<bond::Bond>),
-    /// The bond of the device that was asked, and with it those of all members.
-    Group(Arc<bond::Bond>, GroupBonds),
-}
-
-impl<T: Handler> Bond<T> {
-    /// Calls `start` with the PASID, unless the bond has ended: the one way to have the device work
-    /// in the address space.
-    ///
-    /// [`Handler::stop`] is not called before `start` has returned, so it finds what that started;
-    /// nor does `start` run afterwards, when the PASID may belong to another process (S9).
-    ///
-    /// `start` may sleep. It must not drop a bind of this bond, nor start the device again. May
-    /// sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ESRCH`: the bond has ended, or is about to.
-    pub fn start<R>(&self, start: impl FnOnce(u32) -> R) -> Result<R> {
-        self.own().start(start)
-    }
-
-    /// The PASID with which the device reaches the address space; 0 for a bond without. To tell
-    /// bonds apart: the device gets it from [`Self::start`].
-    pub fn pasid(&self) -> u32 {
-        self.own().pasid
-    }
-
-    /// What the driver keeps for the bond.
-    pub fn data(&self) -> &Arc<T::BondData> {
-        &self.data
-    }
-
-    /// How many devices of the group have no part in the bond (S15); 0 if one device was bound.
-    pub fn left_out(&self) -> usize {
-        match &self.binds {
-            Binds::Device(_) => 0,
-            Binds::Group(_, bonds) => bonds.left_out(),
-        }
-    }
-
-    /// Whether the device may still use the address space: its process has not exited, nor has the
-    /// driver left the device. It may change at any time. May sleep.
-    pub fn is_live(&self) -> bool {
-        self.own().is_live()
-    }
-
-    /// The bond of the device itself.
-    fn own(&self) -> &Arc<bond::Bond> {
-        match &self.binds {
-            Binds::Device(bond) | Binds::Group(bond, _) => bond,
-        }
-    }
-
-    /// The bonds of all devices.
-    pub(crate) fn all(&self) -> &[Arc<bond::Bond>] {
-        match &self.binds {
-            Binds::Device(bond) => slice::from_ref(bond),
-            Binds::Group(_, bonds) => bonds.bonds(),
-        }
-    }
-}
-
-impl<T: Handler> Drop for Bond<T> {
-    fn drop(&mut self) {
-        match &self.binds {
-            Binds::Device(bond) => {
-                // ESRCH tells that the bond has ended before.
-                let _ = bond.unbind();
-            }
-            Binds::Group(_, bonds) => bonds.unbind(),
-        }
-    }
-}
-
-/// The owner of a bond of a driver in Rust. The handler is the device's.
-struct RustOwner<T: Handler> {
-    data: Arc<T::BondData>,
-    _handler: PhantomData<fn() -> T>,
-}
-
-impl<T: Handler> RustOwner<T> {
-    /// Tells data apart. All objects without contents are the same.
-    fn identity_of(data: &Arc<T::BondData>) -> usize {
-        if size_of::<T::BondData>() == 0 {
-            0
-        } else {
-            Arc::as_ptr(data).addr()
-        }
-    }
-
-    /// Whether the driver of `device` has this handler.
-    fn drives(device: &SvaDevice) -> bool {
-        device
-            .handler()
-            .is_some_and(|handler| (&*handler as &dyn Any).is::<T>())
-    }
-}
-
-impl<T: Handler> Owner for RustOwner<T> {
-    fn identity(&self) -> usize {
-        Self::identity_of(&self.data)
-    }
-
-    fn suits(&self, device: &SvaDevice) -> bool {
-        Self::drives(device)
-    }
-
-    fn hook(&self, _device: &SvaDevice) -> Hook {
-        Hook::Always
-    }
-
-    fn stop(&self, device: &SvaDevice, pasid: u32, why: End) {
-        let handler = device.handler();
-
-        if let Some(handler) = handler
-            .as_ref()
-            .and_then(|handler| (&**handler as &dyn Any).downcast_ref::<T>())
-        {
-            handler.stop(pasid, &self.data, why);
-        }
-    }
 }

@@ -4,22 +4,20 @@
 
 use crate::{
     address_space::{AddressSpace, Inner},
-    bond_list::HandlerTask,
+    attachments::GroupAttachment,
     device::{Opened, SvaDevice},
     fault::Faults,
     features::{Feature, Features},
-    owner::{Hook, Owner},
+    hook::{Hooked, Running},
+    owner::{AnyOwner, Hook},
     pin::Pins,
     rid, trace,
 };
-use kernel::{
-    current,
-    mm::MmWithUser,
-    new_mutex,
-    prelude::*,
-    sync::{Arc, Mutex},
+use kernel::{current, mm::MmWithUser, prelude::*, sync::Arc};
+use kernel_ext::{
+    counted::{Counted, Key},
+    tree::Links,
 };
-use kernel_ext::counted::{Counted, Key};
 
 /// A device bound to an address space.
 ///
@@ -30,24 +28,27 @@ use kernel_ext::counted::{Counted, Key};
 pub(crate) struct Bond {
     pub(crate) device: Arc<SvaDevice>,
     pub(crate) space: Arc<AddressSpace>,
+    /// The group's; that of a bond without PASID is its own. Another may have taken over from it.
+    pub(crate) attachment: Arc<GroupAttachment>,
     pub(crate) pasid: u32,
-    pub(crate) scope: Scope,
     pub(crate) flags: Features,
-    pub(crate) faults: Arc<Faults>,
+    pub(crate) scope: Scope,
     /// Whether the device came into a group that was bound (S16).
     pub(crate) joined: bool,
-    /// Whether the driver may start the device; held while it does.
-    #[pin]
-    pub(crate) startable: Mutex<bool>,
+    /// The process that bound, for people who read debugfs.
+    pub(crate) pid: i32,
+    /// The driver's side.
+    pub(crate) hooked: Hooked,
     /// Released after the device has been detached.
-    #[pin]
     pub(crate) pins: Pins,
     /// How often it was bound and not unbound: S2. At least 1 until it ends. Users whose bind or
     /// unbind only counts find it by itself, while it is linked; else they take the lock.
     #[pin]
     pub(crate) users: Counted,
-    /// The process that bound, for people who read debugfs.
-    pub(crate) pid: i32,
+    /// Among the bonds of its address space.
+    pub(crate) of_space: Links,
+    /// Among the bonds of its device.
+    pub(crate) of_device: Links,
 }
 
 /// What is bound: see S14.
@@ -73,7 +74,7 @@ pub(crate) struct Request<F> {
 struct Terms {
     scope: Scope,
     flags: Features,
-    owner: Arc<dyn Owner>,
+    owner: AnyOwner,
     refs: usize,
     joined: bool,
     pid: i32,
@@ -101,7 +102,7 @@ impl Bond {
         request: Request<F>,
     ) -> Result<Arc<Self>>
     where
-        F: FnOnce() -> Result<Arc<dyn Owner>>,
+        F: FnOnce() -> Result<AnyOwner>,
     {
         let flags = device.features.of_bond(request.flags).ok_or(EINVAL)?;
         let request = Request { flags, ..request };
@@ -114,18 +115,21 @@ impl Bond {
                 device.core.forget_space(&space);
                 continue;
             };
-            let there = inner.bonds.of_device(device, request.flags);
+            let running = match inner.bonds.of_device(device, request.flags) {
+                Some(bond) => bond.hooked.running(&inner),
+                None => Running::No,
+            };
 
-            match there.and_then(|entry| entry.handler) {
-                None => {
+            match running {
+                Running::No => {
                     let bond = Self::bind_locked(&opened, &space, &mut inner, mm, request);
 
                     Self::unlock(device, &space, inner);
                     return bond;
                 }
-                Some(task) if task == HandlerTask::current() => return Err(EBUSY),
+                Running::Here => return Err(EBUSY),
                 // It is ending. A shutdown need not wait for us meanwhile.
-                Some(_) => {
+                Running::Elsewhere => {
                     drop(opened);
                     space.wait_for_handler(&mut inner);
                 }
@@ -141,21 +145,20 @@ impl Bond {
         request: Request<F>,
     ) -> Result<Arc<Self>>
     where
-        F: FnOnce() -> Result<Arc<dyn Owner>>,
+        F: FnOnce() -> Result<AnyOwner>,
     {
         let device = opened.device();
 
-        if let Some(entry) = inner.bonds.of_device(device, request.flags) {
-            let bond = &entry.bond;
+        if let Some(bond) = inner.bonds.of_device(device, request.flags) {
+            let owner = bond.hooked.owner(inner);
+            let same = owner.is_some_and(|owner| owner.identity() == request.identity);
 
-            let same = |owner: &Arc<dyn Owner>| owner.identity() == request.identity;
-
-            if bond.flags != request.flags || !entry.owner.as_ref().is_some_and(same) {
+            if bond.flags != request.flags || !same {
                 return Err(EEXIST);
             }
             bond.users.inc();
-            trace::bind(bond, bond.users.users());
-            return Ok(bond.clone());
+            trace::bind(&bond, bond.users.users());
+            return Ok(bond.into());
         }
         if request.scope == Scope::Device && device.endpoint.group().len() != 1 {
             return Err(EBUSY);
@@ -188,50 +191,53 @@ impl Bond {
     ) -> Result<Arc<Self>> {
         let device = opened.device();
 
-        let room = Inner::reserve(&device.core)?;
         if terms.owner.hook(device) != Hook::None {
             inner.watch_exit(&device.core, space, mm)?;
         }
         let carved = inner.carve(device, mm, terms.scope)?;
-        let attached = if terms.flags.contains(Feature::Pasid) {
-            inner.attachments.reach(device, mm)?;
+        let prepared = if terms.flags.contains(Feature::Pasid) {
+            inner.reach(space, device, mm)?;
             inner
                 .attachments
-                .attach(device, mm, terms.flags, terms.scope)?
+                .prepare(space, device, mm, terms.flags, terms.scope)?
         } else {
-            rid::attach(device, mm, terms.flags)?
+            rid::prepare(space, device, mm, terms.flags)?
         };
-        let made_for = &attached;
+        let (attachment, pasid) = (prepared.attachment.clone(), prepared.pasid);
         let users = i32::try_from(terms.refs).map_err(|_| EINVAL)?;
-        let identity = terms.owner.identity();
+        let key = Key::new(
+            device.endpoint.dev(),
+            mm,
+            terms.owner.identity(),
+            terms.flags.into(),
+        );
         let bond = Arc::pin_init(
             pin_init!(Self {
                 device: device.clone(),
                 space: space.clone(),
-                pasid: made_for.pasid(),
-                scope: terms.scope,
+                attachment,
+                pasid,
                 flags: terms.flags,
-                faults: made_for.faults().clone(),
+                scope: terms.scope,
                 joined: terms.joined,
-                startable <- new_mutex!(true, "sva_bond_startable"),
-                pins <- Pins::new(),
-                users <- Counted::new(
-                    Key::new(
-                        device.endpoint.dev(),
-                        mm,
-                        identity,
-                        terms.flags.into(),
-                    ),
-                    made_for.pasid(),
-                    users,
-                ),
                 pid: terms.pid,
+                hooked: Hooked::new(space, terms.owner),
+                pins: Pins::new(),
+                users <- Counted::new(key, *pasid, users),
+                of_space: Links::new(),
+                of_device: Links::new(),
             }),
             GFP_KERNEL,
         )?;
 
-        opened.add_bond(bond.clone())?;
-        inner.commit(room, bond.clone(), terms.owner, attached, carved);
+        // The last step that can fail.
+        if terms.flags.contains(Feature::Pasid) {
+            prepared.attach(device, mm)?;
+        } else {
+            rid::attach(&prepared, device, mm)?;
+        }
+        opened.add_bond(bond.clone());
+        inner.commit(bond.clone(), carved);
         trace::bind(&bond, bond.users.users());
         bond.let_be_found();
         device.count(|totals| totals.binds.add(1));
@@ -256,11 +262,11 @@ impl Bond {
         let Some(mut inner) = self.space.lock() else {
             return Ok(());
         };
-        let Some(entry) = inner.bonds.entry(self) else {
+        if !self.is_listed(&inner) {
             return Ok(());
-        };
+        }
         // Without an owner it is ending.
-        let Some(owner) = entry.owner.clone() else {
+        let Some(owner) = self.hooked.owner(&inner).cloned() else {
             return Ok(());
         };
         let refs = self.users.users();
@@ -291,43 +297,23 @@ impl Bond {
             return Ok(());
         };
 
-        if inner.bonds.entry(self).is_none() {
+        if !self.is_listed(&inner) {
             return Ok(());
         }
         inner.watch_exit(&self.device.core, &self.space, &mm)
     }
 
-    /// Calls `start` with the PASID, unless the bond is ending; the driver's hook is not called
-    /// before `start` has returned. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ESRCH`: the bond has ended, or is about to.
-    pub(crate) fn start<R>(&self, start: impl FnOnce(u32) -> R) -> Result<R> {
-        let startable = self.startable.lock();
-
-        if *startable {
-            Ok(start(self.pasid))
-        } else {
-            Err(ESRCH)
-        }
-    }
-
-    /// Whether it has not ended, and nothing has begun to end it.
-    pub(crate) fn is_live(&self) -> bool {
-        self.space.lock().is_some_and(|mut inner| {
-            let entry = inner.bonds.entry(self);
-
-            entry.is_some_and(|entry| entry.handler.is_none())
-        })
+    /// What is known of its group's page requests.
+    pub(crate) fn faults(&self) -> &Faults {
+        self.attachment.handler().faults()
     }
 
     /// How often the bond is bound; 0 if it has ended.
     pub(crate) fn refs(&self) -> usize {
-        self.space
-            .lock()
-            .and_then(|mut inner| inner.bonds.entry(self).map(|_| self.users.users()))
-            .unwrap_or(0)
+        match self.space.lock() {
+            Some(inner) if self.is_listed(&inner) => self.users.users(),
+            _ => 0,
+        }
     }
 
     /// Lets users that only count find the bond. One of several devices of a group is left out,

@@ -1,79 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The bonds of one address space, and how often each was bound.
+//! The bonds of one address space.
 
 use crate::{
-    attachments::GroupAttachment,
     bond::Bond,
     device::SvaDevice,
     features::{Feature, Features},
-    owner::{Hook, Owner},
 };
-use kernel::{
-    prelude::*,
-    rbtree::{RBTree, RBTreeNodeReservation},
-    sync::Arc,
+use kernel::sync::{Arc, ArcBorrow};
+use kernel_ext::{
+    group::{Endpoint, IommuGroup},
+    tree::{impl_tree_item, Tree},
 };
-use kernel_ext::group::{Endpoint, IommuGroup};
 
-/// A bond in its address space.
-pub(crate) struct BondEntry {
-    pub(crate) bond: Arc<Bond>,
-    /// `None` when all that is left to come is the end: see [`Self::begin_hook`].
-    pub(crate) owner: Option<Arc<dyn Owner>>,
-    /// The task that runs the driver's hook.
-    pub(crate) handler: Option<HandlerTask>,
-    /// The attachment of a bond without PASID. One with a PASID uses its group's.
-    pub(crate) without_pasid: Option<GroupAttachment>,
-}
-
-impl BondEntry {
-    /// Marks that the current task runs the driver's hook, and gives that; `None` if it has run,
-    /// or if it is not one of those that `due` means.
-    ///
-    /// A hook that all ends have is called by none of them twice, so the bond's part in it goes.
-    pub(crate) fn begin_hook(&mut self, due: impl Fn(Hook) -> bool) -> Option<Arc<dyn Owner>> {
-        if self.handler.is_some() {
-            return None;
-        }
-        let hook = self.owner.as_ref()?.hook(&self.bond.device);
-
-        if !due(hook) {
-            return None;
-        }
-        self.handler = Some(HandlerTask::current());
-        // Who binds or unbinds from now on waits for the hook.
-        self.bond.users.unlink();
-        match hook {
-            Hook::Always => self.owner.take(),
-            _ => self.owner.clone(),
-        }
-    }
-
-    /// Whether the bond ends when the hook returns that is running, and not before.
-    pub(crate) fn is_left_to_hook(&self) -> bool {
-        self.handler.is_some() && self.owner.is_none()
-    }
-}
-
-/// Names a task, and is compared only.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct HandlerTask(usize);
-
-impl HandlerTask {
-    pub(crate) fn current() -> Self {
-        Self(kernel::task::Task::current_raw().addr())
-    }
-}
-
-/// The bonds of one address space.
-pub(crate) struct BondList(RBTree<Key, BondEntry>);
+/// The bonds of one address space: of each device at most one with a PASID, and one without.
+pub(crate) struct BondList(Tree<Bond, 0>);
 
 /// The address of a device, which a bond keeps from being used anew, and whether with PASID.
 type Key = (usize, bool);
-
-/// Room for one more bond.
-pub(crate) type BondRoom = RBTreeNodeReservation<Key, BondEntry>;
 
 fn key(device: &SvaDevice, flags: Features) -> Key {
     (
@@ -82,9 +26,13 @@ fn key(device: &SvaDevice, flags: Features) -> Key {
     )
 }
 
+impl_tree_item! {
+    impl TreeItem<0> for Bond { self.of_space, key: Key = |bond| key(&bond.device, bond.flags) }
+}
+
 impl BondList {
     pub(crate) fn new() -> Self {
-        Self(RBTree::new())
+        Self(Tree::new())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -93,55 +41,44 @@ impl BondList {
 
     /// The bond of `device`, if it has one: that with a PASID, or that without, as `flags` say.
     pub(crate) fn of_device(
-        &mut self,
+        &self,
         device: &SvaDevice,
         flags: Features,
-    ) -> Option<&mut BondEntry> {
-        self.0.get_mut(&key(device, flags))
+    ) -> Option<ArcBorrow<'_, Bond>> {
+        self.0.get(&key(device, flags))
     }
 
-    /// The entry of `bond`, unless the bond has ended.
-    pub(crate) fn entry(&mut self, bond: &Bond) -> Option<&mut BondEntry> {
-        self.0
-            .get_mut(&key(&bond.device, bond.flags))
-            .filter(|entry| ::core::ptr::eq(&*entry.bond, bond))
+    /// Whether `bond`, which is of this address space, is here: it has not ended.
+    pub(crate) fn has(&self, bond: &Bond) -> bool {
+        bond.of_space.is_listed()
     }
 
     /// All bonds.
-    pub(crate) fn entries(&mut self) -> impl Iterator<Item = &mut BondEntry> {
-        self.0.values_mut()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = ArcBorrow<'_, Bond>> {
+        self.0.iter()
     }
 
     /// A device of `group` that has a bond with a PASID.
-    pub(crate) fn user_of(&self, group: &IommuGroup) -> Option<&Arc<Endpoint>> {
-        self.0
-            .values()
-            .filter(|entry| entry.without_pasid.is_none())
-            .map(|entry| &entry.bond.device.endpoint)
+    pub(crate) fn user_of(&self, group: &IommuGroup) -> Option<Arc<Endpoint>> {
+        self.iter()
+            .filter(|bond| bond.flags.contains(Feature::Pasid))
+            .map(|bond| bond.device.endpoint.clone())
             .find(|endpoint| ::core::ptr::eq(endpoint.group(), group))
     }
 
-    /// Makes room for one more, so that [`Self::add`] cannot fail.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn reserve() -> Result<BondRoom> {
-        RBTreeNodeReservation::new(GFP_KERNEL)
+    /// Lists a bond, whose device has no other like it here.
+    pub(crate) fn add(&mut self, bond: Arc<Bond>) {
+        let added = self.0.insert(bond);
+
+        debug_assert!(added.is_ok());
     }
 
-    /// Lists a bond.
-    pub(crate) fn add(&mut self, room: BondRoom, entry: BondEntry) {
-        let key = key(&entry.bond.device, entry.bond.flags);
-
-        self.0.insert(room.into_node(key, entry));
-    }
-
-    /// Removes a bond; `None` if it had ended before.
-    ///
-    /// Dropping the result detaches a bond without PASID, and sleeps.
-    pub(crate) fn remove(&mut self, bond: &Bond) -> Option<BondEntry> {
-        self.entry(bond)?;
-        self.0.remove(&key(&bond.device, bond.flags))
+    /// Takes a bond off the list; `None` if it had ended before.
+    pub(crate) fn remove(&mut self, bond: &Bond) -> Option<Arc<Bond>> {
+        if self.has(bond) {
+            self.0.remove(&key(&bond.device, bond.flags))
+        } else {
+            None
+        }
     }
 }

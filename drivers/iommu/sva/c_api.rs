@@ -9,7 +9,7 @@ use crate::{
     device::SvaDevice,
     features::Features,
     group,
-    owner::{End, Hook, Owner},
+    owner::{AnyOwner, End},
     trace, //
 };
 use core::ops::Range;
@@ -28,74 +28,23 @@ use kernel_ext::{
     pin::PinnedRange, //
 };
 
-/// What a driver registers to hear of the exit of a process.
-#[derive(Clone, Copy)]
-pub(crate) struct ExitHandler(
-    unsafe extern "C" fn(*mut bindings::device, c_int, *mut c_void) -> c_int,
-);
+mod owner;
 
-/// The owner of a bond of a driver in C.
-struct COwner {
-    /// Passed back to the driver, never followed.
-    drvdata: usize,
-}
-
-impl Owner for COwner {
-    fn identity(&self) -> usize {
-        self.drvdata
-    }
-
-    fn suits(&self, _device: &SvaDevice) -> bool {
-        true
-    }
-
-    fn hook(&self, device: &SvaDevice) -> Hook {
-        match *device.c_exit_handler.lock() {
-            Some(_) => Hook::Exit,
-            None => Hook::None,
-        }
-    }
-
-    fn stop(&self, device: &SvaDevice, pasid: u32, _why: End) {
-        let Some(ExitHandler(handler)) = *device.c_exit_handler.lock() else {
-            return;
-        };
-        let dev = device.endpoint.dev();
-        let drvdata = core::ptr::with_exposed_provenance_mut(self.drvdata);
-
-        // SAFETY: The driver registered this handler for this device and waits, when it
-        // unregisters it, for calls to end. `drvdata` is what the driver passed to bind.
-        let ret = unsafe {
-            handler(
-                core::ptr::from_ref(dev).cast_mut().cast(),
-                pasid as c_int,
-                drvdata,
-            )
-        };
-
-        if ret != 0 {
-            dev_warn!(dev, "exit handler for PASID {pasid} returned {ret}\n");
-        }
-    }
-}
+pub(crate) use self::owner::{COwner, ExitHandler};
 
 /// What a driver in C asks for.
 fn request(
     scope: Scope,
     flags: Features,
     drvdata: *mut c_void,
-) -> Request<impl FnOnce() -> Result<Arc<dyn Owner>>> {
+) -> Request<impl FnOnce() -> Result<AnyOwner>> {
     let drvdata = drvdata.expose_provenance();
 
     Request {
         scope,
         flags,
         identity: drvdata,
-        owner: move || {
-            let owner: Arc<dyn Owner> = Arc::new(COwner { drvdata }, GFP_KERNEL)?;
-
-            Ok(owner)
-        },
+        owner: move || Ok(AnyOwner::C(COwner::new(drvdata))),
     }
 }
 
@@ -421,7 +370,7 @@ export! {
             // SAFETY: By this function's contract.
             let device = unsafe { sva_device(dev)? };
 
-            device.set_exit_handler(ExitHandler(handler))
+            device.set_exit_handler(ExitHandler::new(handler))
         })())
     }
 

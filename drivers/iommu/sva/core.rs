@@ -12,22 +12,21 @@ use kernel::{
     mm::{Mm, MmWithUser, MmWithUserAsync},
     new_mutex,
     prelude::*,
-    rbtree::{RBTree, RBTreeNode},
     sync::{
         aref::ARef,
         atomic::{Acquire, Atomic, Full},
         Arc, Mutex,
     },
 };
-use kernel_ext::{global::Global, workqueue::OwnedQueue};
+use kernel_ext::{global::Global, tree::Tree, workqueue::OwnedQueue};
 
 /// Filled while the module runs.
 pub(crate) static CORE: Global<Core> = Global::new();
 
 const SHARDS: usize = 64;
 
-/// Address spaces by the address of their `mm_struct`, which they keep from being used anew.
-type Shard = RBTree<usize, Arc<AddressSpace>>;
+/// Address spaces by mm.
+type Shard = Tree<AddressSpace>;
 
 /// A device that is initialised now, and its file.
 struct Listed {
@@ -58,7 +57,7 @@ impl Core {
     pub(crate) fn new(device_files: DeviceFiles) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             spaces <- pin_init::pin_init_array_from_fn(|_| {
-                new_mutex!(RBTree::new(), "sva_address_space_map")
+                new_mutex!(Tree::new(), "sva_address_space_map")
             }),
             devices <- new_mutex!(KVec::new(), "sva_device_list"),
             newest_device: Atomic::new(0),
@@ -82,7 +81,7 @@ impl Core {
 
     /// The key of an mm, and the shard that it belongs to.
     fn shard(&self, mm: &Mm) -> (usize, &Mutex<Shard>) {
-        let key = mm.as_raw().addr();
+        let key = AddressSpace::key_of(mm);
         // An mm_struct takes more than 1 KiB: the bits below say little.
         let shard = (key >> 10) ^ (key >> 16);
 
@@ -95,18 +94,15 @@ impl Core {
     pub(crate) fn space(&self, mm: &MmWithUser) -> Result<Arc<AddressSpace>> {
         let (key, shard) = self.shard(mm);
 
-        if let Some(space) = shard.lock().get(&key) {
-            return Ok(space.clone());
-        }
-        let space = Arc::pin_init(AddressSpace::new(ARef::from(&**mm)), GFP_KERNEL)?;
-        let node = RBTreeNode::new(key, space.clone(), GFP_KERNEL)?;
         let mut shard = shard.lock();
 
-        // Somebody may have been faster.
         if let Some(there) = shard.get(&key) {
-            return Ok(there.clone());
+            return Ok(there.into());
         }
-        shard.insert(node);
+        let space = Arc::pin_init(AddressSpace::new(ARef::from(&**mm)), GFP_KERNEL)?;
+        let added = shard.insert(space.clone());
+
+        debug_assert!(added.is_ok());
         Ok(space)
     }
 
@@ -115,12 +111,15 @@ impl Core {
         let (key, shard) = self.shard(space.mm());
         let mut shard = shard.lock();
 
-        if matches!(shard.get(&key), Some(there) if Arc::ptr_eq(there, space)) {
-            let node = shard.remove_node(&key);
+        if shard
+            .get(&key)
+            .is_some_and(|there| ::core::ptr::eq(&*there, &**space))
+        {
+            let removed = shard.remove(&key);
 
             // The address space is freed without the lock.
             drop(shard);
-            drop(node);
+            drop(removed);
         }
     }
 

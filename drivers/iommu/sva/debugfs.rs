@@ -124,10 +124,10 @@ fn bond_line(bond: &Bond, f: &mut Formatter<'_>) -> fmt::Result {
         bond.pid,
         refs,
         bond.flags.name(),
-        bond.faults.stats.requests(),
-        bond.faults.stats.served.get(),
-        bond.faults.stats.refused.get(),
-        bond.faults.stats.read_ahead.get(),
+        bond.faults().stats.requests(),
+        bond.faults().stats.served.get(),
+        bond.faults().stats.refused.get(),
+        bond.faults().stats.read_ahead.get(),
         bond.pins.pages(),
     )
 }
@@ -141,7 +141,7 @@ fn one_device(device: &Arc<SvaDevice>, f: &mut Formatter<'_>) -> fmt::Result {
 
     faults.absorb(&device.totals.ended);
     for bond in &bonds {
-        faults.absorb(&bond.faults.stats);
+        faults.absorb(&bond.faults().stats);
     }
     writeln!(f, "features {}", device.features.name())?;
     writeln!(f, "max_pasid {}", device.max_pasid)?;
@@ -200,7 +200,7 @@ fn live(core: &Core) -> Result<(FaultStats, usize, usize)> {
 
         live += bonds.len();
         for bond in &bonds {
-            sum.absorb(&bond.faults.stats);
+            sum.absorb(&bond.faults().stats);
         }
     }
     Ok((sum, devices.len(), live))

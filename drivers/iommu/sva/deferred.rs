@@ -6,31 +6,36 @@
 //! Each has a worker, and none waits for another. Nor does an unbind wait for one: a page may take
 //! forever to come. It answers the group itself, and the worker finds nothing left to answer.
 
-use crate::fault::{self, FaultService, Faults};
+use crate::{
+    attachments::GroupAttachment,
+    fault::{self, FaultService, Faults},
+};
 use kernel::{
     mm::{Mm, MmWithUser},
     new_mutex,
     prelude::*,
-    sync::{aref::ARef, Arc, Mutex},
+    sync::{aref::ARef, Arc, ArcBorrow, Mutex},
     workqueue::{impl_has_work, new_work, Work, WorkItem},
 };
 use kernel_ext::{
     fault::{FaultGroup, PageRequest, Response},
     group::Endpoint,
     mm_fault,
+    tree::{impl_tree_item, Links, Tree, TreeItem as _},
 };
 
 /// The groups of one attachment that wait.
 #[pin_data]
 pub(crate) struct DeferredGroups {
     #[pin]
-    list: Mutex<KVec<Arc<Deferred>>>,
+    list: Mutex<Tree<Deferred>>,
 }
 
 /// A group that waits.
 #[pin_data]
 pub(crate) struct Deferred {
-    faults: Arc<Faults>,
+    /// Where the group arrived; it may be detached before the page comes.
+    attachment: Arc<GroupAttachment>,
     mm: ARef<Mm>,
     /// What is still to be served.
     requests: KVec<PageRequest>,
@@ -38,8 +43,16 @@ pub(crate) struct Deferred {
     complete: bool,
     #[pin]
     state: Mutex<State>,
+    /// Among those that wait.
+    links: Links,
     #[pin]
     work: Work<Self>,
+}
+
+impl_tree_item! {
+    impl TreeItem<0> for Deferred {
+        self.links, key: usize = |deferred| core::ptr::from_ref(deferred).addr()
+    }
 }
 
 struct State {
@@ -55,7 +68,7 @@ impl_has_work! {
 impl DeferredGroups {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            list <- new_mutex!(KVec::new(), "sva_deferred_groups"),
+            list <- new_mutex!(Tree::new(), "sva_deferred_groups"),
         })
     }
 
@@ -73,26 +86,25 @@ impl DeferredGroups {
         };
         loop {
             let mut list = self.list.lock();
-            let Some(at) = list.iter().position(|deferred| concerned(deferred)) else {
+            let Some(key) = list
+                .iter()
+                .find(|there| concerned(there))
+                .map(|it| it.key())
+            else {
                 return;
             };
-            let found = list.remove(at);
+            let found = list.remove(&key);
 
             drop(list);
-            if let Ok(deferred) = found {
+            if let Some(deferred) = found {
                 deferred.answer(Response::Invalid);
             }
         }
     }
 
     fn remove(&self, deferred: &Deferred) {
-        let mut list = self.list.lock();
-        let at = list
-            .iter()
-            .position(|there| core::ptr::eq(&**there, deferred));
-        let removed = at.map(|at| list.remove(at));
+        let removed = self.list.lock().remove(&deferred.key());
 
-        drop(list);
         drop(removed);
     }
 }
@@ -105,7 +117,7 @@ impl Deferred {
     ///
     /// `ENOMEM`: the group has been answered, and served no further.
     pub(crate) fn start(
-        faults: &Arc<Faults>,
+        attachment: ArcBorrow<'_, GroupAttachment>,
         mm: ARef<Mm>,
         group: FaultGroup<FaultService>,
         requests: KVec<PageRequest>,
@@ -114,24 +126,28 @@ impl Deferred {
         // A group that is dropped is answered.
         let deferred = Arc::pin_init(
             pin_init!(Self {
-                faults: faults.clone(),
+                attachment: attachment.into(),
                 mm,
                 requests,
                 complete,
                 state <- new_mutex!(State { group: Some(group), served: 0 }, "sva_deferred_group"),
+                links: Links::new(),
                 work <- new_work!("sva_deferred"),
             }),
             GFP_KERNEL,
         )?;
 
-        faults
-            .deferred
-            .list
-            .lock()
-            .push(deferred.clone(), GFP_KERNEL)?;
-        // It is new, so it is not queued yet.
+        let faults = attachment.handler().faults();
+        // It is new, so it is neither listed nor queued yet.
+        let listed = faults.deferred.list.lock().insert(deferred.clone());
+
+        debug_assert!(listed.is_ok());
         let _ = faults.core.waiters.enqueue(deferred);
         Ok(())
+    }
+
+    fn faults(&self) -> &Faults {
+        self.attachment.handler().faults()
     }
 
     /// Serves the requests, as long as somebody waits for the answer.
@@ -158,11 +174,10 @@ impl Deferred {
         let mut state = self.state.lock();
 
         if let Some(group) = state.group.take() {
-            self.faults.stats.served.add(state.served);
-            self.faults
-                .stats
-                .refused
-                .add(self.requests.len() as u64 - state.served);
+            let stats = &self.faults().stats;
+
+            stats.served.add(state.served);
+            stats.refused.add(self.requests.len() as u64 - state.served);
             // Under the lock: whoever finds no group then knows that it has been answered.
             fault::answer(group, response);
         }
@@ -185,6 +200,6 @@ impl WorkItem for Deferred {
     fn run(this: Arc<Self>) {
         this.serve();
         this.answer(this.response());
-        this.faults.deferred.remove(&this);
+        this.faults().deferred.remove(&this);
     }
 }

@@ -18,12 +18,12 @@ use kernel::{
     mm::Mm,
     new_condvar, new_mutex,
     prelude::*,
-    rbtree::RBTree,
     sync::{Arc, CondVar, Mutex},
 };
 use kernel_ext::{
     devres::{self, DeviceData},
     group::Endpoint,
+    tree::{impl_tree_item, Tree},
 };
 
 /// A device between `device_init` and `device_shutdown`.
@@ -66,7 +66,11 @@ struct State {
     open: bool,
     /// How many binds are at work.
     binding: usize,
-    bonds: RBTree<u32, Arc<Bond>>,
+    bonds: Tree<Bond, 1>,
+}
+
+impl_tree_item! {
+    impl TreeItem<1> for Bond { self.of_device, key: u32 = |bond| bond.pasid }
 }
 
 impl SvaDevice {
@@ -115,7 +119,7 @@ impl SvaDevice {
                     State {
                         open: true,
                         binding: 0,
-                        bonds: RBTree::new(),
+                        bonds: Tree::new(),
                     },
                     "sva_device"
                 ),
@@ -178,18 +182,18 @@ impl SvaDevice {
     }
 
     fn first_bond(&self) -> Option<Arc<Bond>> {
-        self.state.lock().bonds.values().next().cloned()
+        self.state.lock().bonds.iter().next().map(Arc::from)
     }
 
     /// The bond under `pasid`.
     pub(crate) fn bond(&self, pasid: u32) -> Option<Arc<Bond>> {
-        self.state.lock().bonds.get(&pasid).cloned()
+        self.state.lock().bonds.get(&pasid).map(Arc::from)
     }
 
     /// The PASID of the bond with `mm`; 0 if it has only one without.
     pub(crate) fn pasid_of(&self, mm: &Mm) -> Option<u32> {
         let state = self.state.lock();
-        let bonds = state.bonds.values();
+        let bonds = state.bonds.iter();
 
         bonds
             .filter(|bond| core::ptr::eq(bond.space.mm().as_raw(), mm.as_raw()))
@@ -233,8 +237,8 @@ impl SvaDevice {
         let state = self.state.lock();
         let mut list = KVec::new();
 
-        for bond in state.bonds.values() {
-            list.push(bond.clone(), GFP_KERNEL)?;
+        for bond in state.bonds.iter() {
+            list.push(bond.into(), GFP_KERNEL)?;
         }
         Ok(list)
     }
@@ -256,9 +260,9 @@ impl SvaDevice {
 
     /// Forgets a bond that has ended.
     pub(crate) fn forget_bond(&self, bond: &Bond) {
-        let node = self.state.lock().bonds.remove_node(&bond.pasid);
+        let removed = self.state.lock().bonds.remove(&bond.pasid);
 
-        drop(node);
+        drop(removed);
     }
 }
 
@@ -294,11 +298,11 @@ impl Opened<'_> {
     }
 
     /// Lists a new bond of this device.
-    pub(crate) fn add_bond(&self, bond: Arc<Bond>) -> Result {
-        let node = kernel::rbtree::RBTreeNode::new(bond.pasid, bond, GFP_KERNEL)?;
+    pub(crate) fn add_bond(&self, bond: Arc<Bond>) {
+        // There is no other under its PASID, nor without one, since it has been attached.
+        let added = self.0.state.lock().bonds.insert(bond);
 
-        self.0.state.lock().bonds.insert(node);
-        Ok(())
+        debug_assert!(added.is_ok());
     }
 }
 

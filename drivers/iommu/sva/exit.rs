@@ -12,7 +12,7 @@ use crate::{
     address_space::AddressSpace,
     bond::Bond,
     core::Core,
-    owner::{Hook, Owner},
+    owner::{AnyOwner, Hook},
 };
 use kernel::{
     mm::MmWithUser,
@@ -85,24 +85,24 @@ impl WorkItem for ExitWork {
 }
 
 /// Picks a bond whose driver wants to know, and marks that its hook runs.
-fn next_bond(space: &AddressSpace) -> Option<(Arc<Bond>, Arc<dyn Owner>)> {
+fn next_bond(space: &AddressSpace) -> Option<(Arc<Bond>, AnyOwner)> {
     let mut inner = space.lock()?;
-    let mut begun = inner.bonds.entries().filter_map(|entry| {
-        let owner = entry.begin_hook(|hook| hook != Hook::None)?;
 
-        Some((entry.bond.clone(), owner))
-    });
+    loop {
+        let bond = inner.bonds.iter().find(|bond| bond.is_hook_due(&inner))?;
+        let bond: Arc<Bond> = bond.into();
 
-    begun.next()
+        // Of a driver in C, the handler may have been unregistered meanwhile.
+        if let Some(owner) = bond.begin_hook(&mut inner, |hook| hook != Hook::None) {
+            return Some((bond, owner));
+        }
+    }
 }
 
 /// Picks a bond that has pins. None are added any more.
 fn next_pinned(space: &AddressSpace) -> Option<Arc<Bond>> {
-    let mut inner = space.lock()?;
-    let entry = inner
-        .bonds
-        .entries()
-        .find(|entry| entry.bond.pins.pages() > 0)?;
+    let inner = space.lock()?;
+    let pinned = inner.bonds.iter().find(|bond| bond.pins.pages() > 0);
 
-    Some(entry.bond.clone())
+    pinned.map(Arc::from)
 }

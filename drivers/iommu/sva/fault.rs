@@ -6,6 +6,8 @@
 //! `serve`. What may have to wait goes to a worker: see `deferred`.
 
 use crate::{
+    address_space::{AddressSpace, Inner},
+    attachments::GroupAttachment,
     core::Core,
     deferred::{Deferred, DeferredGroups},
     features::{Feature, Features},
@@ -15,22 +17,30 @@ use crate::{
     trace,
 };
 use kernel::{
-    mm::MmWithUser,
+    mm::{Mm, MmWithUser},
     prelude::*,
-    sync::Arc, //
+    sync::{aref::ARef, Arc, ArcBorrow, LockedBy},
 };
 use kernel_ext::{
     attachment::FaultHandler,
-    domain::SvaDomain,
     fault::{FaultGroup, Response},
     group::Endpoint, //
 };
 
 /// Serves the page requests of one attachment.
+#[pin_data]
 pub(crate) struct FaultService {
     /// Whether the bonds have `IOPF`; else all that the device touches is pinned.
     pub(crate) serves: bool,
-    faults: Arc<Faults>,
+    /// The last device that had been initialised when this was made. Those that came later may have
+    /// come into the group after the attach, which reached its members then.
+    pub(crate) newest: u64,
+    /// How many bonds use the attachment.
+    users: LockedBy<usize, Inner>,
+    /// The attachment that this one took over from, whose page requests are counted there.
+    former: Option<Arc<GroupAttachment>>,
+    #[pin]
+    faults: Faults,
 }
 
 /// What is known of the page requests of one attachment, and of that which takes over from it.
@@ -46,6 +56,15 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
+    fn new(core: &Arc<Core>, read_ahead: u32) -> impl PinInit<Self> + '_ {
+        pin_init!(Self {
+            core: core.clone(),
+            stats: FaultStats::default(),
+            streams: Streams::new(read_ahead),
+            deferred <- DeferredGroups::new(),
+        })
+    }
+
     /// Answers the groups that wait in workers, or those of one device, since they come too late.
     ///
     /// No new ones may be reported. May sleep; does not wait for pages.
@@ -56,19 +75,21 @@ impl Faults {
 
 impl FaultHandler for FaultService {
     #[inline]
-    fn report(&self, domain: &SvaDomain<Self>, mut group: FaultGroup<Self>) {
+    fn report(attachment: ArcBorrow<'_, GroupAttachment>, mm: &Mm, mut group: FaultGroup<Self>) {
         trace::page_requests(&mut group);
 
-        let stats = &self.faults.stats;
+        let service = attachment.handler();
+        let faults = service.faults();
+        let stats = &faults.stats;
 
         stats.arrived(group.len());
 
-        let mm = match self.serves {
-            true => domain.mm().mmget_not_zero(),
+        let user = match service.serves {
+            true => mm.mmget_not_zero(),
             // All that the device may touch is pinned (S7).
             false => None,
         };
-        let Some(mm) = mm else {
+        let Some(user) = user else {
             // Or the process is gone; its page tables are being torn down.
             stats.refused.add(group.len() as u64);
             answer(group, Response::Invalid);
@@ -76,8 +97,8 @@ impl FaultHandler for FaultService {
         };
         // Were this the last reference, its exit would run right here, and want this thread to
         // get on.
-        let mm = MmWithUser::into_mmput_async(mm);
-        let progress = self.faults.serve(&mm, &group);
+        let user = MmWithUser::into_mmput_async(user);
+        let progress = faults.serve(&user, &group);
 
         if progress.served > 0 {
             stats.served.add(progress.served);
@@ -102,13 +123,13 @@ impl FaultHandler for FaultService {
         let late = deferred.len() as u64;
 
         stats.deferred.add(late);
-        if Deferred::start(&self.faults, domain.mm_ref(), group, deferred, complete).is_err() {
+        if Deferred::start(attachment, ARef::from(mm), group, deferred, complete).is_err() {
             stats.refused.add(late);
         }
     }
 
     fn detached(&self) {
-        self.faults.abandon(None);
+        self.faults().abandon(None);
     }
 }
 
@@ -119,38 +140,49 @@ pub(crate) fn answer(group: FaultGroup<FaultService>, response: Response) {
 }
 
 impl FaultService {
-    /// The service for an attachment of bonds with `flags`.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn new(core: &Arc<Core>, flags: Features) -> Result<Self> {
+    /// The service for an attachment of bonds with `flags` in `space`, made when `newest` was the
+    /// last device.
+    pub(crate) fn new<'a>(
+        core: &'a Arc<Core>,
+        space: &'a AddressSpace,
+        flags: Features,
+        newest: u64,
+    ) -> impl PinInit<Self> + 'a {
         let read_ahead = match flags.contains(Feature::NoReadAhead) {
             true => 0,
             false => module_parameters::read_ahead.value(),
         };
-        let faults = Arc::pin_init(
-            pin_init!(Faults {
-                core: core.clone(),
-                stats: FaultStats::default(),
-                streams: Streams::new(read_ahead),
-                deferred <- DeferredGroups::new(),
-            }),
-            GFP_KERNEL,
-        )?;
 
-        Ok(Self {
+        pin_init!(Self {
             serves: Self::serves(flags),
-            faults,
+            newest,
+            users: space.locked_by(0),
+            former: None,
+            faults <- Faults::new(core, read_ahead),
         })
     }
 
-    /// The service for an attachment that takes over from this one's; it goes on counting.
-    pub(crate) fn successor(&self) -> Self {
-        Self {
-            serves: self.serves,
-            faults: self.faults.clone(),
-        }
+    /// The service for an attachment that takes over from `former` and its `users`.
+    pub(crate) fn successor<'a>(
+        former: &'a Arc<GroupAttachment>,
+        space: &'a AddressSpace,
+        users: usize,
+        newest: u64,
+    ) -> impl PinInit<Self> + 'a {
+        let core = &former.handler().faults.core;
+
+        pin_init!(Self {
+            serves: former.handler().serves,
+            newest,
+            users: space.locked_by(users),
+            former: Some(former.clone()),
+            faults <- Faults::new(core, 0),
+        })
+    }
+
+    /// How many bonds use the attachment.
+    pub(crate) fn users<'a>(&'a self, inner: &'a mut Inner) -> &'a mut usize {
+        self.users.access_mut(inner)
     }
 
     /// Whether bonds with `flags` have page requests served.
@@ -158,7 +190,11 @@ impl FaultService {
         flags.contains(Feature::Iopf)
     }
 
-    pub(crate) fn faults(&self) -> &Arc<Faults> {
-        &self.faults
+    /// What is known of the page requests.
+    pub(crate) fn faults(&self) -> &Faults {
+        match &self.former {
+            None => &self.faults,
+            Some(former) => former.handler().faults(),
+        }
     }
 }

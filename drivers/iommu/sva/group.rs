@@ -5,7 +5,7 @@
 use crate::{
     bond::{Bond, Request, Scope},
     device::SvaDevice,
-    owner::Owner,
+    owner::AnyOwner,
 };
 use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
 use kernel_ext::{devres, group::IommuGroup, pasid::Pasid};
@@ -81,27 +81,31 @@ impl GroupBonds {
 
         while let Some(bond) = self.joined_after(last) {
             follow(&bond, left);
-            last = Some(Arc::as_ptr(&bond).addr());
+            last = Some(address(&bond));
         }
     }
 
     /// Of the bonds that members got when they joined, the next by address.
     fn joined_after(&self, last: Option<usize>) -> Option<Arc<Bond>> {
         let first = self.bonds.first()?;
-        let mut inner = first.space.lock()?;
+        let inner = first.space.lock()?;
 
-        inner
+        let next = inner
             .bonds
-            .entries()
-            .map(|entry| &entry.bond)
+            .iter()
             // All bonds on one attachment count in one place. Those that had joined before the
             // bind are among its own.
-            .filter(|bond| bond.joined && Arc::ptr_eq(&bond.faults, &first.faults))
+            .filter(|bond| bond.joined && ::core::ptr::eq(bond.faults(), first.faults()))
             .filter(|bond| self.of_device(&bond.device).is_none())
-            .filter(|bond| last < Some(Arc::as_ptr(bond).addr()))
-            .min_by_key(|bond| Arc::as_ptr(bond).addr())
-            .cloned()
+            .filter(|bond| last < Some(address(bond)))
+            .min_by_key(|bond| address(bond));
+
+        next.map(Arc::from)
     }
+}
+
+fn address(bond: &Bond) -> usize {
+    ::core::ptr::from_ref(bond).addr()
 }
 
 /// How often the members are bound that were bound together.
@@ -133,7 +137,7 @@ pub(crate) fn bind<F>(
     request: impl Fn() -> Request<F>,
 ) -> Result<GroupBonds>
 where
-    F: FnOnce() -> Result<Arc<dyn Owner>>,
+    F: FnOnce() -> Result<AnyOwner>,
 {
     let (devices, skipped) = members(group)?;
     let bonds = KVec::with_capacity(devices.len(), GFP_KERNEL)?;

@@ -2,7 +2,9 @@
 
 //! The driver's side of a bond.
 
-use crate::device::SvaDevice;
+use crate::{c_api::COwner, device::SvaDevice};
+use core::ops::Deref;
+use kernel::sync::Arc;
 
 /// Why a bond ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,4 +42,24 @@ pub(crate) trait Owner: Send + Sync {
 
     /// Stops the device for `pasid`. Without locks; may sleep.
     fn stop(&self, device: &SvaDevice, pasid: u32, why: End);
+}
+
+/// An [`Owner`] of either kind.
+#[derive(Clone)]
+pub(crate) enum AnyOwner {
+    /// A driver in C, which a bond has no object for.
+    C(COwner),
+    /// A driver in Rust, with its data.
+    Rust(Arc<dyn Owner>),
+}
+
+impl Deref for AnyOwner {
+    type Target = dyn Owner;
+
+    fn deref(&self) -> &(dyn Owner + 'static) {
+        match self {
+            Self::C(owner) => owner,
+            Self::Rust(owner) => &**owner,
+        }
+    }
 }

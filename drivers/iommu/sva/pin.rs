@@ -13,7 +13,7 @@ use kernel::{
     new_mutex,
     prelude::*,
     rbtree::{RBTree, RBTreeNodeReservation},
-    sync::Mutex,
+    sync::{Mutex, SetOnce},
 };
 use kernel_ext::pin::PinnedRange;
 
@@ -23,9 +23,12 @@ use kernel_ext::pin::PinnedRange;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PinId(usize, usize, u64);
 
-/// The pins of one bond.
+/// The pins of one bond. Most bonds have none, and no room for any.
+pub(crate) struct Pins(SetOnce<Pin<KBox<Room>>>);
+
+/// Room for pins, made with the first under the lock of the address space.
 #[pin_data]
-pub(crate) struct Pins {
+struct Room {
     #[pin]
     state: Mutex<State>,
 }
@@ -39,7 +42,41 @@ struct State {
 }
 
 impl Pins {
-    pub(crate) fn new() -> impl PinInit<Self> {
+    pub(crate) fn new() -> Self {
+        Self(SetOnce::new())
+    }
+
+    /// Makes room, if there is none. Only one task at a time may call this.
+    fn make_room(&self) -> Result {
+        if self.0.as_ref().is_none() {
+            self.0.populate(KBox::pin_init(Room::new(), GFP_KERNEL)?);
+        }
+        Ok(())
+    }
+
+    /// How many pages are pinned, counted as often as they are.
+    pub(crate) fn pages(&self) -> usize {
+        self.0.as_ref().map_or(0, |room| room.state.lock().pages)
+    }
+
+    /// Releases all. May sleep.
+    pub(crate) fn release(&self) {
+        if let Some(room) = self.0.as_ref() {
+            room.release();
+        }
+    }
+
+    /// Releases all, and lets nothing be pinned any more. May sleep.
+    pub(crate) fn end(&self) {
+        if let Some(room) = self.0.as_ref() {
+            room.state.lock().ended = true;
+            room.release();
+        }
+    }
+}
+
+impl Room {
+    fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             state <- new_mutex!(
                 State {
@@ -84,25 +121,13 @@ impl Pins {
         Ok(())
     }
 
-    /// How many pages are pinned, counted as often as they are.
-    pub(crate) fn pages(&self) -> usize {
-        self.state.lock().pages
-    }
-
-    /// Releases all. May sleep.
-    pub(crate) fn release(&self) {
+    fn release(&self) {
         let mut state = self.state.lock();
         let ranges = core::mem::take(&mut state.ranges);
 
         state.pages = 0;
         drop(state);
         drop(ranges);
-    }
-
-    /// Releases all, and lets nothing be pinned any more. May sleep.
-    pub(crate) fn end(&self) {
-        self.state.lock().ended = true;
-        self.release();
     }
 }
 
@@ -123,8 +148,19 @@ impl Bond {
 
         // Without locks up to here: a fault may take as long as it likes. The exit cannot begin
         // before `mm` is dropped, and finds the pin then.
-        self.watch_exit()?;
-        self.pins.add(&range, pinned)
+        self.prepare_pins(&mm)?;
+        self.pins.0.as_ref().ok_or(ESRCH)?.add(&range, pinned)
+    }
+
+    /// Makes room for pins, and watches for the exit, which releases them.
+    fn prepare_pins(&self, mm: &MmWithUser) -> Result {
+        let mut inner = self.space.lock().ok_or(ESRCH)?;
+
+        if !self.is_listed(&inner) {
+            return Err(ESRCH);
+        }
+        inner.watch_exit(&self.device.core, &self.space, mm)?;
+        self.pins.make_room()
     }
 
     /// Releases one pin of exactly `range`, the oldest. May sleep.
@@ -133,7 +169,9 @@ impl Bond {
     ///
     /// `ENOENT`: there is none.
     pub(crate) fn unpin(&self, range: &Range<usize>) -> Result {
-        self.pins.remove(|state| {
+        let room = self.pins.0.as_ref().ok_or(ENOENT)?;
+
+        room.remove(|state| {
             let first = PinId(range.start, range.len(), 0);
             let (&id, _) = state.ranges.cursor_lower_bound(&first)?.current();
 
@@ -143,7 +181,9 @@ impl Bond {
 
     /// Releases one pin, if it is still there. May sleep.
     pub(crate) fn unpin_one(&self, id: PinId) {
-        // It is gone if the bond has ended or the process has exited.
-        let _ = self.pins.remove(|_| Some(id));
+        // The pin is gone if the bond has ended or the process has exited.
+        if let Some(room) = self.pins.0.as_ref() {
+            let _ = room.remove(|_| Some(id));
+        }
     }
 }

@@ -8,41 +8,74 @@
 //! as well. The unbind brings the former domain back. Bonds with PASIDs are not concerned.
 
 use crate::{
-    attachments::{Attached, GroupAttachment},
+    address_space::AddressSpace,
+    attachments::Prepared,
     device::SvaDevice,
     fault::FaultService,
     features::Features, //
 };
 use kernel::{mm::MmWithUser, prelude::*, sync::Arc};
-use kernel_ext::{attachment::Attachment, domain::SvaDomain};
+use kernel_ext::{
+    attachment::Attachment,
+    domain::SvaDomain,
+    pasid::Pasid,
+    translation::Translation, //
+};
 
-/// Attaches the address space `mm` to what `device` accesses without PASID. May sleep; takes
-/// `mmap_lock` and the mutex of the device's group.
+/// Whether `device` is the only member of its group.
+fn is_alone(device: &SvaDevice) -> bool {
+    device.endpoint.group().len() == 1
+}
+
+/// Makes what attaches the address space `mm` to what `device` accesses without PASID. May sleep;
+/// takes `mmap_lock` and the mutex of the device's group.
+///
+/// # Errors
+///
+/// - `EBUSY`: the device's firmware needs memory mapped one to one there. Or the group has other
+///   members: they would lose the memory that their drivers let them use.
+/// - `ENOMEM`, and what the IOMMU driver says.
+pub(crate) fn prepare(
+    space: &AddressSpace,
+    device: &SvaDevice,
+    mm: &MmWithUser,
+    flags: Features,
+) -> Result<Prepared> {
+    let endpoint = &device.endpoint;
+
+    if endpoint.needs_direct() || !is_alone(device) {
+        return Err(EBUSY);
+    }
+    let service = FaultService::new(&device.core, space, flags, device.number);
+    let attachment = Arc::pin_init(
+        Attachment::new(endpoint.group().into(), service),
+        GFP_KERNEL,
+    )?;
+
+    Ok(Prepared {
+        attachment,
+        pasid: Pasid::NONE,
+        new: Some(Translation::new(
+            SvaDomain::alloc(endpoint, mm)?,
+            Pasid::none(),
+        )?),
+    })
+}
+
+/// Attaches what was prepared. Context as for [`prepare`].
 ///
 /// # Errors
 ///
 /// - `EBUSY`: the domain is in use for something else than the DMA API: another process is bound.
-///   Or the device's firmware needs memory mapped one to one there. Or the group has other
-///   members: they would lose the memory that their drivers let them use.
+///   Or another device has come into the group.
 /// - `EOPNOTSUPP`: the IOMMU driver cannot do that.
 /// - `ENOMEM`, and what the IOMMU driver says.
-pub(crate) fn attach(device: &SvaDevice, mm: &MmWithUser, flags: Features) -> Result<Attached> {
-    let endpoint = &device.endpoint;
-    let alone = || endpoint.group().len() == 1;
-
-    if endpoint.needs_direct() || !alone() {
-        return Err(EBUSY);
-    }
-    let service = FaultService::new(&device.core, flags)?;
-    let domain = Arc::new(SvaDomain::alloc(endpoint, mm)?, GFP_KERNEL)?;
-    let attachment: GroupAttachment = KBox::try_pin_init(
-        Attachment::without_pasid(endpoint.clone(), domain, mm, service)?,
-        GFP_KERNEL,
-    )?;
-
+pub(crate) fn attach(prepared: &Prepared, device: &SvaDevice, mm: &MmWithUser) -> Result {
+    prepared.attach(device, mm)?;
     // Who came in just before the attach shares the domain; who comes later gets no driver.
-    if !alone() {
-        return Err(EBUSY);
+    if is_alone(device) {
+        return Ok(());
     }
-    Ok(Attached::WithoutPasid(attachment))
+    prepared.attachment.detach();
+    Err(EBUSY)
 }

@@ -63,6 +63,10 @@ impl FaultStats {
 
     /// Adds what `other` counted.
     pub(crate) fn absorb(&self, other: &Self) {
+        // Many bonds end without any page request.
+        if other.groups.get() == 0 {
+            return;
+        }
         self.groups.add(other.groups.get());
         self.others.add(other.others.get());
         self.served.add(other.served.get());

@@ -13,14 +13,14 @@
 //! | `api`, `c_api` | the interfaces for drivers in Rust and in C |
 //! | `device` | a device between init and shutdown, and its bonds by PASID |
 //! | `bond`, `unbind` | how bonds begin and end |
-//! | `owner` | the driver's side of a bond |
+//! | `owner`, `hook` | the driver's side of a bond, and when it is called |
 //! | `group` | binding all members of an IOMMU group, or none |
 //! | `address_space` | what one process has here, under one lock |
-//! | `bond_list`, `attachments` | of that: its bonds, and how often each was bound; its attachments |
+//! | `bond_list`, `attachments` | of that: its bonds; its attachments |
 //! | `fault` | the page requests of one attachment: who serves them |
 //! | `serve`, `deferred` | serving them: those that need not wait, and those that may |
 //! | `read_ahead` | faulting in what a device is about to ask for |
-//! | `pin`, `pinned` | memory that a device touches without page requests; the same for drivers in Rust |
+//! | `pin` | memory that a device touches without page requests |
 //! | `rid` | bonds without PASID |
 //! | `reserved` | addresses that the process must not use |
 //! | `exit` | what happens when a process exits |
@@ -59,9 +59,9 @@ mod exit;
 mod fault;
 mod features;
 mod group;
+mod hook;
 mod owner;
 mod pin;
-mod pinned;
 mod read_ahead;
 mod reserved;
 mod rid;
@@ -70,10 +70,8 @@ mod stats;
 mod trace;
 mod unbind;
 
-pub use api::{find, max_pasid, Bond, Device, Handler};
+pub use api::{find, max_pasid, Bond, Device, End, Handler, Pinned};
 pub use features::{Feature, Features};
-pub use owner::End;
-pub use pinned::Pinned;
 
 use crate::{
     core::{Core, CORE},

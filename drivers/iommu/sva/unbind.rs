@@ -8,9 +8,9 @@
 use crate::{
     address_space::{AddressSpace, Inner},
     bond::Bond,
-    bond_list::HandlerTask,
     device::SvaDevice,
-    owner::{End, Hook, Owner},
+    hook::Running,
+    owner::{AnyOwner, End, Hook},
     trace,
 };
 use kernel::{
@@ -32,18 +32,15 @@ impl Bond {
     ///
     /// `ESRCH`: the bond has ended.
     pub(crate) fn unbind(&self) -> Result {
-        let mut inner = self.lock_without_hook().ok_or(ESRCH)?;
-        let entry = inner.bonds.entry(self).ok_or(ESRCH)?;
-
-        let (ending, left_to_hook) = (entry.handler.is_some(), entry.is_left_to_hook());
+        let inner = self.lock_without_hook().ok_or(ESRCH)?;
         let left = self.users.unlink_and_dec();
 
         if left > 0 {
             trace::unbind(self, left);
-            if !ending {
+            if self.hooked.running(&inner) == Running::No {
                 self.let_be_found();
             }
-        } else if !left_to_hook {
+        } else if !self.hooked.is_end_left_to_it(&inner) {
             self.end_locked(inner, End::Unbind);
         }
         Ok(())
@@ -56,7 +53,7 @@ impl Bond {
     }
 
     /// Calls the hook of a process's exit, in the task that marked it, and ends the bond.
-    pub(crate) fn exit(&self, owner: Arc<dyn Owner>) {
+    pub(crate) fn exit(&self, owner: AnyOwner) {
         trace::mm_exit(self);
         self.stop(owner, End::Exit);
         self.device.count(|totals| totals.exits.add(1));
@@ -64,28 +61,26 @@ impl Bond {
         self.end(End::Exit);
     }
 
-    /// Locks the address space at a time when no other task runs the hook of this bond.
+    /// Locks the address space at a time when no other task runs the hook of this bond; `None` if
+    /// the bond has ended.
     fn lock_without_hook(&self) -> Option<Guard<'_, Inner, MutexBackend>> {
         let mut inner = self.space.lock()?;
 
-        while let Some(entry) = inner.bonds.entry(self) {
-            match entry.handler {
-                Some(task) if task != HandlerTask::current() => {
-                    self.space.wait_for_handler(&mut inner);
-                }
-                _ => return Some(inner),
+        while self.is_listed(&inner) {
+            if self.hooked.running(&inner) != Running::Elsewhere {
+                return Some(inner);
             }
+            self.space.wait_for_handler(&mut inner);
         }
         None
     }
 
     /// Has the driver stop the device, unless it was called already, and ends the bond.
     fn end_locked<'a>(&'a self, mut inner: Guard<'a, Inner, MutexBackend>, why: End) -> bool {
-        let Some(entry) = inner.bonds.entry(self) else {
+        if !self.is_listed(&inner) {
             return false;
-        };
-
-        if let Some(owner) = entry.begin_hook(|hook| hook == Hook::Always) {
+        }
+        if let Some(owner) = self.begin_hook(&mut inner, |hook| hook == Hook::Always) {
             drop(inner);
             self.stop(owner, why);
             match self.space.lock() {
@@ -97,9 +92,7 @@ impl Bond {
         self.finish(inner)
     }
 
-    fn stop(&self, owner: Arc<dyn Owner>, why: End) {
-        // Who starts the device has done so, and is stopped next, or never will.
-        *self.startable.lock() = false;
+    fn stop(&self, owner: AnyOwner, why: End) {
         owner.stop(&self.device, self.pasid, why);
     }
 
@@ -113,9 +106,12 @@ impl Bond {
             self.device.forget_bond(self);
             self.device.count(|totals| {
                 totals.unbinds.add(1);
-                totals.ended.absorb(&self.faults.stats);
+                totals.ended.absorb(&self.faults().stats);
             });
-            self.space.wake_handler_waiters();
+            // Nobody waits for a hook that has not run.
+            if self.hooked.running(&inner) != Running::No {
+                self.space.wake_handler_waiters();
+            }
             trace::unbind(self, 0);
         }
         Self::unlock(&self.device, &self.space, inner);

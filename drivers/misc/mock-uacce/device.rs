@@ -3,6 +3,7 @@
 //! The device, as uacce sees it.
 
 use crate::{
+    isolation::Isolation,
     queue::Queue,
     NAME, //
 };
@@ -60,6 +61,8 @@ pub(crate) struct Uacce {
     dma: Dma,
     /// Shared with the queues, which may be dropped after an open that failed.
     free: Arc<Atomic<u32>>,
+    /// Shared with the queues, which tell of errors.
+    isolation: Arc<Isolation>,
 }
 
 /// One of the queues that the device has, given back on drop.
@@ -94,12 +97,14 @@ impl Accelerator for Uacce {
     type Queue = Pin<KBox<Queue>>;
 
     fn get_queue(&self, pasid: u32, waiters: Arc<Waiters>) -> Result<Pin<KBox<Queue>>> {
+        self.isolation.check()?;
         let slot = Slot::take(&self.free)?;
         let task = current!();
 
         Queue::new(
             slot,
             self.dma.clone(),
+            self.isolation.clone(),
             task.mm().ok_or(EPERM)?,
             pasid,
             waiters,
@@ -142,6 +147,18 @@ impl Accelerator for Uacce {
     fn available(&self) -> u32 {
         self.free.load(Relaxed)
     }
+
+    fn isolated(&self) -> bool {
+        self.isolation.isolated()
+    }
+
+    fn error_threshold(&self) -> u32 {
+        self.isolation.threshold()
+    }
+
+    fn set_error_threshold(&self, threshold: u32) -> Result {
+        self.isolation.set_threshold(threshold)
+    }
 }
 
 /// The device while it has its driver.
@@ -162,6 +179,7 @@ impl Bound {
         let uacce = Uacce {
             dma: dma.clone(),
             free: Arc::new(Atomic::new(MOCK_UACCE_MAX_QUEUES), GFP_KERNEL)?,
+            isolation: Isolation::new()?,
         };
 
         // A driver that was here before has stopped it.

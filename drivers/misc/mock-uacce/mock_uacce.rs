@@ -11,6 +11,7 @@
 //! | module | its one idea |
 //! |---|---|
 //! | [`device`] | what uacce asks of the device |
+//! | [`isolation`] | errors of the device, and what too many of them lead to |
 //! | [`queue`] | a process's queue: its states |
 //! | [`ring`] | the work: from the doorbell to completion records |
 
@@ -40,6 +41,7 @@ use smmu::{
 };
 
 mod device;
+mod isolation;
 mod queue;
 mod ring;
 

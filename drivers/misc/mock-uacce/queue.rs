@@ -4,6 +4,7 @@
 
 use crate::{
     device::Slot,
+    isolation::Isolation,
     ring::{
         Ring,
         Worker, //
@@ -101,6 +102,7 @@ struct State {
 #[pin_data]
 pub(crate) struct Queue {
     dma: Dma,
+    isolation: Arc<Isolation>,
     /// The only address space whose pointers mean something here.
     mm: ARef<Mm>,
     pasid: u32,
@@ -122,6 +124,7 @@ impl Queue {
     pub(crate) fn new(
         place: Slot,
         dma: Dma,
+        isolation: Arc<Isolation>,
         mm: &MmWithUser,
         pasid: u32,
         waiters: Arc<Waiters>,
@@ -136,6 +139,7 @@ impl Queue {
         KBox::pin_init(
             pin_init!(Self {
                 dma,
+                isolation,
                 mm: ARef::from(&**mm),
                 pasid,
                 doorbell,
@@ -173,12 +177,15 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `EINVAL` without a ring; `ENOMEM`; `EINTR`.
+    /// `EIO` if the device is isolated; `EINVAL` without a ring; `ENOMEM`; `EINTR`.
     pub(crate) fn start(&self) -> Result {
+        self.isolation.check()?;
+
         let mut state = self.state.lock();
         let ring = state.ring.ok_or(EINVAL)?;
         let worker = Worker::new(
             self.dma.clone(),
+            self.isolation.clone(),
             self.pasid,
             ring,
             self.doorbell.clone(),

@@ -2,7 +2,10 @@
 
 //! The work of a started queue: from the doorbell to completion records.
 
-use crate::queue::Doorbell;
+use crate::{
+    isolation::Isolation,
+    queue::Doorbell, //
+};
 use accel_engine::{
     dma::PasidBus,
     engine::{
@@ -23,7 +26,8 @@ use kernel::{
     },
     time::{
         delay::fsleep,
-        Delta, //
+        Delta,
+        Instant, //
     }, //
 };
 use kernel_ext::{
@@ -80,6 +84,7 @@ impl Ring {
 /// What a started queue works with.
 pub(crate) struct Worker {
     dma: Dma,
+    isolation: Arc<Isolation>,
     pasid: u32,
     ring: Ring,
     doorbell: Arc<Doorbell>,
@@ -94,6 +99,7 @@ impl Worker {
     /// `ENOMEM`.
     pub(crate) fn new(
         dma: Dma,
+        isolation: Arc<Isolation>,
         pasid: u32,
         ring: Ring,
         doorbell: Arc<Doorbell>,
@@ -102,6 +108,7 @@ impl Worker {
     ) -> Result<Self> {
         Ok(Self {
             dma,
+            isolation,
             pasid,
             ring,
             doorbell,
@@ -111,14 +118,14 @@ impl Worker {
         })
     }
 
-    /// Works until it is told to stop.
+    /// Works until it is told to stop, or the device is isolated.
     pub(crate) fn run(mut self, stop: &Stop) {
         let mut head = 0u32;
 
         while !stop.requested() {
             let work = self.ring.has_work(head, self.doorbell.tail());
 
-            if !work || !self.carry_out(head) {
+            if !work || self.isolation.isolated() || !self.carry_out(head) {
                 fsleep(IDLE);
                 continue;
             }
@@ -137,6 +144,12 @@ impl Worker {
         };
         let outcome = engine::run(&bus, self.ring.descriptor(head), &mut self.buffer);
 
+        // What a process may not do is no error of the device.
+        if outcome.completion.status == Status::BusError as u32
+            && self.isolation.error(Instant::now())
+        {
+            pr_warn!("too many errors: the device is isolated\n");
+        }
         outcome.completion.status != Status::Stopped as u32
     }
 }

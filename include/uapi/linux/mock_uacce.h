@@ -12,6 +12,13 @@
  * them out in order, writes each one's completion record and then the new head.
  *
  * poll(2) says that there is something to read while head and seen differ.
+ *
+ * A job that ends with MOCK_ACCEL_BUS_ERROR is an error of the device. Root may
+ * write to /sys/class/uacce/mock_uacce-N/isolate_strategy how many of them the
+ * device may have within an hour; 0, as at first, is any number. One more, and
+ * the device is isolated ("isolate" says 1): it does no more work, open(2) and
+ * UACCE_CMD_START_Q fail with -EIO, and isolate_strategy cannot be changed
+ * (-EPERM), until the device gets its driver anew.
  */
 #ifndef _UAPI_LINUX_MOCK_UACCE_H
 #define _UAPI_LINUX_MOCK_UACCE_H

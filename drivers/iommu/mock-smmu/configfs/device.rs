@@ -45,15 +45,17 @@ mod file {
     pub(super) const GROUP: u64 = 2;
     pub(super) const ATS: u64 = 3;
     pub(super) const PRI: u64 = 4;
-    pub(super) const RESERVED: u64 = 5;
-    pub(super) const DIRECT: u64 = 6;
-    pub(super) const MAX_OUTSTANDING: u64 = 7;
-    pub(super) const MAX_RETRIES: u64 = 8;
-    pub(super) const TIMEOUT_MS: u64 = 9;
-    pub(super) const DRIVER: u64 = 10;
-    pub(super) const ID: u64 = 11;
-    pub(super) const DEVICE: u64 = 12;
-    pub(super) const ONLINE: u64 = 13;
+    pub(super) const STALL: u64 = 5;
+    pub(super) const TRANSLATED: u64 = 6;
+    pub(super) const RESERVED: u64 = 7;
+    pub(super) const DIRECT: u64 = 8;
+    pub(super) const MAX_OUTSTANDING: u64 = 9;
+    pub(super) const MAX_RETRIES: u64 = 10;
+    pub(super) const TIMEOUT_MS: u64 = 11;
+    pub(super) const DRIVER: u64 = 12;
+    pub(super) const ID: u64 = 13;
+    pub(super) const DEVICE: u64 = 14;
+    pub(super) const ONLINE: u64 = 15;
 }
 
 /// A directory.
@@ -117,15 +119,17 @@ impl DeviceDir {
                 group: 2,
                 ats: 3,
                 pri: 4,
-                reserved: 5,
-                direct: 6,
-                max_outstanding: 7,
-                max_retries: 8,
-                timeout_ms: 9,
-                driver: 10,
-                id: 11,
-                device: 12,
-                online: 13,
+                stall: 5,
+                translated: 6,
+                reserved: 7,
+                direct: 8,
+                max_outstanding: 9,
+                max_retries: 10,
+                timeout_ms: 11,
+                driver: 12,
+                id: 13,
+                device: 14,
+                online: 15,
             ],
         };
         let state = State {
@@ -183,6 +187,8 @@ impl DeviceDir {
             },
             file::ATS => number(page, spec.ats.into()),
             file::PRI => number(page, spec.pri.into()),
+            file::STALL => number(page, spec.stall.into()),
+            file::TRANSLATED => number(page, spec.translated.into()),
             file::RESERVED => text::show(page, fmt!("{}", Regions(spec, ResvKind::Reserved))),
             file::DIRECT => text::show(page, fmt!("{}", Regions(spec, ResvKind::Direct))),
             file::MAX_OUTSTANDING => number(page, spec.limits.max_outstanding.into()),
@@ -228,6 +234,8 @@ impl DeviceDir {
             }
             file::ATS => state.spec.ats = text::flag(written)?,
             file::PRI => state.spec.pri = text::flag(written)?,
+            file::STALL => state.spec.stall = text::flag(written)?,
+            file::TRANSLATED => state.spec.translated = text::flag(written)?,
             file::RESERVED => state.set_regions(written, ResvKind::Reserved)?,
             file::DIRECT => state.set_regions(written, ResvKind::Direct)?,
             file::MAX_OUTSTANDING => {

@@ -7,7 +7,10 @@ use super::{
     text, //
 };
 use crate::{
-    hw::Config,
+    hw::{
+        self,
+        Config, //
+    },
     instance::Instance,
     instances::Instances, //
 };
@@ -31,11 +34,13 @@ use kernel::{
     }, //
 };
 
-/// A file with a number that an ID register tells.
+/// A file with a number that an ID register tells, or that sets a mode.
 struct Field {
     max: u64,
     get: fn(&Config) -> u64,
     set: fn(&mut Config, u64),
+    /// Makes hardware that is online follow. Without this, it cannot.
+    follow: Option<fn(&hw::Smmu, &Config)>,
 }
 
 macro_rules! bits {
@@ -45,6 +50,7 @@ macro_rules! bits {
             get: |config| u64::from(config.$name),
             // CAST: At most `max`, which fits.
             set: |config, value| config.$name = value as $type,
+            follow: None,
         }
     };
 }
@@ -55,18 +61,19 @@ macro_rules! flag {
             max: 1,
             get: |config| u64::from(config.$name),
             set: |config, value| config.$name = value != 0,
+            follow: None,
         }
     };
 }
 
 /// In the order of the directory's attributes.
-const FIELDS: [Field; 17] = [
+const FIELDS: [Field; 20] = [
     bits!(sid_bits: u8, 32),
     bits!(ssid_bits: u8, 20),
     bits!(cmdq_bits: u8, 19),
     bits!(evtq_bits: u8, 19),
     bits!(priq_bits: u8, 19),
-    bits!(httu: u8, 2),
+    bits!(httu: u8, 3),
     flag!(gran16k),
     flag!(gran64k),
     flag!(ats),
@@ -76,8 +83,17 @@ const FIELDS: [Field; 17] = [
     bits!(stall_model: u8, 2),
     bits!(stall_max: u16, 0xffff),
     flag!(merge_events),
-    flag!(strict),
-    bits!(evict_one_in: u32, 0xffff_ffff),
+    Field {
+        follow: Some(|hw, config| hw.set_strict(config.strict)),
+        ..flag!(strict)
+    },
+    Field {
+        follow: Some(|hw, config| hw.set_eviction(config.evict_one_in, config.evict_seed)),
+        ..bits!(evict_one_in: u32, 0xffff_ffff)
+    },
+    flag!(asid16),
+    flag!(term_model),
+    flag!(page_hints),
 ];
 const OAS_BITS: usize = FIELDS.len();
 const ONLINE: usize = OAS_BITS + 1;
@@ -181,16 +197,24 @@ impl Shared {
             return self.set_online(text::flag(written)?);
         }
         let mut state = self.state.lock();
-        if self.online(&state).is_some() {
+        let online = self.online(&state);
+        let hw = online.and_then(|smmu| self.instances.hw_of(smmu));
+        let field = FIELDS.get(file);
+        let follow = field.and_then(|field| field.follow);
+        if hw.is_some() && follow.is_none() {
             return Err(EBUSY);
         }
-        if file == OAS_BITS {
-            let bits = text::number(written, u64::MAX)?;
-            let code = ADDRESS_SIZES.iter().position(|&size| size == bits);
-            state.config.oas = u8::try_from(code.ok_or(EINVAL)?)?;
-        } else {
-            let field = &FIELDS[file];
-            (field.set)(&mut state.config, text::number(written, field.max)?);
+        match field {
+            Some(field) => (field.set)(&mut state.config, text::number(written, field.max)?),
+            // OAS_BITS.
+            None => {
+                let bits = text::number(written, u64::MAX)?;
+                let code = ADDRESS_SIZES.iter().position(|&size| size == bits);
+                state.config.oas = u8::try_from(code.ok_or(EINVAL)?)?;
+            }
+        }
+        if let (Some(hw), Some(follow)) = (hw, follow) {
+            follow(&hw, &state.config);
         }
         Ok(())
     }
@@ -227,8 +251,11 @@ impl InstanceDir {
                 merge_events: 14,
                 strict: 15,
                 evict_one_in: 16,
-                oas_bits: 17,
-                online: 18,
+                asid16: 17,
+                term_model: 18,
+                page_hints: 19,
+                oas_bits: 20,
+                online: 21,
             ],
         };
         let state = State {

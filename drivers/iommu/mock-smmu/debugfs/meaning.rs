@@ -63,5 +63,6 @@ pub(super) fn event(f: &mut Formatter<'_>, record: &Event) -> fmt::Result {
         0 => "unused",
         id => event::name(id).unwrap_or("unknown"),
     };
-    fields(f, name, |visit| record.each(visit))
+    let each = |visit: &mut dyn FnMut(&'static str, u64)| record.each(visit);
+    some(f, name, each, |field| event::has_field(record.id(), field))
 }

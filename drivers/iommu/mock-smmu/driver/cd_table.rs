@@ -6,7 +6,9 @@ use super::entry::{
     self,
     Entry,
     Place,
+    Plain,
     Slot,
+    Stores,
     Words, //
 };
 use crate::fmt::{
@@ -61,9 +63,10 @@ impl Entry for CdEntry {
 
 /// The place of one context descriptor. It keeps the table's memory.
 #[derive(Clone)]
-pub struct CdSlot {
+pub struct CdSlot<S = Plain> {
     leaf: Arc<PhysPages>,
     offset: usize,
+    stores: S,
     /// Serialises writers of one table's descriptors.
     writers: Arc<WriterLock>,
 }
@@ -74,10 +77,14 @@ struct WriterLock {
     lock: SpinLockIrq<()>,
 }
 
-impl CdSlot {
+impl<S: Stores> CdSlot<S> {
+    fn slot(&self) -> Slot<'_, S> {
+        Slot::new(&self.leaf, self.offset, &self.stores)
+    }
+
     /// The descriptor as it stands.
     pub fn read(&self) -> Cd {
-        Cd::from_words(Slot::new(&self.leaf, self.offset).read())
+        Cd::from_words(self.slot().read())
     }
 
     /// Replaces the descriptor by what `target` makes of it; `None` leaves it. `sync` as for
@@ -94,10 +101,7 @@ impl CdSlot {
         let _writer = self.writers.lock.lock();
 
         match target(self.read()) {
-            Some(cd) => {
-                let slot = Slot::new(&self.leaf, self.offset);
-                entry::write::<CdEntry>(&slot, &cd.words(), sync)
-            }
+            Some(cd) => entry::write::<CdEntry>(&self.slot(), &cd.words(), sync),
             None => Ok(()),
         }
     }
@@ -113,9 +117,10 @@ enum Levels {
 
 /// The context descriptors of one device.
 #[pin_data]
-pub struct CdTable {
+pub struct CdTable<S = Plain> {
     ssid_bits: u8,
     phys: u64,
+    stores: S,
     #[pin]
     levels: Mutex<Levels>,
     writers: Arc<WriterLock>,
@@ -128,6 +133,17 @@ impl CdTable {
     ///
     /// `EINVAL` for more than 20 bits, or none; `ENOMEM`.
     pub fn new(ssid_bits: u8) -> Result<impl PinInit<Self>> {
+        Self::with_stores(ssid_bits, Plain)
+    }
+}
+
+impl<S: Stores + Clone> CdTable<S> {
+    /// As [`CdTable::new`]; `stores` makes all changes.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn with_stores(ssid_bits: u8, stores: S) -> Result<impl PinInit<Self>> {
         let (phys, levels) = match ssid_bits {
             1..=LINEAR_MAX => {
                 let table = PhysPages::alloc(Cd::SIZE << ssid_bits)?;
@@ -153,6 +169,7 @@ impl CdTable {
         Ok(pin_init!(Self {
             ssid_bits,
             phys,
+            stores,
             levels <- new_mutex!(levels, "mock_smmu_cd_table"),
             writers,
         }))
@@ -178,7 +195,7 @@ impl CdTable {
     }
 
     /// The place of `ssid`'s descriptor, if there is one. May sleep.
-    pub fn find(&self, ssid: u32) -> Option<CdSlot> {
+    pub fn find(&self, ssid: u32) -> Option<CdSlot<S>> {
         if u64::from(ssid) >> self.ssid_bits != 0 {
             return None;
         }
@@ -192,6 +209,7 @@ impl CdTable {
         Some(CdSlot {
             leaf,
             offset: index * Cd::SIZE,
+            stores: self.stores.clone(),
             writers: self.writers.clone(),
         })
     }
@@ -203,7 +221,7 @@ impl CdTable {
     /// # Errors
     ///
     /// `EINVAL` if `ssid` is too large; `ENOMEM`; what `sync_l1` returned.
-    pub fn get(&self, ssid: u32, sync_l1: impl FnOnce() -> Result) -> Result<CdSlot> {
+    pub fn get(&self, ssid: u32, sync_l1: impl FnOnce() -> Result) -> Result<CdSlot<S>> {
         if u64::from(ssid) >> self.ssid_bits != 0 {
             return Err(EINVAL);
         }
@@ -214,7 +232,7 @@ impl CdTable {
                 let bytes = Cd::SIZE << cd::split(ste::S1FMT_64K_L2);
                 let memory = Arc::new(PhysPages::alloc(bytes)?, GFP_KERNEL)?;
                 let desc = L1CdDesc::default().with_v(true).with_l2_ptr(memory.phys());
-                super::write_entry(l1, first * size_of::<u64>(), &[desc.raw()]);
+                self.stores.store(l1, first * size_of::<u64>(), desc.raw());
                 *leaf = Some(memory);
                 sync_l1()?;
             }

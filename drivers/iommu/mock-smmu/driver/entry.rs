@@ -31,27 +31,50 @@ pub trait Place {
     fn store(&self, index: usize, word: u64);
 }
 
-/// A place in a table.
-#[derive(Clone, Copy)]
-pub struct Slot<'a> {
-    memory: &'a PhysPages,
-    offset: usize,
+/// How words get into tables.
+pub trait Stores {
+    /// Stores `word` at byte `offset` of `memory`, in one piece and after all that was stored
+    /// before.
+    fn store(&self, memory: &PhysPages, offset: usize, word: u64);
 }
 
-impl<'a> Slot<'a> {
-    /// The entry at byte `offset` of `memory`.
-    pub fn new(memory: &'a PhysPages, offset: usize) -> Self {
-        Self { memory, offset }
+/// By storing them, and no more.
+#[derive(Clone, Copy)]
+pub struct Plain;
+
+impl Stores for Plain {
+    fn store(&self, memory: &PhysPages, offset: usize, word: u64) {
+        super::write_entry(memory, offset, &[word]);
     }
 }
 
-impl Place for Slot<'_> {
+/// A place in a table.
+#[derive(Clone, Copy)]
+pub struct Slot<'a, S> {
+    memory: &'a PhysPages,
+    offset: usize,
+    stores: &'a S,
+}
+
+impl<'a, S: Stores> Slot<'a, S> {
+    /// The entry at byte `offset` of `memory`.
+    pub fn new(memory: &'a PhysPages, offset: usize, stores: &'a S) -> Self {
+        Self {
+            memory,
+            offset,
+            stores,
+        }
+    }
+}
+
+impl<S: Stores> Place for Slot<'_, S> {
     fn read(&self) -> Words {
         super::read_entry(self.memory, self.offset)
     }
 
     fn store(&self, index: usize, word: u64) {
-        super::write_entry(self.memory, self.offset + index * size_of::<u64>(), &[word]);
+        let offset = self.offset + index * size_of::<u64>();
+        self.stores.store(self.memory, offset, word);
     }
 }
 

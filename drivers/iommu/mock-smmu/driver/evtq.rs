@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The event queue's thread: has stalled transactions served, counts all events and prints some.
+//! The event queue's thread: has stalled transactions and hints served, counts all events and
+//! prints some.
 
 use super::{
     drain::Drain,
@@ -13,7 +14,10 @@ use super::{
 };
 use crate::{
     fmt::{
-        event::Event,
+        event::{
+            Event,
+            EventId, //
+        },
         queue,
         regs, //
     },
@@ -141,6 +145,10 @@ impl EventQueue {
         self.counter(event.id()).fetch_add(1, Relaxed);
         if event.stall() {
             smmu.serve_stall(event);
+            return;
+        }
+        if event.id() == EventId::PageRequest as u8 {
+            smmu.serve_hint(event);
             return;
         }
         if !self.limit.allows() {

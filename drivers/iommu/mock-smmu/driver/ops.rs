@@ -5,6 +5,7 @@
 use super::{
     address_space::AddressSpace,
     domain_sva::SvaDomain,
+    hint,
     invalidate::{
         self,
         Range, //
@@ -193,6 +194,7 @@ impl Driver for Smmu {
     fn page_response(&self, client: &Client, response: PageResponse) {
         let sid = client.data().sid();
         match stall::stag_of(response.group) {
+            _ if hint::is_hint(response.group) => {}
             Some(stag) => self.resume(sid, stag, response.code),
             None => self.respond(sid, response.pasid, response.group, response.code),
         }

@@ -6,7 +6,9 @@ use super::entry::{
     self,
     Entry,
     Place,
+    Plain,
     Slot,
+    Stores,
     Words, //
 };
 use crate::{
@@ -94,8 +96,9 @@ enum Levels {
 
 /// The stream table of one SMMU.
 #[pin_data]
-pub struct StreamTable {
+pub struct StreamTable<S = Plain> {
     sid_bits: u8,
+    stores: S,
     #[pin]
     levels: Mutex<Levels>,
 }
@@ -107,8 +110,19 @@ impl StreamTable {
     ///
     /// `EINVAL` for more than 25 bits, which a two-level table cannot hold; `ENOMEM`.
     pub fn new(sid_bits: u8) -> Result<impl PinInit<Self>> {
+        Self::with_stores(sid_bits, Plain)
+    }
+}
+
+impl<S: Stores> StreamTable<S> {
+    /// As [`StreamTable::new`]; `stores` makes all changes.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn with_stores(sid_bits: u8, stores: S) -> Result<impl PinInit<Self>> {
         let levels = match sid_bits {
-            0..=SPLIT => Levels::Linear(leaf(sid_bits)?),
+            0..=SPLIT => Levels::Linear(leaf(sid_bits, &stores)?),
             // At most 2^17 first-level descriptors.
             9..=25 => {
                 let descs = 1 << (sid_bits - SPLIT);
@@ -123,6 +137,7 @@ impl StreamTable {
         };
         Ok(pin_init!(Self {
             sid_bits,
+            stores,
             levels <- new_mutex!(levels, "mock_smmu_stream_table"),
         }))
     }
@@ -153,9 +168,10 @@ impl StreamTable {
             return None;
         }
         let (first, offset) = indexes(sid);
+        let read = |table, offset| Slot::new(table, offset, &self.stores).read();
         let words = match &*self.levels.lock() {
-            Levels::Linear(table) => Slot::new(table, sid as usize * Ste::SIZE).read(),
-            Levels::Two { leaves, .. } => Slot::new(leaves.get(first)?.as_ref()?, offset).read(),
+            Levels::Linear(table) => read(table, sid as usize * Ste::SIZE),
+            Levels::Two { leaves, .. } => read(leaves.get(first)?.as_ref()?, offset),
         };
         Some(Ste::from_words(words))
     }
@@ -175,7 +191,7 @@ impl StreamTable {
         let (first, offset) = indexes(sid);
         match &mut *self.levels.lock() {
             Levels::Linear(table) => {
-                let slot = Slot::new(table, sid as usize * Ste::SIZE);
+                let slot = Slot::new(table, sid as usize * Ste::SIZE, &self.stores);
                 entry::write::<SteEntry>(&slot, &target.words(), || sync(true))
             }
             Levels::Two { l1, leaves } => {
@@ -183,16 +199,16 @@ impl StreamTable {
                 let table = match place {
                     Some(table) => table,
                     None => {
-                        let table = place.insert(leaf(SPLIT)?);
+                        let table = place.insert(leaf(SPLIT, &self.stores)?);
                         let desc = L1StreamDesc::default()
                             .with_span(SPLIT + 1)
                             .with_l2_ptr(table.phys());
-                        super::write_entry(l1, first * size_of::<u64>(), &[desc.raw()]);
+                        self.stores.store(l1, first * size_of::<u64>(), desc.raw());
                         sync(false)?;
                         table
                     }
                 };
-                let slot = Slot::new(table, offset);
+                let slot = Slot::new(table, offset, &self.stores);
                 entry::write::<SteEntry>(&slot, &target.words(), || sync(true))
             }
         }
@@ -200,10 +216,11 @@ impl StreamTable {
 }
 
 /// A table of 2^`bits` entries that abort.
-fn leaf(bits: u8) -> Result<PhysPages> {
+fn leaf(bits: u8, stores: &impl Stores) -> Result<PhysPages> {
     let table = PhysPages::alloc(Ste::SIZE << bits)?;
     for i in 0..1 << bits {
-        super::write_entry(&table, i * Ste::SIZE, &abort().words());
+        // The other words are 0, as the memory is.
+        stores.store(&table, i * Ste::SIZE, abort().words()[0]);
     }
     Ok(table)
 }

@@ -5,6 +5,12 @@
 use super::ppr::Response;
 use super::record;
 
+mod range;
+pub use range::{
+    atc_span,
+    tlbi_range, //
+};
+
 /// Prefetch a configuration.
 pub const OP_PREFETCH_CFG: u8 = 0x01;
 /// Prefetch a translation.
@@ -92,7 +98,7 @@ pub const fn name(op: u8) -> Option<&'static str> {
 pub const fn fields(op: u8) -> &'static [&'static str] {
     match op {
         OP_PREFETCH_CFG => &["ssv", "ssid", "sid"],
-        OP_PREFETCH_ADDR => &["ssv", "ssid", "sid", "address"],
+        OP_PREFETCH_ADDR => &["ssv", "ssid", "sid", "prefetch_size", "address"],
         OP_CFGI_STE | OP_CFGI_CD_ALL => &["sid", "leaf"],
         OP_CFGI_STE_RANGE => &["sid", "range"],
         OP_CFGI_CD => &["ssid", "sid", "leaf"],
@@ -162,6 +168,8 @@ record! {
         1 0:0 leaf: bool;
         /// CFGI_STE_RANGE: 2^(`range` + 1) streams, aligned.
         1 4:0 range: u8;
+        /// PREFETCH_ADDR: log2 of the number of 4 KiB pages.
+        1 4:0 prefetch_size: u8;
         /// TLBI: level of the leaf, 0 if unknown.
         1 9:8 ttl: u8;
         /// TLBI: granule of a range: 1 is 4 KiB, 2 is 16 KiB, 3 is 64 KiB, 0 is no range.
@@ -213,6 +221,22 @@ impl Command {
     /// Whether its purpose is that something is forgotten.
     pub fn invalidates(&self) -> bool {
         matches!(self.op(), OP_CFGI_STE..=OP_ATC_INV)
+    }
+
+    /// PREFETCH_CFG: fetch what accesses of `sid` with `ssid` need to know.
+    pub fn prefetch_cfg(sid: u32, ssid: Option<u32>) -> Self {
+        Self::new(OP_PREFETCH_CFG)
+            .with_sid(sid)
+            .with_ssv(ssid.is_some())
+            .with_ssid(ssid.unwrap_or(0))
+    }
+
+    /// PREFETCH_ADDR: also fetch the translations of 2^`size` pages of 4 KiB at `va`.
+    pub fn prefetch_addr(sid: u32, ssid: Option<u32>, va: u64, size: u8) -> Self {
+        Self::prefetch_cfg(sid, ssid)
+            .with_op(OP_PREFETCH_ADDR)
+            .with_address(va)
+            .with_prefetch_size(size)
     }
 
     /// CFGI_STE: forget the stream table entry of `sid`; with `leaf`, keep first-level descriptors.
@@ -296,36 +320,17 @@ impl Command {
     }
 }
 
-/// The range of addresses, first and size in bytes, that a TLBI with [`Command::tg`] covers
-/// (SMMUv3, 4.4.1.1); `None` if it is one page only.
-pub fn tlbi_range(cmd: &Command) -> Option<(u64, u64)> {
-    let granule = match cmd.tg() {
-        0 => return None,
-        tg => 10 + 2 * u32::from(tg),
-    };
-    if cmd.num() == 0 && cmd.scale() == 0 {
-        return None;
-    }
-    let pages = u128::from(cmd.num() + 1) << cmd.scale();
-    let start = cmd.address() & !((1 << granule) - 1);
-    let bytes = (pages << granule).min(u128::from(u64::MAX - start));
-    Some((start, bytes as u64))
-}
-
-/// The aligned address and log2 size in 4 KiB pages of the smallest ATC_INV that covers
-/// `start..=last`.
-pub fn atc_span(start: u64, last: u64) -> (u64, u8) {
-    let (first_page, last_page) = (start >> 12, last >> 12);
-    let size = 64 - (first_page ^ last_page).leading_zeros();
-    if size >= u32::from(ATC_INV_ALL) {
-        return (0, ATC_INV_ALL);
-    }
-    ((first_page >> size << size) << 12, size as u8)
-}
-
 #[kernel::prelude::kunit_tests(smmu_fmt_cmd)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn prefetch() {
+        let w = Command::prefetch_cfg(7, Some(0xf_fffe)).words();
+        assert_eq!(w, [0x0000_0007_ffff_e801, 0]);
+        let w = Command::prefetch_addr(7, None, 0x1234_5678, 5).words();
+        assert_eq!(w, [0x0000_0007_0000_0002, 0x1234_5005]);
+    }
 
     #[test]
     fn cfgi() {
@@ -346,40 +351,11 @@ mod tests {
     }
 
     #[test]
-    fn tlbi_ranges() {
-        let one = Command::tlbi_va(1, 0x5000, true);
-        assert_eq!(tlbi_range(&one), None);
-        assert_eq!(tlbi_range(&one.with_tg(1)), None);
-        let four = one.with_tg(1).with_num(1).with_scale(1);
-        assert_eq!(tlbi_range(&four), Some((0x5000, 0x4000)));
-        let huge = Command::tlbi_va(1, 0x1_0000, true)
-            .with_tg(3)
-            .with_num(31)
-            .with_scale(39);
-        assert_eq!(tlbi_range(&huge), Some((0x1_0000, 32 << 55)));
-        let past_the_end = huge.with_scale(63);
-        assert_eq!(
-            tlbi_range(&past_the_end),
-            Some((0x1_0000, u64::MAX - 0x1_0000))
-        );
-    }
-
-    #[test]
     fn atc_inv() {
         let w = Command::atc_inv(5, Some(3), 0x8000, 3).words();
         assert_eq!(w, [0x0000_0005_0000_3840, 0x8003]);
         let w = Command::atc_inv(5, None, 0, ATC_INV_ALL).words();
         assert_eq!(w, [0x0000_0005_0000_0040, 52]);
-    }
-
-    #[test]
-    fn atc_inv_spans() {
-        assert_eq!(atc_span(0x8000, 0x8fff), (0x8000, 0));
-        assert_eq!(atc_span(0x8000, 0x9fff), (0x8000, 1));
-        // Crossing an alignment needs the larger block.
-        assert_eq!(atc_span(0x9000, 0xafff), (0x8000, 2));
-        assert_eq!(atc_span(0x7000, 0x8fff), (0, 4));
-        assert_eq!(atc_span(0, u64::MAX), (0, ATC_INV_ALL));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub enum EventId {
     Access = 0x12,
     /// The access is not permitted.
     Permission = 0x13,
+    /// A device will soon use some pages.
+    PageRequest = 0x24,
 }
 
 /// The name that the architecture gives an event.
@@ -62,6 +64,21 @@ pub const fn name(id: u8) -> Option<&'static str> {
         0x25 => "F_VMS_FETCH",
         _ => return None,
     })
+}
+
+/// Whether a record of kind `id` has `field`: those of E_PAGE_REQUEST lie where others have theirs.
+pub fn has_field(id: u8, field: &str) -> bool {
+    const ALL: [&str; 5] = ["id", "ssv", "ssid", "sid", "address"];
+    const OF_HINTS: [&str; 7] = [
+        "user_exec",
+        "user_write",
+        "user_read",
+        "priv_exec",
+        "priv_write",
+        "priv_read",
+        "span",
+    ];
+    ALL.contains(&field) || OF_HINTS.contains(&field) == (id == EventId::PageRequest as u8)
 }
 
 /// [`Event::class`]: the fault was on the fetch of a context descriptor.
@@ -96,6 +113,20 @@ record! {
         1 39:39 s2: bool;
         /// One of the `CLASS_*`.
         1 41:40 class: u8;
+        /// E_PAGE_REQUEST: instruction fetches without privilege will come.
+        1 33:33 user_exec: bool;
+        /// E_PAGE_REQUEST: writes without privilege will come.
+        1 34:34 user_write: bool;
+        /// E_PAGE_REQUEST: reads without privilege will come.
+        1 35:35 user_read: bool;
+        /// E_PAGE_REQUEST: privileged instruction fetches will come.
+        1 38:38 priv_exec: bool;
+        /// E_PAGE_REQUEST: privileged writes will come.
+        1 39:39 priv_write: bool;
+        /// E_PAGE_REQUEST: privileged reads will come.
+        1 40:40 priv_read: bool;
+        /// E_PAGE_REQUEST: the number of 4 KiB pages.
+        1 51:44 span: u8;
         /// The input address.
         2 63:0 address: u64;
         /// Physical address of a failed fetch.
@@ -138,6 +169,18 @@ mod tests {
             .with_ind(true)
             .with_s2(true);
         assert_eq!(e.words()[1], 0x86_8000_abcd);
+    }
+
+    #[test]
+    fn e_page_request() {
+        let e = Event::default()
+            .with_id(EventId::PageRequest as u8)
+            .with_user_write(true)
+            .with_priv_read(true)
+            .with_span(0xfe);
+        assert_eq!(e.words(), [0x24, 0x000f_e104_0000_0000, 0, 0]);
+        assert!(has_field(0x24, "span") && !has_field(0x24, "rnw") && has_field(0x24, "sid"));
+        assert!(!has_field(0x10, "span") && has_field(0x10, "rnw") && has_field(0x10, "sid"));
     }
 
     #[test]

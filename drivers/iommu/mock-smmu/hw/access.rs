@@ -260,7 +260,7 @@ impl Port {
         state.map_or(self.config, |state| state.config)
     }
 
-    fn check_stopped(&self, engine: &Engine) -> Result<(), DmaErrorKind> {
+    pub(super) fn check_stopped(&self, engine: &Engine) -> Result<(), DmaErrorKind> {
         match &engine.ports[self.slot] {
             Some(state) if !state.stopped => Ok(()),
             _ => Err(DmaErrorKind::Stopped),

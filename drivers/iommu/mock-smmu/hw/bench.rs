@@ -51,6 +51,20 @@ pub(super) use access::{
     USER, //
 };
 
+mod structures;
+pub(super) use structures::{
+    rejected,
+    substreams, //
+};
+
+mod stalls;
+pub(super) use stalls::{
+    join,
+    stalling,
+    wait_for,
+    write_at, //
+};
+
 mod space;
 pub(super) use space::{
     Space,

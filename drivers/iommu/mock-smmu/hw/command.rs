@@ -6,19 +6,22 @@ use kernel::prelude::*;
 
 use kernel_ext::cpu;
 
-use crate::fmt::{
-    cmd::{
-        self,
-        Command,
-        CommandError,
-        Resume, //
+use crate::{
+    fmt::{
+        cmd::{
+            self,
+            Command,
+            CommandError,
+            Resume, //
+        },
+        ppr::Response,
+        regs::{
+            self,
+            CmdqCons,
+            Gerror, //
+        }, //
     },
-    ppr::Response,
-    regs::{
-        self,
-        CmdqCons,
-        Gerror, //
-    }, //
+    inject::Fault, //
 };
 
 use super::{
@@ -73,6 +76,10 @@ impl Engine {
     }
 
     fn execute(&mut self, command: &Command) -> Result<(), CommandError> {
+        if command.invalidates() && self.strikes(Fault::Invalidate) {
+            self.stats.invalidations_lost += 1;
+            return Ok(());
+        }
         self.carry_out(command)?;
         if command.invalidates() {
             self.strict_sweep();
@@ -81,9 +88,11 @@ impl Engine {
     }
 
     fn carry_out(&mut self, command: &Command) -> Result<(), CommandError> {
+        // While translation is off, ATS and PRI are not there for commands either.
+        let on = self.cr0().smmuen();
         let stats = &mut self.stats;
         match command.op() {
-            cmd::OP_PREFETCH_CFG | cmd::OP_PREFETCH_ADDR => stats.other_commands += 1,
+            cmd::OP_PREFETCH_CFG | cmd::OP_PREFETCH_ADDR => self.prefetch(command),
             cmd::OP_CFGI_STE => {
                 stats.cfgi_ste += 1;
                 let sid = command.sid();
@@ -117,16 +126,21 @@ impl Engine {
                 self.tlbi_va(command, Some(u32::from(command.asid())));
             }
             cmd::OP_TLBI_NH_VAA => self.tlbi_va(command, None),
-            cmd::OP_ATC_INV if self.config.ats => return self.atc_inv(command),
+            cmd::OP_ATC_INV if self.config.ats => return self.atc_inv(command, on),
             cmd::OP_PRI_RESP if self.config.pri => {
                 let response = Response::from_code(command.response()).ok_or(CommandError::Ill)?;
                 stats.pri_resp += 1;
                 let ssid = command.ssv().then_some(command.ssid());
-                self.respond(command.sid(), ssid, command.group(), response);
+                if on {
+                    self.respond(command.sid(), ssid, command.group(), response);
+                }
             }
             cmd::OP_RESUME if self.config.stalls() => {
                 stats.resume += 1;
-                let resume = Resume::from_code(command.resume_code());
+                let resume = match Resume::from_code(command.resume_code()) {
+                    Resume::Terminate if self.config.term_model => Resume::Abort,
+                    resume => resume,
+                };
                 self.resume(command.sid(), command.stag(), resume);
             }
             cmd::OP_STALL_TERM if self.config.stalls() => {
@@ -175,12 +189,15 @@ impl Engine {
         }
     }
 
-    fn atc_inv(&mut self, command: &Command) -> Result<(), CommandError> {
+    fn atc_inv(&mut self, command: &Command, on: bool) -> Result<(), CommandError> {
         let size = command.atc_size();
         if size > cmd::ATC_INV_ALL {
             return Err(CommandError::Ill);
         }
         self.stats.atc_inv += 1;
+        if !on {
+            return Ok(());
+        }
         self.delay_sync(command.sid());
         // Without a SubstreamID, or with the global flag, it reaches all of them.
         let tag = (command.ssv() && !command.global()).then_some(command.ssid());

@@ -181,25 +181,30 @@ pub(super) fn fetch_cd(ste: &Ste, ssid: u32) -> Result<Cd, Reject> {
     fetch(address, EventId::CdFetch).map(Cd::from_words)
 }
 
-/// Whether an entry is valid and makes sense on this implementation.
-pub(super) fn check_ste(config: &Config, ste: &Ste) -> Result<(), Reject> {
-    let stage1 = match ste.config() {
+/// The entry of a stream as this implementation takes it, if it is valid and makes sense there: what
+/// means nothing here is clear, and reserved values are what they behave as. (SMMUv3, 5.2.)
+pub(super) fn check_ste(config: &Config, ste: &Ste) -> Result<Ste, Reject> {
+    match ste.config() {
         _ if !ste.v() => return Err(EventId::BadSte.into()),
-        ste::CONFIG_S1 => true,
+        ste::CONFIG_S1 => {}
         // Stage 2 is not implemented.
         ste::CONFIG_S2 | ste::CONFIG_NESTED => return Err(EventId::BadSte.into()),
-        _ => false,
-    };
-    let illegal = stage1
-        && (ste.s1_cd_max() > config.ssid_bits
-            || (ste.s1_cd_max() > 0 && (ste.s1_dss() == 3 || ste.s1_fmt() == 3))
-            || (config.ats && ste.eats() >= ste::EATS_S1CHK)
-            || (ste.s1_stalld() && config.stall_model != regs::STALL_BOTH)
-            || ste.strw() != 0);
+        _ => return Ok(*ste),
+    }
+    let known = |value| if value == 3 { 0 } else { value };
+    let substreams = config.ssid_bits != 0;
+    let effective = ste
+        .with_s1_cd_max(if substreams { ste.s1_cd_max() } else { 0 })
+        .with_s1_fmt(known(ste.s1_fmt()))
+        .with_s1_dss(known(ste.s1_dss()))
+        .with_eats(if config.ats { known(ste.eats()) } else { 0 });
+    let illegal = effective.s1_cd_max() > config.ssid_bits
+        || effective.eats() == ste::EATS_S1CHK
+        || (ste.s1_stalld() && config.stall_model != regs::STALL_BOTH);
     if illegal {
         return Err(EventId::BadSte.into());
     }
-    Ok(())
+    Ok(effective)
 }
 
 /// Which descriptor a transaction uses; `None` if it passes stage 1.
@@ -226,8 +231,19 @@ pub(super) fn check_cd(config: &Config, ste: &Ste, cd: &Cd) -> Result<Context, R
         regs::STALL_BOTH => !(cd.s() && ste.s1_stalld()),
         model => cd.s() == (model == regs::STALL_ONLY),
     };
+    let updates_fit = match config.httu {
+        0 => !cd.ha() && !cd.hd(),
+        1 => !cd.hd(),
+        2 => true,
+        _ => cd.ha() || !cd.haft(),
+    };
+    let fits = stall_fits
+        && updates_fit
+        && (cd.a() || !config.term_model)
+        && (cd.asid() <= 0xff || config.asid16);
     // Tables are little-endian AArch64.
-    if !cd.v() || !cd.aa64() || cd.endi() || !stall_fits {
+    let big_endian = cd.endi() && !(cd.epd0() && cd.epd1());
+    if !cd.v() || !cd.aa64() || big_endian || !fits {
         return Err(bad());
     }
     let output_bits = regs::address_bits(cd.ips()).min(regs::address_bits(config.oas));
@@ -243,9 +259,9 @@ pub(super) fn check_cd(config: &Config, ste: &Ste, cd: &Cd) -> Result<Context, R
             granule: 12,
             input_bits: 48,
             output_bits,
-            ha: cd.ha() && config.httu >= 1,
-            hd: cd.ha() && cd.hd() && config.httu >= 2,
-            haft: cd.ha() && cd.haft() && config.httu >= 3,
+            ha: cd.ha(),
+            hd: cd.ha() && cd.hd(),
+            haft: cd.haft() && config.httu >= 3,
         },
         upper: None,
     };

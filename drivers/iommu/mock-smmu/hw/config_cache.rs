@@ -182,6 +182,23 @@ impl Cache {
         self.cds.cached(key(sid, ssid))
     }
 
+    /// The number of slots for stream table entries, and for context descriptors.
+    pub(super) fn slots(&self) -> (usize, usize) {
+        (self.stes.slots.len(), self.cds.slots.len())
+    }
+
+    /// The entry that a slot holds, after its StreamID.
+    pub(super) fn ste_slot(&self, slot: usize) -> Option<(u32, Ste)> {
+        let &(sid, ste) = self.stes.slots.get(slot)?.as_ref()?;
+        Some((sid as u32, ste))
+    }
+
+    /// The descriptor that a slot holds, after its StreamID and SubstreamID.
+    pub(super) fn cd_slot(&self, slot: usize) -> Option<(u32, u32, Cd)> {
+        let &(key, cd) = self.cds.slots.get(slot)?.as_ref()?;
+        Some(((key >> 20) as u32, (key & 0xf_ffff) as u32, cd))
+    }
+
     /// A valid cached descriptor with this ASID.
     pub(super) fn cached_asid(&self, asid: u16) -> Option<(u32, Cd)> {
         let cached = self.cds.slots.iter().flatten();

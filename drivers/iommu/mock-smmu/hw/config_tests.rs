@@ -11,42 +11,25 @@ mod tests {
         fmt::{
             cd::{
                 self,
-                Cd,
-                L1CdDesc, //
+                Cd, //
             },
             event::EventId,
             regs,
             ste::{
                 self,
-                L1StreamDesc,
                 Ste, //
             }, //
         },
         hw::{
             bench::{
-                Bench,
-                Space,
-                STREAMS_LOG2, //
+                rejected,
+                substreams as stage1,
+                Space, //
             },
             config,
-            config_cache::Cache,
             Config, //
-        },
-        mmio::RegisterFile, //
+        }, //
     };
-    use kernel::page::PAGE_SIZE;
-    use kernel_ext::phys::PhysPages;
-
-    fn rejected<T>(result: Result<T, config::Reject>) -> Option<EventId> {
-        result.err().map(|reject| reject.event)
-    }
-
-    fn stage1() -> Ste {
-        Ste::default()
-            .with_v(true)
-            .with_config(ste::CONFIG_S1)
-            .with_s1_cd_max(6)
-    }
 
     #[test]
     fn c_bad_ste() {
@@ -58,10 +41,7 @@ mod tests {
             stage1().with_config(ste::CONFIG_S2),
             stage1().with_config(ste::CONFIG_NESTED),
             stage1().with_s1_cd_max(21),
-            stage1().with_s1_dss(3),
-            stage1().with_s1_fmt(3),
             stage1().with_eats(ste::EATS_S1CHK),
-            stage1().with_strw(2),
         ];
         for ste in bad {
             assert_eq!(check(ste), Some(EventId::BadSte));
@@ -71,8 +51,40 @@ mod tests {
             check(stage1().with_config(ste::CONFIG_BYPASS).with_s1_cd_max(31)),
             None
         );
-        assert_eq!(check(stage1().with_config(3).with_s1_dss(3)), None);
-        assert_eq!(check(stage1().with_s1_cd_max(0).with_s1_dss(3)), None);
+        assert_eq!(check(stage1().with_config(3).with_s1_cd_max(31)), None);
+    }
+
+    /// Reserved values, and fields that mean nothing on an implementation, are no errors.
+    #[test]
+    fn ste_as_it_is_taken() {
+        let taken = |config: &Config, ste: Ste| config::check_ste(config, &ste);
+        let all = Config::default();
+        assert_eq!(
+            taken(&all, stage1().with_strw(2)),
+            Ok(stage1().with_strw(2))
+        );
+        for reserved in [
+            stage1().with_s1_dss(3),
+            stage1().with_s1_fmt(3),
+            stage1().with_eats(3),
+        ] {
+            assert_eq!(taken(&all, reserved), Ok(stage1()));
+        }
+        let no_ats = Config {
+            ats: false,
+            pri: false,
+            ..all
+        };
+        let ats = stage1().with_eats(ste::EATS_S1CHK);
+        assert_eq!(taken(&no_ats, ats), Ok(stage1()));
+        // Without substreams there is one descriptor, whatever the entry says.
+        let single = Config {
+            ssid_bits: 0,
+            ..all
+        };
+        let one = stage1().with_s1_cd_max(0);
+        assert_eq!(taken(&single, stage1()), Ok(one));
+        assert_eq!(config::select_cd(&one, None), Ok(Some(0)));
     }
 
     #[test]
@@ -118,7 +130,13 @@ mod tests {
         assert_eq!(check(good.with_t0sz(16)), None);
         assert_eq!(check(good.with_t0sz(39)), None);
         // With walks disabled the description of the tables does not matter.
-        assert_eq!(check(good.with_t0sz(0).with_tg0(3).with_epd0(true)), None);
+        let unused = good.with_t0sz(0).with_tg0(3).with_endi(true);
+        assert_eq!(check(unused.with_epd0(true)), None);
+        // The upper half's tables are big-endian then.
+        let upper = unused.with_epd0(true).with_epd1(false);
+        let upper = upper.with_t1sz(16).with_tg1(cd::TG1_4K);
+        assert_eq!(check(upper), Some(EventId::BadCd));
+        assert_eq!(check(upper.with_endi(false)), None);
         Ok(())
     }
 
@@ -135,6 +153,25 @@ mod tests {
         let wide = cd.with_tg0(1).with_t0sz(12);
         assert_eq!(rejected(config::check_cd(&config, &stage1(), &wide)), None);
         config.gran64k = false;
+        assert_eq!(
+            rejected(config::check_cd(&config, &stage1(), &wide)),
+            Some(EventId::BadCd)
+        );
+        // Addresses of 52 bits are for that granule only.
+        config.gran64k = true;
+        config.gran16k = true;
+        for tg0 in [cd::TG0_4K, cd::TG0_16K] {
+            let cd = cd.with_tg0(tg0);
+            for (size, expect) in [
+                (16, None),
+                (15, Some(EventId::BadCd)),
+                (12, Some(EventId::BadCd)),
+            ] {
+                let wide = config::check_cd(&config, &stage1(), &cd.with_t0sz(size));
+                assert_eq!(rejected(wide), expect);
+            }
+        }
+        config.oas = 5;
         assert_eq!(
             rejected(config::check_cd(&config, &stage1(), &wide)),
             Some(EventId::BadCd)
@@ -178,16 +215,89 @@ mod tests {
     }
 
     #[test]
-    fn httu_limits_flag_updates() -> Result {
+    fn c_bad_cd_by_httu() -> Result {
         let mut config = Config::default();
-        let cd = Space::new(12, 48)?.cd(1).with_haft(true);
-        for (httu, expect) in [(0, [false; 3]), (1, [true, false, false]), (3, [true; 3])] {
+        let none = Space::new(12, 48)?.cd(1).with_ha(false).with_hd(false);
+        let (ha, hd) = (none.with_ha(true), none.with_hd(true));
+        let both = ha.with_hd(true);
+        let haft = none.with_haft(true);
+        let bad = Some(EventId::BadCd);
+        // By IDR0.HTTU: none, HA, HD, both, HAFT, both and HAFT.
+        for (httu, expect) in [
+            (0, [None, bad, bad, bad, None, bad]),
+            (1, [None, None, bad, bad, None, bad]),
+            (2, [None; 6]),
+            (3, [None, None, None, None, bad, None]),
+        ] {
             config.httu = httu;
-            let tables = config::check_cd(&config, &stage1(), &cd).map(|c| c.tables);
-            assert_eq!(tables.map(|t| [t.ha, t.hd, t.haft]), Ok(expect));
+            for (cd, expect) in [none, ha, hd, both, haft, both.with_haft(true)]
+                .iter()
+                .zip(expect)
+            {
+                assert_eq!(rejected(config::check_cd(&config, &stage1(), cd)), expect);
+            }
         }
-        let context = config::check_cd(&config, &stage1(), &cd.with_ha(false));
-        assert_eq!(context.map(|c| c.tables.hd), Ok(false));
+        // What is taken of it.
+        let tables = |config: &Config, cd: &Cd| {
+            let tables = config::check_cd(config, &stage1(), cd).map(|c| c.tables);
+            tables.map(|t| [t.ha, t.hd, t.haft])
+        };
+        assert_eq!(tables(&config, &both.with_haft(true)), Ok([true; 3]));
+        assert_eq!(tables(&config, &hd), Ok([false; 3]));
+        config.httu = 2;
+        assert_eq!(
+            tables(&config, &both.with_haft(true)),
+            Ok([true, true, false])
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn c_bad_cd_by_asid_size() -> Result {
+        let cd = Space::new(12, 48)?.cd(0xff);
+        for (asid16, expect) in [(true, None), (false, Some(EventId::BadCd))] {
+            let config = Config {
+                asid16,
+                ..Config::default()
+            };
+            let check = |cd: &Cd| rejected(config::check_cd(&config, &stage1(), cd));
+            assert_eq!(check(&cd), None);
+            assert_eq!(check(&cd.with_asid(0x100)), expect);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn c_bad_cd_by_term_model() -> Result {
+        let cd = Space::new(12, 48)?.cd(1);
+        for (term_model, expect) in [(false, None), (true, Some(EventId::BadCd))] {
+            let config = Config {
+                term_model,
+                ..Config::default()
+            };
+            let check = |cd: &Cd| rejected(config::check_cd(&config, &stage1(), cd));
+            assert_eq!(check(&cd.with_a(true)), None);
+            assert_eq!(check(&cd.with_a(false)), expect);
+        }
+        Ok(())
+    }
+
+    /// With TBI0 the top byte of an address is ignored; without, it must be clear.
+    #[test]
+    fn tbi0() -> Result {
+        const TAGGED: u64 = 0xab << 56 | 0x1234_5000;
+        let config = Config::default();
+        let cd = Space::new(12, 48)?.cd(1);
+        for (tbi0, expect) in [(true, Some((0x1234_5000, 0x1234_5000))), (false, None)] {
+            let cd = cd.with_tbi0(tbi0);
+            let context = config::check_cd(&config, &stage1(), &cd).map_err(|_| EINVAL)?;
+            let place = context.place(TAGGED).map(|place| (place.va, place.offset));
+            assert_eq!(place, expect);
+            assert!(context.place(0x1234_5000).is_some());
+            // Bit 55 tells the halves apart, and what is between the byte and the range counts.
+            assert!(context.place(TAGGED | 1 << 55).is_none());
+            assert!(context.place(TAGGED | 1 << 48).is_none());
+        }
         Ok(())
     }
 
@@ -221,165 +331,6 @@ mod tests {
         }
         let disabled = check(&upper.with_epd1(true).with_tg1(0)).map_err(|_| EINVAL)?;
         assert!(disabled.place(0xffff_ff80_0000_1000).is_none());
-        Ok(())
-    }
-
-    #[test]
-    fn linear_streams() -> Result {
-        let bench = Bench::off(Config::default())?;
-        let config = Config::default();
-        let last = (1 << STREAMS_LOG2) - 1;
-        bench.set_ste(last, &stage1())?;
-        assert_eq!(config::fetch_ste(&bench.regs, &config, last), Ok(stage1()));
-        let outside = config::fetch_ste(&bench.regs, &config, last + 1);
-        assert_eq!(rejected(outside), Some(EventId::BadStreamId));
-        Ok(())
-    }
-
-    fn two_level_streams(split: u8, l1: &PhysPages) -> Result<kernel::sync::Arc<RegisterFile>> {
-        let regs = RegisterFile::new()?;
-        regs.write64(regs::STRTAB_BASE, l1.phys());
-        let cfg = regs::StrtabBaseCfg::default()
-            .with_fmt(1)
-            .with_split(split)
-            .with_log2size(16);
-        regs.write32(regs::STRTAB_BASE_CFG, cfg.raw());
-        Ok(regs)
-    }
-
-    #[test]
-    fn two_level_stream_table() -> Result {
-        let config = Config::default();
-        let l1 = PhysPages::alloc(PAGE_SIZE)?;
-        let l2 = PhysPages::alloc(16 << 10)?;
-        let regs = two_level_streams(8, &l1)?;
-        let fetch = |sid| config::fetch_ste(&regs, &config, sid);
-        let bad = Some(EventId::BadStreamId);
-        // Span 0 is invalid.
-        assert_eq!(rejected(fetch(0x3ff)), bad);
-        let desc = L1StreamDesc::default().with_l2_ptr(l2.phys());
-        l1.window().store64(8 * 3, desc.with_span(9).raw())?;
-        l2.window().store64(255 * Ste::SIZE, stage1().words()[0])?;
-        assert_eq!(fetch(0x3ff).map(|ste| ste.config()), Ok(ste::CONFIG_S1));
-        // Half the entries.
-        l1.window().store64(8 * 3, desc.with_span(8).raw())?;
-        assert!(fetch(0x37f).is_ok());
-        assert_eq!(rejected(fetch(0x380)), bad);
-        // More than the split, reserved.
-        for span in [10, 12, 31] {
-            l1.window().store64(8 * 3, desc.with_span(span).raw())?;
-            assert_eq!(rejected(fetch(0x300)), bad);
-        }
-        assert_eq!(rejected(fetch(0x1_0000)), bad);
-        Ok(())
-    }
-
-    #[test]
-    fn f_ste_fetch() -> Result {
-        let config = Config::default();
-        let l1 = PhysPages::alloc(PAGE_SIZE)?;
-        let regs = two_level_streams(8, &l1)?;
-        let desc = L1StreamDesc::default().with_span(9).with_l2_ptr(0x1000);
-        l1.window().store64(0, desc.raw())?;
-        let reject = config::fetch_ste(&regs, &config, 2).err();
-        assert_eq!(reject.map(|r| r.event), Some(EventId::SteFetch));
-        assert_eq!(reject.map(|r| r.fetch_address), Some(0x1080));
-        Ok(())
-    }
-
-    #[test]
-    fn two_level_cd_tables() -> Result {
-        for (fmt, leaf, split) in [(ste::S1FMT_4K_L2, 4096, 6), (ste::S1FMT_64K_L2, 65536, 10)] {
-            let l1 = PhysPages::alloc(PAGE_SIZE)?;
-            let l2 = PhysPages::alloc(leaf)?;
-            let ste = stage1()
-                .with_s1_fmt(fmt)
-                .with_s1_cd_max(14)
-                .with_s1_context_ptr(l1.phys());
-            let ssid = (5 << split) + (1 << split) - 1;
-            assert_eq!(
-                rejected(config::fetch_cd(&ste, ssid)),
-                Some(EventId::BadSubstreamId)
-            );
-            let desc = L1CdDesc::default().with_v(true).with_l2_ptr(l2.phys());
-            l1.window().store64(8 * 5, desc.raw())?;
-            let cd = Cd::default().with_v(true).with_asid(0x77);
-            l2.window().store64(leaf - Cd::SIZE, cd.words()[0])?;
-            assert_eq!(config::fetch_cd(&ste, ssid).map(|cd| cd.asid()), Ok(0x77));
-            // A table that is not there.
-            l1.window()
-                .store64(0, L1CdDesc::default().with_v(true).raw())?;
-            assert_eq!(rejected(config::fetch_cd(&ste, 0)), Some(EventId::CdFetch));
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn cache_keeps_until_invalidated() -> Result {
-        let config = Config::default();
-        let bench = Bench::off(config)?;
-        let cds = PhysPages::alloc(PAGE_SIZE)?;
-        let table = stage1().with_s1_context_ptr(cds.phys());
-        let mut cache = Cache::new()?;
-        let asid = |cache: &mut Cache| cache.cd(&config, 1, &table, 2).map(|cd| cd.asid());
-        assert_eq!(asid(&mut cache), Ok(0));
-        let cd = Cd::default().with_asid(9);
-        cds.window().store64(2 * Cd::SIZE, cd.words()[0])?;
-        // Of another stream, of another descriptor: no effect.
-        cache.invalidate_cd(2, 2, false);
-        cache.invalidate_cd(1, 3, false);
-        cache.invalidate_streams(2, 9, false);
-        assert_eq!(asid(&mut cache), Ok(0));
-        cache.invalidate_cd(1, 2, true);
-        assert_eq!(asid(&mut cache), Ok(9));
-        cds.window().store64(2 * Cd::SIZE, 0)?;
-        cache.invalidate_cds(1);
-        assert_eq!(asid(&mut cache), Ok(0));
-        cds.window().store64(2 * Cd::SIZE, cd.words()[0])?;
-        // A stream's entry takes its descriptors along.
-        cache.invalidate_streams(1, 1, true);
-        assert_eq!(asid(&mut cache), Ok(9));
-
-        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(false));
-        bench.set_ste(1, &stage1())?;
-        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(false));
-        cache.invalidate_streams(0, 31, false);
-        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(true));
-        Ok(())
-    }
-
-    #[test]
-    fn leaf_invalidation_keeps_first_level_descriptors() -> Result {
-        let config = Config::default();
-        let l1 = PhysPages::alloc(PAGE_SIZE)?;
-        let l2 = PhysPages::alloc(PAGE_SIZE)?;
-        let table = stage1()
-            .with_s1_fmt(ste::S1FMT_4K_L2)
-            .with_s1_cd_max(8)
-            .with_s1_context_ptr(l1.phys());
-        let mut cache = Cache::new()?;
-        let bad = Some(EventId::BadSubstreamId);
-        assert_eq!(rejected(cache.cd(&config, 1, &table, 70)), bad);
-        let desc = L1CdDesc::default().with_v(true).with_l2_ptr(l2.phys());
-        l1.window().store64(8, desc.raw())?;
-        cache.invalidate_cd(1, 70, true);
-        assert_eq!(rejected(cache.cd(&config, 1, &table, 70)), bad);
-        cache.invalidate_cd(1, 70, false);
-        assert_eq!(rejected(cache.cd(&config, 1, &table, 70)), None);
-        Ok(())
-    }
-
-    #[test]
-    fn invalid_entries_are_cached_only_on_request() -> Result {
-        let config = Config {
-            cache_invalid: false,
-            ..Config::default()
-        };
-        let bench = Bench::off(config)?;
-        let mut cache = Cache::new()?;
-        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(false));
-        bench.set_ste(1, &stage1())?;
-        assert_eq!(cache.ste(&bench.regs, &config, 1).map(|s| s.v()), Ok(true));
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use super::{
         Wake, //
     },
     stats::PortStats,
+    translate::Transaction,
     walk::Access,
     Smmu, //
 };
@@ -231,7 +232,8 @@ impl Port {
     }
 
     /// Gets the translations of a range ahead of its use, in page request groups of up to 64
-    /// pages. Without ATS it does nothing.
+    /// pages. Without ATS it only tells of it, and software may have the pages ready in time if the
+    /// SMMU passes such hints on ([`super::Config::page_hints`]).
     ///
     /// # Errors
     ///
@@ -244,15 +246,25 @@ impl Port {
         write: bool,
         attrs: Attrs,
     ) -> DmaResult {
-        if !self.config.translates(ssid) {
-            return Ok(());
-        }
         let access = Access {
             read: !write,
             write,
             exec: attrs.exec,
             privileged: attrs.privileged,
         };
+        if !self.config.translates(ssid) {
+            let t = Transaction {
+                sid: self.sid,
+                ssid,
+                va: addr,
+                access,
+            };
+            let mut engine = self.smmu.engine().lock();
+            self.check_stopped(&engine)
+                .map_err(|kind| DmaError { kind, addr })?;
+            engine.hint(&t, len as u64);
+            return Ok(());
+        }
         self.access(ssid, addr, len, access, |_, _| Ok(()))
     }
 

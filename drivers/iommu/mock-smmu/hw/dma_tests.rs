@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of ports: accesses, ATS, page requests.
+//! Tests of ports: accesses of all kinds.
 
 use kernel::prelude::*;
 
@@ -9,17 +9,12 @@ mod tests {
     use super::*;
     use crate::{
         fmt::{
-            cmd::{
-                self,
-                Command, //
-            },
-            event::EventId,
-            ste, //
+            cmd::Command,
+            event::EventId, //
         },
         hw::{
             bench::{
                 kind,
-                stage1,
                 Job,
                 OneSpace,
                 ASID,
@@ -216,90 +211,6 @@ mod tests {
         assert_eq!(new(64, NO_PRI), Some(ENOSPC));
         drop(ports);
         assert_eq!(new(64, NO_PRI), None);
-        Ok(())
-    }
-
-    #[test]
-    fn ats_failures_are_not_events() -> Result {
-        let one = OneSpace::new()?;
-        let port = one.port(NO_PRI)?;
-        for ssid in [SSID, 9, 64] {
-            let result = port.read(Some(ssid), VA, &mut [0], USER);
-            assert_eq!(kind(result), Some(DmaErrorKind::Aborted));
-        }
-        assert!(one.bench.event().is_none());
-        Ok(())
-    }
-
-    #[test]
-    fn f_bad_ats_treq() -> Result {
-        let mut one = OneSpace::new()?;
-        one.map(0, USER_RW)?;
-        let refuses = stage1(&one.cds, 6).with_eats(ste::EATS_ABORT);
-        one.bench.set_ste(SID, &refuses)?;
-        let port = one.port(NO_PRI)?;
-        let result = port.read(Some(SSID), VA, &mut [0], USER);
-        assert_eq!(kind(result), Some(DmaErrorKind::Aborted));
-        let id = one.bench.event().map(|e| e.id());
-        assert_eq!(id, Some(EventId::BadAtsTreq as u8));
-        Ok(())
-    }
-
-    #[test]
-    fn f_transl_forbidden() -> Result {
-        let mut one = OneSpace::new()?;
-        one.map(0, USER_RW)?;
-        let port = one.port(NO_PRI)?;
-        port.read(Some(SSID), VA, &mut [0], USER)?;
-        // The device keeps its translation, but may not use it any more.
-        let refuses = stage1(&one.cds, 6).with_eats(ste::EATS_ABORT);
-        one.bench.set_ste(SID, &refuses)?;
-        one.bench.command(Command::cfgi_ste(SID, true))?;
-        let result = port.read(Some(SSID), VA, &mut [0], USER);
-        assert_eq!(kind(result), Some(DmaErrorKind::Aborted));
-        let id = one.bench.event().map(|e| e.id());
-        assert_eq!(id, Some(EventId::TranslForbidden as u8));
-        Ok(())
-    }
-
-    #[test]
-    fn atc_inv() -> Result {
-        let all = cmd::ATC_INV_ALL;
-        let commands = [
-            (Command::atc_inv(SID, Some(SSID), VA, 0), true),
-            (Command::atc_inv(SID, Some(SSID), VA + PAGE, 0), false),
-            (Command::atc_inv(SID, Some(SSID), VA & !0xffff, 4), true),
-            (Command::atc_inv(SID, Some(SSID + 1), VA, 0), false),
-            (
-                Command::atc_inv(SID, Some(SSID + 1), VA, 0).with_global(true),
-                true,
-            ),
-            (Command::atc_inv(SID + 1, Some(SSID), VA, 0), false),
-            (Command::atc_inv(SID, Some(SSID), 0, all), true),
-            (Command::atc_inv(SID, Some(SSID + 1), 0, all), false),
-            (Command::atc_inv(SID, None, 0, all), true),
-            (Command::tlbi_all(), false),
-        ];
-        let mut one = OneSpace::new()?;
-        let port = one.port(NO_PRI)?;
-        for (command, drops) in commands {
-            one.map(0, USER_RW)?;
-            port.read(Some(SSID), VA, &mut [0], USER)?;
-            one.unmap(0)?;
-            one.bench.command(Command::tlbi_all())?;
-            // The device's own cache does not care for the TLB.
-            port.read(Some(SSID), VA, &mut [0], USER)?;
-            one.bench.command(command)?;
-            let result = port.read(Some(SSID), VA, &mut [0], USER);
-            assert_eq!(result.is_err(), drops);
-            one.bench.command(Command::atc_inv(SID, None, 0, all))?;
-        }
-        // The order matters: without the TLBI first, the ATC is filled from the TLB again.
-        one.map(0, USER_RW)?;
-        port.read(Some(SSID), VA, &mut [0], USER)?;
-        one.unmap(0)?;
-        one.bench.command(Command::atc_inv(SID, None, 0, all))?;
-        port.read(Some(SSID), VA, &mut [0], USER)?;
         Ok(())
     }
 

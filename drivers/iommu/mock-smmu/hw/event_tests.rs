@@ -109,6 +109,27 @@ mod tests {
         Ok(())
     }
 
+    /// A table that is not there: the fault is one of the walk.
+    #[test]
+    fn f_walk_eabt() -> Result {
+        let one = OneSpace::new()?;
+        let port = one.port(PLAIN)?;
+        set_cd(&one.cds, 2, &one.space.cd(ASID).with_ttb0(0x1000))?;
+        assert!(aborted(read(&port, Some(2), VA)));
+        let index = one.space.tables.index(VA, 0);
+        let event = Event::default()
+            .with_id(EventId::WalkEabt as u8)
+            .with_sid(SID)
+            .with_ssv(true)
+            .with_ssid(2)
+            .with_rnw(true)
+            .with_class(event::CLASS_TT)
+            .with_address(VA)
+            .with_fetch_address(0x1000 + 8 * index);
+        assert_eq!(one.bench.event(), Some(event));
+        Ok(())
+    }
+
     #[test]
     fn c_bad_streamid() -> Result {
         let bench = Bench::new(Config::default())?;
@@ -118,6 +139,24 @@ mod tests {
         bench.regs.write32(regs::CR2, 0);
         assert!(aborted(read(&port, None, 0)));
         assert_eq!(id(bench.event()), None);
+        Ok(())
+    }
+
+    /// Without stage 1 there are no substreams; nor is there one to translate for.
+    #[test]
+    fn c_bad_substreamid_of_a_bypassed_stream() -> Result {
+        let one = OneSpace::new()?;
+        let bypass = ste::Ste::default()
+            .with_v(true)
+            .with_config(ste::CONFIG_BYPASS);
+        one.bench.set_ste(SID, &bypass)?;
+        let port = one.port(PLAIN)?;
+        assert!(aborted(read(&port, Some(SSID), one.data.phys())));
+        let event = one.bench.event();
+        assert_eq!(id(event), Some(EventId::BadSubstreamId as u8));
+        assert_eq!(event.map(|e| e.ssid()), Some(SSID));
+        assert_eq!(read(&port, None, one.data.phys()), Ok(0));
+        assert!(one.bench.event().is_none());
         Ok(())
     }
 

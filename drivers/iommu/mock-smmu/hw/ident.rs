@@ -52,10 +52,16 @@ pub struct Config {
     pub sev: bool,
     /// Merge equal events of streams that allow it, as hardware may.
     pub merge_events: bool,
+    /// ASIDs of 16 bits; else of 8.
+    pub asid16: bool,
+    /// Terminated transactions always abort, as [`crate::fmt::regs::Idr0::term_model`].
+    pub term_model: bool,
     /// Whether faults stall, as [`crate::fmt::regs::Idr0::stall_model`].
     pub stall_model: u8,
     /// Most transactions that stall at once; of no meaning if none can.
     pub stall_max: u16,
+    /// Tell software of devices' hints at pages that they will need, as hardware may.
+    pub page_hints: bool,
     /// Cache configuration that is invalid too, as hardware may.
     pub cache_invalid: bool,
     /// Drop a random entry of each cache in one of so many look-ups; 0 is never.
@@ -85,8 +91,11 @@ impl Default for Config {
             msi: false,
             sev: false,
             merge_events: false,
+            asid16: true,
+            term_model: false,
             stall_model: regs::STALL_BOTH,
             stall_max: 64,
+            page_hints: false,
             cache_invalid: true,
             evict_one_in: 0,
             evict_seed: 1,
@@ -157,7 +166,7 @@ impl Config {
             .with_cohacc(true)
             .with_httu(self.httu)
             .with_ats(self.ats)
-            .with_asid16(true)
+            .with_asid16(self.asid16)
             .with_msi(self.msi)
             .with_sev(self.sev)
             .with_pri(self.pri)
@@ -165,6 +174,7 @@ impl Config {
             .with_cd2l(true)
             .with_ttendian(2)
             .with_stall_model(self.stall_model)
+            .with_term_model(self.term_model)
             .with_st_level(1);
         let idr1 = Idr1::default()
             .with_sidsize(self.sid_bits)

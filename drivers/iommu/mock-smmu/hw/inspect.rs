@@ -4,6 +4,7 @@
 
 use crate::fmt::{
     cd::Cd,
+    event::EventId,
     ste::{
         self,
         Ste, //
@@ -33,23 +34,31 @@ impl Smmu {
         self.engine.lock().stalls.count(sid)
     }
 
-    /// The stream table entry of `sid` as it stands in memory, past the caches; `None` if there is
-    /// none. Any context.
-    pub fn ste(&self, sid: u32) -> Option<Ste> {
+    /// The stream table entry of `sid` as it stands in memory, past the caches, or the event that
+    /// tells why there is none. Any context.
+    pub fn fetch_ste(&self, sid: u32) -> Result<Ste, EventId> {
         let engine = self.engine.lock();
-        config::fetch_ste(&engine.regs, &self.config, sid).ok()
+        config::fetch_ste(&engine.regs, &self.config, sid).map_err(|reject| reject.event)
     }
 
-    /// The context descriptor of `sid` and `ssid` as it stands in memory, past the caches; `None`
-    /// if there is none. Any context.
-    pub fn cd(&self, sid: u32, ssid: u32) -> Option<Cd> {
-        let engine = self.engine.lock();
-        let ste = config::fetch_ste(&engine.regs, &self.config, sid).ok()?;
-        config::check_ste(&self.config, &ste).ok()?;
+    /// The context descriptor of `sid` and `ssid`, likewise. Any context.
+    pub fn fetch_cd(&self, sid: u32, ssid: u32) -> Result<Cd, EventId> {
+        let entry = self.fetch_ste(sid)?;
+        let ste = config::check_ste(&self.config, &entry).map_err(|reject| reject.event)?;
         if ste.config() != ste::CONFIG_S1 || u64::from(ssid) >> ste.s1_cd_max() != 0 {
-            return None;
+            return Err(EventId::BadSubstreamId);
         }
-        config::fetch_cd(&ste, ssid).ok()
+        config::fetch_cd(&ste, ssid).map_err(|reject| reject.event)
+    }
+
+    /// As [`Self::fetch_ste`].
+    pub fn ste(&self, sid: u32) -> Option<Ste> {
+        self.fetch_ste(sid).ok()
+    }
+
+    /// As [`Self::fetch_cd`].
+    pub fn cd(&self, sid: u32, ssid: u32) -> Option<Cd> {
+        self.fetch_cd(sid, ssid).ok()
     }
 
     /// What slot `index` of the TLB holds; the outer `None` is past the last slot. Any context.

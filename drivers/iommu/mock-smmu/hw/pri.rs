@@ -134,8 +134,11 @@ impl PortState {
 #[cfg(CONFIG_KUNIT = "y")]
 impl super::Smmu {
     /// For tests: sends a page request. Gives the SMMU's own response, if it answered.
-    pub(super) fn auto_response(&self, request: &PageRequest) -> Option<Response> {
-        match self.engine().lock().page_request(request) {
+    pub(crate) fn send_page_request(&self, request: &PageRequest) -> Option<Response> {
+        let mut engine = self.engine().lock();
+        let sent = engine.page_request(request);
+        engine.signal_page_requests();
+        match sent {
             Sent::Answered(response) => Some(response),
             _ => None,
         }
@@ -204,8 +207,7 @@ impl Engine {
         }
         // Whether the response carries the PASID is up to the stream.
         let entry = self.cache.ste(&self.regs, &self.config, request.sid());
-        let usable = entry.and_then(|ste| config::check_ste(&self.config, &ste).map(|()| ste));
-        match usable {
+        match entry.and_then(|ste| config::check_ste(&self.config, &ste)) {
             Ok(ste) => self.answered(request, ssid.filter(|_| ste.ppar()), response),
             Err(_) => self.answered(request, None, Response::Failure),
         }

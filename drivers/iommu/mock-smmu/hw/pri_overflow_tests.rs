@@ -85,6 +85,34 @@ mod tests {
         Ok(())
     }
 
+    /// Nobody waits for an answer before the last request of a group.
+    #[test]
+    fn requests_without_last_vanish() -> Result {
+        let one = OneSpace::new()?;
+        let _port = one.port(PortConfig::default())?;
+        let request = PageRequest::default()
+            .with_sid(SID)
+            .with_ssv(true)
+            .with_ssid(SSID)
+            .with_read(true);
+        let send = |last| one.bench.smmu.send_page_request(&request.with_last(last));
+        for _ in 0..8 {
+            assert_eq!(send(false), None);
+        }
+        // Full, then overflown.
+        for _ in 0..2 {
+            assert_eq!(send(false), None);
+            assert_eq!(send(true), Some(Response::Success));
+        }
+        one.bench.enable(Cr0::default().with_smmuen(true));
+        assert_eq!(send(false), None);
+        assert_eq!(send(true), Some(Response::Failure));
+        let stats = one.bench.smmu.stats();
+        assert_eq!((stats.page_requests, stats.page_requests_lost), (8, 6));
+        assert_eq!(stats.auto_responses, 3);
+        Ok(())
+    }
+
     /// Whether automatic responses carry the PASID is up to IDR3.PPS, else to the stream.
     #[test]
     fn ppar_and_pps() -> Result {
@@ -132,7 +160,7 @@ mod tests {
             .with_last(true);
         let before = one.bench.smmu.stats().auto_responses;
         assert_eq!(
-            one.bench.smmu.auto_response(&request),
+            one.bench.smmu.send_page_request(&request),
             Some(Response::Failure)
         );
         assert_eq!(one.bench.smmu.stats().auto_responses, before + 1);
@@ -144,10 +172,16 @@ mod tests {
         let one = OneSpace::new()?;
         let port = one.port(PortConfig::default())?;
         one.bench.regs.write64(regs::PRIQ_BASE, 3);
+        let request = PageRequest::default().with_sid(SID).with_last(true);
+        // The one that could not be written, and those after it.
+        for _ in 0..2 {
+            let response = one.bench.smmu.send_page_request(&request.with_read(true));
+            assert_eq!(response, Some(Response::Failure));
+            assert_eq!(one.bench.regs.read32(regs::GERROR), 1 << 3);
+        }
+        assert!(one.bench.gerror_line.take());
         let result = port.write(Some(SSID), VA, b"1", USER);
         assert_eq!(kind(result), Some(DmaErrorKind::ResponseFailure));
-        assert!(one.bench.gerror_line.take());
-        assert_eq!(one.bench.regs.read32(regs::GERROR), 1 << 3);
         Ok(())
     }
 }

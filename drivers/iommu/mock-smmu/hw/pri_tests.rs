@@ -12,7 +12,8 @@ mod tests {
             cmd::Command,
             ppr::{
                 PageRequest,
-                Response, //
+                Response,
+                GROUPS, //
             },
             ste, //
         },
@@ -33,7 +34,8 @@ mod tests {
                 VA, //
             },
             DmaErrorKind,
-            PortConfig, //
+            PortConfig,
+            PortLimits, //
         }, //
     };
     use kernel::page::PAGE_SIZE;
@@ -232,6 +234,36 @@ mod tests {
         one.respond(&request, Response::Success)?;
         assert_eq!(port.outstanding(), 0);
         assert_eq!(port.stats().abandoned, 1);
+        Ok(())
+    }
+
+    /// The device cannot know whether a response is still to come.
+    #[test]
+    fn abandoned_group_index_is_not_reused() -> Result {
+        let one = OneSpace::new()?;
+        let port = one.port(PortConfig {
+            timeout_ms: 20,
+            max_retries: 2 * GROUPS as u16,
+            ..PortConfig::default()
+        })?;
+        let job = start_write(&port, 1)?;
+        let abandoned = one.next_request().ok_or(EIO)?;
+        let error = job.join().and_then(kind);
+        assert_eq!(error, Some(DmaErrorKind::Timeout));
+        port.set_limits(PortLimits {
+            max_retries: 2 * GROUPS as u16,
+            ..PortLimits::DEFAULT
+        })?;
+        // All others come round, one by one.
+        let job = start_write(&port, 1)?;
+        for _ in 0..2 * GROUPS {
+            let request = one.next_request().ok_or(EIO)?;
+            assert_ne!(request.group(), abandoned.group());
+            one.respond(&request, Response::Success)?;
+        }
+        let request = one.next_request().ok_or(EIO)?;
+        one.respond(&request, Response::Invalid)?;
+        assert!(job.join().is_some_and(|result| result.is_err()));
         Ok(())
     }
 

@@ -15,6 +15,7 @@ mod tests {
                 Resume, //
             },
             event::{
+                self,
                 Event,
                 EventId, //
             },
@@ -28,12 +29,14 @@ mod tests {
             bench::{
                 aborted,
                 id,
-                kind,
+                join,
                 read,
                 set_cd,
+                stalling,
+                write_at,
                 Job,
-                OneSpace,
                 ASID,
+                NO_PRI,
                 PAGE,
                 PLAIN,
                 READ_ONLY,
@@ -45,87 +48,34 @@ mod tests {
             },
             Config,
             DmaErrorKind,
-            DmaResult,
-            Port,
-            PortConfig, //
+            DmaResult, //
         }, //
     };
-    use kernel::{
-        sync::Arc,
-        time::{
-            delay::fsleep,
-            Delta, //
-        }, //
-    };
-
-    /// Like [`OneSpace`], but faults stall.
-    fn stalling(config: Config) -> Result<OneSpace> {
-        let one = OneSpace::with_config(config)?;
-        set_cd(
-            &one.cds,
-            SSID as usize,
-            &one.space.cd(ASID).with_s(true).with_r(false),
-        )?;
-        Ok(one)
-    }
-
-    fn start_write(port: &Arc<Port>, va: u64) -> Result<Arc<Job>> {
-        let port = port.clone();
-        Job::start(move || port.write(Some(SSID), va, b"1", USER))
-    }
-
-    /// Waits until `condition` holds, for a few seconds.
-    fn wait_for(condition: impl Fn() -> bool) -> Result {
-        for _ in 0..5000 {
-            if condition() {
-                return Ok(());
-            }
-            fsleep(Delta::from_millis(1));
-        }
-        Err(ETIMEDOUT)
-    }
-
-    fn next(one: &OneSpace) -> Result<Event> {
-        wait_for(|| {
-            let regs = &one.bench.regs;
-            regs.read32(regs::EVTQ_PROD) & 7 != regs.read32(regs::EVTQ_CONS) & 7
-        })?;
-        one.bench.event().ok_or(EIO)
-    }
-
-    fn resume(one: &OneSpace, event: &Event, how: Resume) -> Result {
-        one.bench
-            .command(Command::resume(event.sid(), event.stag(), how))
-    }
-
-    fn join(job: &Job) -> Option<DmaErrorKind> {
-        job.join().and_then(kind)
-    }
 
     #[test]
     fn resume_retry() -> Result {
         let mut one = stalling(Config::default())?;
         let port = one.port(PLAIN)?;
-        let job = start_write(&port, VA + 5)?;
+        let job = write_at(&port, VA + 5)?;
         // Recorded though CD.R is clear.
-        let event = next(&one)?;
+        let event = one.next_event()?;
         let expect = Event::default()
             .with_id(EventId::Translation as u8)
             .with_sid(SID)
             .with_ssv(true)
             .with_ssid(SSID)
-            .with_class(crate::fmt::event::CLASS_IN)
+            .with_class(event::CLASS_IN)
             .with_stall(true)
             .with_address(VA + 5);
         assert_eq!(event, expect);
         assert_eq!(one.bench.smmu.stalled(Some(SID)), 1);
         // Still nothing there: it stalls anew, as another transaction.
-        resume(&one, &event, Resume::Retry)?;
-        let again = next(&one)?;
+        one.resume(&event, Resume::Retry)?;
+        let again = one.next_event()?;
         assert_eq!(again, expect.with_stag(again.stag()));
         assert_ne!(again.stag(), event.stag());
         one.map(0, USER_RW)?;
-        resume(&one, &again, Resume::Retry)?;
+        one.resume(&again, Resume::Retry)?;
         assert_eq!(job.join(), Some(Ok(())));
         assert_eq!(one.data.window().load64(0)?, u64::from(b'1') << 40);
         assert_eq!(one.bench.smmu.stalled(None), 0);
@@ -139,15 +89,15 @@ mod tests {
     fn resume_terminate() -> Result {
         let one = stalling(Config::default())?;
         let port = one.port(PLAIN)?;
-        let job = start_write(&port, VA)?;
-        resume(&one, &next(&one)?, Resume::Terminate)?;
+        let job = write_at(&port, VA)?;
+        one.resume(&one.next_event()?, Resume::Terminate)?;
         assert_eq!(job.join(), Some(Ok(())));
         let reader = port.clone();
         let job = Job::start(move || match read(&reader, Some(SSID), VA)? {
             0 => Ok(()),
             _ => reader.read(None, u64::MAX, &mut [0], USER),
         })?;
-        resume(&one, &next(&one)?, Resume::Terminate)?;
+        one.resume(&one.next_event()?, Resume::Terminate)?;
         assert_eq!(job.join(), Some(Ok(())));
         Ok(())
     }
@@ -156,8 +106,8 @@ mod tests {
     fn resume_abort() -> Result {
         let one = stalling(Config::default())?;
         let port = one.port(PLAIN)?;
-        let job = start_write(&port, VA)?;
-        resume(&one, &next(&one)?, Resume::Abort)?;
+        let job = write_at(&port, VA)?;
+        one.resume(&one.next_event()?, Resume::Abort)?;
         assert_eq!(join(&job), Some(DmaErrorKind::Aborted));
         assert_eq!(port.stats().errors, 1);
         Ok(())
@@ -167,8 +117,8 @@ mod tests {
     fn resume_of_what_is_not_stalled() -> Result {
         let one = stalling(Config::default())?;
         let port = one.port(PLAIN)?;
-        let job = start_write(&port, VA)?;
-        let event = next(&one)?;
+        let job = write_at(&port, VA)?;
+        let event = one.next_event()?;
         for (sid, stag) in [
             (SID + 1, event.stag()),
             (SID, event.stag() + 1),
@@ -178,10 +128,10 @@ mod tests {
                 .command(Command::resume(sid, stag, Resume::Abort))?;
         }
         assert_eq!(one.bench.smmu.stalled(Some(SID)), 1);
-        resume(&one, &event, Resume::Terminate)?;
+        one.resume(&event, Resume::Terminate)?;
         assert_eq!(job.join(), Some(Ok(())));
         // Each stall takes one.
-        resume(&one, &event, Resume::Abort)?;
+        one.resume(&event, Resume::Abort)?;
         assert!(one.bench.idle());
         assert_eq!(one.bench.smmu.stats().resume_stray, 4);
         Ok(())
@@ -191,9 +141,9 @@ mod tests {
     fn stall_term() -> Result {
         let one = stalling(Config::default())?;
         let port = one.port(PLAIN)?;
-        let jobs = [start_write(&port, VA)?, start_write(&port, VA)?];
+        let jobs = [write_at(&port, VA)?, write_at(&port, VA)?];
         // The same fault twice is two records.
-        let events = [next(&one)?, next(&one)?];
+        let events = [one.next_event()?, one.next_event()?];
         assert_ne!(events[0].stag(), events[1].stag());
         one.bench.command(Command::stall_term(SID + 1))?;
         assert_eq!(one.bench.smmu.stalled(Some(SID)), 2);
@@ -209,8 +159,8 @@ mod tests {
     fn stalls_outlast_invalidation_and_sync() -> Result {
         let mut one = stalling(Config::default())?;
         let port = one.port(PLAIN)?;
-        let job = start_write(&port, VA)?;
-        let event = next(&one)?;
+        let job = write_at(&port, VA)?;
+        let event = one.next_event()?;
         one.map(0, USER_RW)?;
         for command in [
             Command::tlbi_all(),
@@ -222,7 +172,7 @@ mod tests {
         }
         assert!(one.bench.idle());
         assert_eq!(one.bench.smmu.stalled(Some(SID)), 1);
-        resume(&one, &event, Resume::Retry)?;
+        one.resume(&event, Resume::Retry)?;
         assert_eq!(job.join(), Some(Ok(())));
         Ok(())
     }
@@ -231,11 +181,11 @@ mod tests {
     fn retry_looks_everything_up_again() -> Result {
         let one = stalling(Config::default())?;
         let port = one.port(PLAIN)?;
-        let job = start_write(&port, VA)?;
-        let event = next(&one)?;
+        let job = write_at(&port, VA)?;
+        let event = one.next_event()?;
         set_cd(&one.cds, SSID as usize, &Default::default())?;
         one.bench.command(Command::cfgi_cd(SID, SSID, true))?;
-        resume(&one, &event, Resume::Retry)?;
+        one.resume(&event, Resume::Retry)?;
         assert_eq!(join(&job), Some(DmaErrorKind::Aborted));
         assert_eq!(id(one.bench.event()), Some(EventId::BadCd as u8));
         Ok(())
@@ -261,9 +211,9 @@ mod tests {
         ] {
             let writer = port.clone();
             let job = Job::start(move || writer.write(Some(ssid), va, b"1", USER))?;
-            let event = next(&one)?;
+            let event = one.next_event()?;
             assert_eq!((event.id(), event.stall()), (expect as u8, true));
-            resume(&one, &event, Resume::Abort)?;
+            one.resume(&event, Resume::Abort)?;
             assert_eq!(join(&job), Some(DmaErrorKind::Aborted));
         }
         // Configuration errors and failed walks do not.
@@ -274,122 +224,9 @@ mod tests {
             (64, EventId::BadSubstreamId),
         ] {
             assert!(aborted(read(&port, Some(ssid), VA)));
-            let event = next(&one)?;
+            let event = one.next_event()?;
             assert_eq!((event.id(), event.stall()), (expect as u8, false));
         }
-        Ok(())
-    }
-
-    #[test]
-    fn stall_events_wait_for_a_full_queue() -> Result {
-        let one = stalling(Config::default())?;
-        let port = one.port(PLAIN)?;
-        for i in 0..4 {
-            assert!(aborted(read(&port, Some(9), VA + i)));
-        }
-        let full = one.bench.regs.read32(regs::EVTQ_PROD);
-        assert_eq!(full, 4);
-        let first = start_write(&port, VA)?;
-        wait_for(|| one.bench.smmu.stalled(None) == 1)?;
-        let second = start_write(&port, VA + 1)?;
-        wait_for(|| one.bench.smmu.stalled(None) == 2)?;
-        // Nothing is lost.
-        assert_eq!(one.bench.regs.read32(regs::EVTQ_PROD), full);
-        assert_eq!(one.bench.smmu.stats().events_lost, 0);
-        // Others of a full queue are, but do not overtake.
-        assert!(aborted(read(&port, Some(9), VA + 4)));
-        one.bench.acknowledge(regs::EVTQ_PROD);
-        assert_eq!(one.bench.smmu.stats().events_lost, 1);
-        for _ in 0..4 {
-            assert_eq!(id(one.bench.event()), Some(EventId::BadCd as u8));
-        }
-        let events = [next(&one)?, next(&one)?];
-        for (i, event) in events.iter().enumerate() {
-            assert_eq!((event.stall(), event.address()), (true, VA + i as u64));
-            resume(&one, event, Resume::Terminate)?;
-        }
-        assert_eq!(first.join(), Some(Ok(())));
-        assert_eq!(second.join(), Some(Ok(())));
-        assert!(one.bench.event().is_none());
-        Ok(())
-    }
-
-    #[test]
-    fn stall_term_before_the_event() -> Result {
-        let one = stalling(Config::default())?;
-        let port = one.port(PLAIN)?;
-        let on = Cr0::from_raw(one.bench.regs.read32(regs::CR0));
-        one.bench.enable(on.with_evtqen(false));
-        let job = start_write(&port, VA)?;
-        wait_for(|| one.bench.smmu.stalled(None) == 1)?;
-        // Software cannot know the tag yet.
-        one.bench.command(Command::resume(SID, 0, Resume::Abort))?;
-        assert_eq!(one.bench.smmu.stats().resume_stray, 1);
-        one.bench.command(Command::stall_term(SID))?;
-        assert_eq!(join(&job), Some(DmaErrorKind::Aborted));
-        // Off is like full.
-        let job = start_write(&port, VA)?;
-        wait_for(|| one.bench.smmu.stalled(None) == 1)?;
-        one.bench.enable(on);
-        let event = next(&one)?;
-        assert!(event.stall());
-        resume(&one, &event, Resume::Abort)?;
-        assert_eq!(join(&job), Some(DmaErrorKind::Aborted));
-        assert!(one.bench.event().is_none());
-        Ok(())
-    }
-
-    #[test]
-    fn stall_max() -> Result {
-        let one = stalling(Config {
-            stall_max: 1,
-            ..Config::default()
-        })?;
-        assert_eq!(one.bench.regs.read32(regs::IDR5) >> 16, 1);
-        let port = one.port(PLAIN)?;
-        let jobs = [start_write(&port, VA)?, start_write(&port, VA)?];
-        for _ in 0..2 {
-            let event = next(&one)?;
-            // The other waits outside.
-            assert_eq!(one.bench.smmu.stalled(None), 1);
-            assert!(one.bench.event().is_none());
-            resume(&one, &event, Resume::Abort)?;
-        }
-        for job in jobs {
-            assert_eq!(join(&job), Some(DmaErrorKind::Aborted));
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn stop_while_stalled() -> Result {
-        let one = stalling(Config {
-            stall_max: 1,
-            ..Config::default()
-        })?;
-        let port = one.port(PLAIN)?;
-        let job = start_write(&port, VA)?;
-        let event = next(&one)?;
-        port.stop();
-        assert_eq!(join(&job), Some(DmaErrorKind::Stopped));
-        assert_eq!(port.stats().abandoned, 1);
-        // Software has not resumed it: the tag is in use.
-        assert_eq!(one.bench.smmu.stalled(None), 1);
-        drop(port);
-        let port = one.port(PortConfig {
-            timeout_ms: 10,
-            ..PLAIN
-        })?;
-        let result = port.write(Some(SSID), VA, b"1", USER);
-        assert_eq!(kind(result), Some(DmaErrorKind::Timeout));
-        resume(&one, &event, Resume::Retry)?;
-        assert_eq!(one.bench.smmu.stalled(None), 0);
-        // A RESUME that comes too late for the device.
-        let result = port.write(Some(SSID), VA, b"1", USER);
-        assert_eq!(kind(result), Some(DmaErrorKind::Timeout));
-        resume(&one, &next(&one)?, Resume::Retry)?;
-        assert_eq!(one.bench.smmu.stalled(None), 0);
-        assert_eq!(one.bench.smmu.stats().resume_stray, 0);
         Ok(())
     }
 
@@ -397,8 +234,8 @@ mod tests {
     fn turning_off_aborts_stalls() -> Result {
         let one = stalling(Config::default())?;
         let port = one.port(PLAIN)?;
-        let job = start_write(&port, VA)?;
-        next(&one)?;
+        let job = write_at(&port, VA)?;
+        one.next_event()?;
         let on = Cr0::from_raw(one.bench.regs.read32(regs::CR0));
         one.bench.enable(on.with_smmuen(false));
         assert_eq!(join(&job), Some(DmaErrorKind::Aborted));
@@ -409,7 +246,7 @@ mod tests {
     #[test]
     fn ats_requests_never_stall() -> Result {
         let one = stalling(Config::default())?;
-        let port = one.port(crate::hw::bench::NO_PRI)?;
+        let port = one.port(NO_PRI)?;
         let result: DmaResult<u8> = read(&port, Some(SSID), VA);
         assert!(aborted(result));
         assert_eq!(one.bench.smmu.stats().stalls, 0);
@@ -441,6 +278,25 @@ mod tests {
             regs.write32(regs::GERRORN, regs.read32(regs::GERROR));
             assert!(one.bench.idle());
         }
+        Ok(())
+    }
+
+    /// With TERM_MODEL, what is terminated is aborted, and no descriptor may say otherwise.
+    #[test]
+    fn term_model() -> Result {
+        let one = stalling(Config {
+            term_model: true,
+            ..Config::default()
+        })?;
+        let port = one.port(PLAIN)?;
+        for how in [Resume::Terminate, Resume::Abort] {
+            let job = write_at(&port, VA)?;
+            one.resume(&one.next_event()?, how)?;
+            assert_eq!(join(&job), Some(DmaErrorKind::Aborted));
+        }
+        set_cd(&one.cds, 2, &one.space.cd(ASID).with_a(false))?;
+        assert!(aborted(read(&port, Some(2), VA)));
+        assert_eq!(id(one.bench.event()), Some(EventId::BadCd as u8));
         Ok(())
     }
 }

@@ -39,6 +39,8 @@ counters! {
         tlbi_all,
         /// ATC_INV commands.
         atc_inv,
+        /// Invalidation commands that were lost on request.
+        invalidations_lost,
         /// PRI_RESP commands.
         pri_resp,
         /// PRI_RESP commands that no group waited for.
@@ -53,8 +55,8 @@ counters! {
         stall_term,
         /// SYNC commands.
         sync,
-        /// Commands without effect here.
-        other_commands,
+        /// PREFETCH_CFG and PREFETCH_ADDR commands.
+        prefetch,
         /// Commands that stopped the queue.
         command_errors,
         /// Table walks.

@@ -11,6 +11,10 @@
 
 use kernel::{
     alloc::flags::GFP_KERNEL,
+    fmt::{
+        self,
+        Formatter, //
+    },
     prelude::*,
     time::{
         Delta,
@@ -37,7 +41,10 @@ use super::{
     engine::Engine,
     pri::ATC_NO_SSID,
     translate::Transaction,
-    walk::Translation,
+    walk::{
+        Access,
+        Translation, //
+    },
     Smmu, //
 };
 
@@ -92,6 +99,29 @@ pub struct StrictRecord {
     pub write: bool,
 }
 
+impl fmt::Display for StrictRecord {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let cache = match self.cache {
+            StrictCache::Ste => "ste",
+            StrictCache::Cd => "cd",
+            StrictCache::Tlb => "tlb",
+            StrictCache::Atc => "atc",
+        };
+        let reason = match self.reason {
+            StrictReason::Freed => "freed",
+            StrictReason::Overdue => "overdue",
+            StrictReason::Left => "left",
+        };
+        write!(f, "{cache} {reason} sid={:#x} ssid=", self.sid)?;
+        match self.ssid {
+            Some(ssid) => write!(f, "{ssid:#x}")?,
+            None => write!(f, "none")?,
+        }
+        let access = if self.write { "write" } else { "read" };
+        write!(f, " va={:#x} pa={:#x} {access}", self.va, self.pa)
+    }
+}
+
 struct Suspicion {
     transaction: Transaction,
     /// In the TLB: its ASID.
@@ -125,20 +155,18 @@ impl Strict {
         })
     }
 
-    fn record(&mut self, record: StrictRecord, reason: StrictReason) {
+    fn record(&mut self, record: StrictRecord) {
         self.count += 1;
         // Full: counted only.
-        let _ = self
-            .records
-            .push_within_capacity(StrictRecord { reason, ..record });
+        let _ = self.records.push_within_capacity(record);
     }
 }
 
 impl Engine {
     /// The translation of `t` as memory has it now, past all caches.
-    fn memory_says(&self, t: &Transaction) -> Option<Translation> {
+    pub(super) fn memory_says(&self, t: &Transaction) -> Option<Translation> {
         let entry = config::fetch_ste(&self.regs, &self.config, t.sid).ok()?;
-        config::check_ste(&self.config, &entry).ok()?;
+        let entry = config::check_ste(&self.config, &entry).ok()?;
         if entry.config() == ste::CONFIG_BYPASS {
             return self.bypass(t.va).ok();
         }
@@ -150,7 +178,7 @@ impl Engine {
         };
         let cd = config::fetch_cd(&entry, ssid).ok()?;
         let context = config::check_cd(&self.config, &entry, &cd).ok()?;
-        look(&context, t)
+        look(&context, t.va, t.access)
     }
 
     /// A use of `entry`, cached or just fetched, for `t`.
@@ -172,7 +200,7 @@ impl Engine {
 
     /// A use of `hit` in the TLB for `t`, whose tables are those of `context`.
     pub(super) fn strict_tlb(&mut self, context: &Context, t: &Transaction, hit: &Translation) {
-        if self.strict.on && !agree(look(context, t), t.va, hit) {
+        if self.strict.on && !agree(look(context, t.va, t.access), t.va, hit) {
             let tag = u32::from(context.asid);
             self.suspect(t, StrictCache::Tlb, tag, hit.address(t.va));
         }
@@ -183,6 +211,11 @@ impl Engine {
         if self.strict.on && !agree(self.memory_says(t), t.va, hit) {
             self.suspect(t, StrictCache::Atc, 0, hit.address(t.va));
         }
+    }
+
+    pub(super) fn strict_record(&mut self, record: StrictRecord, reason: StrictReason) {
+        self.stats.strict_records += 1;
+        self.strict.record(StrictRecord { reason, ..record });
     }
 
     fn suspect(&mut self, t: &Transaction, cache: StrictCache, tag: u32, pa: u64) {
@@ -197,8 +230,7 @@ impl Engine {
         };
         let of_memory = matches!(cache, StrictCache::Tlb | StrictCache::Atc);
         if of_memory && phys::is_free(pa) {
-            self.stats.strict_records += 1;
-            return self.strict.record(record, StrictReason::Freed);
+            return self.strict_record(record, StrictReason::Freed);
         }
         self.stats.strict_suspicions += 1;
         let suspicions = &mut self.strict.suspicions;
@@ -260,7 +292,7 @@ impl Engine {
         self.settle(|since| (since.elapsed() > OVERDUE).then_some(StrictReason::Overdue));
     }
 
-    fn settle(&mut self, reason: impl Fn(Instant<Monotonic>) -> Option<StrictReason>) {
+    pub(super) fn settle(&mut self, reason: impl Fn(Instant<Monotonic>) -> Option<StrictReason>) {
         for i in 0..self.strict.suspicions.len() {
             let Some(suspicion) = self.strict.suspicions[i].take() else {
                 continue;
@@ -269,88 +301,21 @@ impl Engine {
                 continue;
             }
             match reason(suspicion.since) {
-                Some(reason) => {
-                    self.stats.strict_records += 1;
-                    self.strict.record(suspicion.record, reason);
-                }
+                Some(reason) => self.strict_record(suspicion.record, reason),
                 None => self.strict.suspicions[i] = Some(suspicion),
             }
         }
     }
-
-    /// Records what the ATC in `slot` holds at `index` if memory disagrees. Gives whether it has
-    /// that index.
-    fn check_atc(&mut self, slot: usize, index: usize) -> bool {
-        let Some(port) = &self.ports[slot] else {
-            return false;
-        };
-        let sid = port.sid;
-        let (more, entry) = (index < port.atc.capacity(), port.atc.entry(index));
-        let access = entry.and_then(|entry| entry.perms.some_access());
-        if let (Some(entry), Some(access)) = (entry, access) {
-            let t = Transaction {
-                sid,
-                ssid: (entry.tag != ATC_NO_SSID).then_some(entry.tag),
-                va: entry.va,
-                access,
-            };
-            if !agree(self.memory_says(&t), t.va, &entry.translation()) {
-                self.left(&t, StrictCache::Atc, entry.pa);
-            }
-        }
-        more
-    }
-
-    /// Records what the TLB holds at `index` if memory disagrees. Entries whose address space no
-    /// cached descriptor names cannot be hit, and are passed over.
-    fn check_tlb(&mut self, index: usize) {
-        let Some(entry) = self.tlb.entry(index).filter(|entry| !entry.global) else {
-            return;
-        };
-        // CAST: Tags of the TLB are ASIDs.
-        let Some((sid, cd)) = self.cache.cached_asid(entry.tag as u16) else {
-            return;
-        };
-        let Some(access) = entry.perms.some_access() else {
-            return;
-        };
-        let t = Transaction {
-            sid,
-            ssid: None,
-            va: entry.va,
-            access,
-        };
-        let stream = self.cache.cached_ste(sid).unwrap_or_default();
-        let context = config::check_cd(&self.config, &stream, &cd);
-        let now = context.ok().and_then(|context| look(&context, &t));
-        if !agree(now, t.va, &entry.translation()) {
-            self.left(&t, StrictCache::Tlb, entry.pa);
-        }
-    }
-
-    fn left(&mut self, t: &Transaction, cache: StrictCache, pa: u64) {
-        self.stats.strict_records += 1;
-        let record = StrictRecord {
-            cache,
-            reason: StrictReason::Left,
-            sid: t.sid,
-            ssid: t.ssid,
-            va: t.va,
-            pa,
-            write: false,
-        };
-        self.strict.record(record, StrictReason::Left);
-    }
 }
 
-/// What the tables of `context` give for `t`.
-fn look(context: &Context, t: &Transaction) -> Option<Translation> {
-    let place = context.place(t.va)?;
-    place.tables.peek(place.offset, t.access).ok()
+/// What the tables of `context` give for `access` at `va`.
+pub(super) fn look(context: &Context, va: u64, access: Access) -> Option<Translation> {
+    let place = context.place(va)?;
+    place.tables.peek(place.offset, access).ok()
 }
 
 /// Whether memory and a cache put `va` at the same place.
-fn agree(memory: Option<Translation>, va: u64, cached: &Translation) -> bool {
+pub(super) fn agree(memory: Option<Translation>, va: u64, cached: &Translation) -> bool {
     memory.is_some_and(|now| now.address(va) == cached.address(va))
 }
 
@@ -360,26 +325,6 @@ impl Smmu {
         let mut engine = self.engine().lock();
         engine.strict.on = on;
         engine.strict.suspicions.iter_mut().for_each(|s| *s = None);
-    }
-
-    /// Looks through all caches and records what is stale. Gives how many records there are that
-    /// nobody has taken. To be called when no mapping and no configuration is being changed. Any
-    /// context.
-    pub fn strict_check(&self) -> u64 {
-        self.engine().lock().settle(|_| Some(StrictReason::Left));
-        // The lock is let go between entries, so that interrupts are not off for long.
-        let ports = self.engine().lock().ports.len();
-        for slot in 0..ports {
-            let mut index = 0;
-            while self.engine().lock().check_atc(slot, index) {
-                index += 1;
-            }
-        }
-        let entries = self.engine().lock().tlb.capacity();
-        for index in 0..entries {
-            self.engine().lock().check_tlb(index);
-        }
-        self.strict_count()
     }
 
     /// Records that nobody has taken. Any context.

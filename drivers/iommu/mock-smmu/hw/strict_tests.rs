@@ -27,12 +27,22 @@ mod tests {
                 VA, //
             },
             Config,
+            Port,
             StrictCache,
             StrictReason, //
         }, //
     };
-    use kernel::page::PAGE_SIZE;
-    use kernel_ext::phys::PhysPages;
+    use kernel::{
+        page::PAGE_SIZE,
+        time::{
+            delay::fsleep,
+            Delta, //
+        }, //
+    };
+    use kernel_ext::{
+        phys::PhysPages,
+        thread::KThread, //
+    };
 
     /// Page 0 mapped, strict mode on.
     fn strict() -> Result<OneSpace> {
@@ -195,6 +205,72 @@ mod tests {
         let ste = take(one);
         assert_eq!(cd, Some((StrictCache::Cd, StrictReason::Left)));
         assert_eq!(ste, Some((StrictCache::Ste, StrictReason::Left)));
+        Ok(())
+    }
+
+    /// Nobody uses what is stale.
+    #[test]
+    fn strict_check_finds_what_is_unused() -> Result {
+        let one = &mut strict()?;
+        let port = one.port(NO_PRI)?;
+        port.write(Some(SSID), VA, b"1", USER)?;
+        // Less is permitted, in the TLB and in the ATC.
+        one.map(0, USER_RW | READ_ONLY)?;
+        let narrowed = one.bench.smmu.strict_check();
+        let tlb = take(one);
+        one.bench.command(Command::tlbi_all())?;
+        let atc = (one.bench.smmu.strict_check(), take(one));
+        one.bench.command(Command::atc_inv(SID, None, 0, 52))?;
+
+        assert!(read(&port, Some(SSID), VA).is_ok());
+        let before = one.bench.smmu.strict_check();
+        set_cd(&one.cds, SSID as usize, &one.space.cd(ASID + 1))?;
+        let cd = (one.bench.smmu.strict_check(), take(one));
+        one.bench.command(Command::cfgi_cd(SID, SSID, true))?;
+        assert!(read(&port, Some(SSID), VA).is_ok());
+        one.bench.set_ste(SID, &Default::default())?;
+        one.bench.smmu.strict_check();
+        let ste = take(one);
+        assert_eq!((narrowed, before), (2, 0));
+        assert_eq!(tlb, Some((StrictCache::Tlb, StrictReason::Left)));
+        assert_eq!(atc, (1, Some((StrictCache::Atc, StrictReason::Left))));
+        assert_eq!(cd, (1, Some((StrictCache::Cd, StrictReason::Left))));
+        assert_eq!(ste, Some((StrictCache::Ste, StrictReason::Left)));
+        Ok(())
+    }
+
+    /// Records of a scan that begins well before an invalidation comes.
+    fn scanned_early(one: &mut OneSpace, port: &Port) -> Result<u64> {
+        one.map(0, USER_RW)?;
+        assert!(read(port, Some(SSID), VA).is_ok());
+        one.unmap(0)?;
+        let smmu = one.bench.smmu.clone();
+        let scan = KThread::spawn(c"smmu-kunit-scan", move |_| {
+            smmu.strict_scan();
+        })?;
+        fsleep(Delta::from_millis(50));
+        one.bench.command(Command::tlbi_all())?;
+        drop(scan);
+        Ok(one.bench.smmu.take_strict_records())
+    }
+
+    #[test]
+    fn strict_scan() -> Result {
+        let one = &mut strict()?;
+        let port = one.port(PLAIN)?;
+        assert!(read(&port, Some(SSID), VA).is_ok());
+        let clean = one.bench.smmu.strict_scan();
+        one.unmap(0)?;
+        let missed = one.bench.smmu.strict_scan();
+        take(one);
+        one.bench.command(Command::tlbi_all())?;
+        // On a very busy machine the invalidation may be too late once.
+        let (mut early, mut tries) = (1, 0);
+        while early != 0 && tries < 20 {
+            early = scanned_early(one, &port)?;
+            tries += 1;
+        }
+        assert_eq!((clean, missed, early), (0, 1, 0));
         Ok(())
     }
 

@@ -25,6 +25,7 @@ use super::{
         Reject, //
     },
     engine::Engine,
+    pri::PAGE,
     walk::{
         Access,
         Fault,
@@ -66,6 +67,12 @@ impl Transaction {
             .with_ssid(self.ssid.unwrap_or(0))
     }
 
+    fn ats_event(&self, id: EventId) -> Event {
+        let event = self.event(id).with_address(self.va & !(PAGE - 1));
+        // What a translation request asks for stands elsewhere.
+        event.with_rnw(id == EventId::TranslForbidden && !self.access.write)
+    }
+
     fn fault_event(&self, id: EventId) -> Event {
         self.event(id)
             .with_pnu(self.access.privileged)
@@ -89,7 +96,7 @@ impl From<Fault> for EventId {
 }
 
 /// Where a transaction's configuration leads.
-enum Route {
+pub(super) enum Route {
     Abort,
     Bypass,
     Stage1(Context),
@@ -97,12 +104,14 @@ enum Route {
 
 impl Engine {
     /// The address space of a transaction, by the stream table.
-    fn route(&mut self, t: &Transaction, ats: bool) -> Result<Route, Reject> {
+    pub(super) fn route(&mut self, t: &Transaction, ats: bool) -> Result<Route, Reject> {
         let entry = self.cache.ste(&self.regs, &self.config, t.sid)?;
         self.strict_ste(t, &entry);
-        config::check_ste(&self.config, &entry)?;
+        let entry = config::check_ste(&self.config, &entry)?;
         match entry.config() {
             ste::CONFIG_BYPASS if ats => return Err(EventId::BadAtsTreq.into()),
+            // Without stage 1 there are no substreams.
+            ste::CONFIG_BYPASS if t.ssid.is_some() => return Err(EventId::BadSubstreamId.into()),
             ste::CONFIG_BYPASS => return Ok(Route::Bypass),
             ste::CONFIG_S1 => {}
             _ => return Ok(Route::Abort),
@@ -124,8 +133,11 @@ impl Engine {
             EventId::BadStreamId => Cr2::from_raw(self.regs.read32(regs::CR2)).recinvsid(),
             _ => true,
         };
-        // Of a translation request only its own kind of error is recorded.
-        if recorded && (!ats || reject.event == EventId::BadAtsTreq) {
+        // Of ATS only its own kinds of errors are.
+        let own = matches!(reject.event, EventId::BadAtsTreq | EventId::TranslForbidden);
+        if own {
+            self.record(&t.ats_event(reject.event));
+        } else if recorded && !ats {
             let event = t
                 .event(reject.event)
                 .with_fetch_address(reject.fetch_address);
@@ -148,7 +160,11 @@ impl Engine {
     }
 
     /// Translates by TLB or tables.
-    fn stage1(&mut self, context: &Context, t: &Transaction) -> Result<Translation, Fault> {
+    pub(super) fn stage1(
+        &mut self,
+        context: &Context,
+        t: &Transaction,
+    ) -> Result<Translation, Fault> {
         let Some(place) = context.place(t.va) else {
             return Err(Fault::Translation);
         };
@@ -202,6 +218,7 @@ impl Engine {
         result.map_err(|fault| {
             if let Fault::Walk(address) = fault {
                 let event = t.fault_event(fault.into());
+                let event = event.with_class(event::CLASS_TT);
                 self.record(&event.with_fetch_address(address));
                 return Denied::Abort;
             }
@@ -225,7 +242,7 @@ impl Engine {
     pub(super) fn ats_request(&mut self, t: &Transaction) -> Result<Translation, Denied> {
         self.stats.ats_requests += 1;
         if !self.cr0().smmuen() {
-            return Err(Denied::Abort);
+            return Err(self.reject(t, EventId::BadAtsTreq.into(), true));
         }
         let result = match self.route(t, true) {
             Ok(Route::Abort) => return Err(Denied::Abort),
@@ -244,7 +261,7 @@ impl Engine {
     pub(super) fn translated(&mut self, t: &Transaction) -> Result<(), Denied> {
         let cr0 = self.cr0();
         if !cr0.smmuen() {
-            return Err(Denied::Abort);
+            return Err(self.reject(t, EventId::TranslForbidden.into(), true));
         }
         if !cr0.atschk() {
             return Ok(());
@@ -253,7 +270,7 @@ impl Engine {
             .cache
             .ste(&self.regs, &self.config, t.sid)
             .and_then(|entry| {
-                config::check_ste(&self.config, &entry)?;
+                let entry = config::check_ste(&self.config, &entry)?;
                 match (entry.config(), entry.eats()) {
                     (ste::CONFIG_S1, ste::EATS_TRANS) => Ok(true),
                     (ste::CONFIG_ABORT..=3, _) => Ok(false),
@@ -263,7 +280,7 @@ impl Engine {
         match allowed {
             Ok(true) => Ok(()),
             Ok(false) => Err(Denied::Abort),
-            Err(reject) => Err(self.reject(t, reject, false)),
+            Err(reject) => Err(self.reject(t, reject, true)),
         }
     }
 }

@@ -65,18 +65,18 @@ impl Perms {
         Self(self.0 & 7 << Self::shift(privileged))
     }
 
-    /// An access that is permitted, if there is one.
-    pub(super) fn some_access(self) -> Option<Access> {
-        let all = [(false, Self::READ), (false, Self::EXEC), (true, Self::READ)];
-        let (privileged, bit) = all
-            .into_iter()
-            .find(|&(privileged, bit)| self.0 >> Self::shift(privileged) & bit != 0)?;
-        Some(Access {
-            read: true,
-            write: false,
-            exec: bit == Self::EXEC,
-            privileged,
-        })
+    /// The accesses that are permitted, of each kind and privilege.
+    pub(super) fn accesses(self) -> impl Iterator<Item = Access> {
+        let all = (0..6).map(|n| {
+            let bit = 1 << (n % 3);
+            Access {
+                read: bit != Self::WRITE,
+                write: bit == Self::WRITE,
+                exec: bit == Self::EXEC,
+                privileged: n >= 3,
+            }
+        });
+        all.filter(move |&access| self.allows(access))
     }
 
     /// The bits: read, write, execute unprivileged, then the same privileged.

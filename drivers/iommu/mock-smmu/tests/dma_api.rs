@@ -15,6 +15,7 @@ mod tests {
             ResvRegion, //
         },
         test_dma::{
+            set_domain_type,
             DmaMapping,
             DmaMemory, //
         }, //
@@ -37,6 +38,8 @@ mod tests {
         for (i, spec) in specs.iter().enumerate() {
             let device = device(&instance, i)?;
             let memory = PhysPages::alloc(PAGE_SIZE)?;
+            // Unmapping is invalidation, whatever the kernel's command line says.
+            set_domain_type(device.endpoint(), c"DMA")?;
             let mapping = DmaMapping::new(device.endpoint(), &memory)?;
             let iova = mapping.iova() as usize;
             check!(iova as u64 != memory.phys());

@@ -6,14 +6,30 @@
 mod tests {
     use super::super::*;
     use crate::{
-        fmt::event::EventId,
+        fmt::{
+            cmd,
+            event::EventId,
+            ppr::{
+                PageRequest,
+                Response, //
+            },
+            regs, //
+        },
         hw::{
             Attrs,
-            DmaErrorKind, //
+            DmaErrorKind,
+            Lies,
+            PortLimits, //
         }, //
     };
     use kernel::{
-        sync::atomic::Relaxed,
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc, //
+        },
         time::{
             delay::fsleep,
             Delta, //
@@ -117,6 +133,102 @@ mod tests {
         Ok(())
     }
 
+    /// What came of a group whose end was lost must not join a later group of the same index.
+    #[test]
+    fn pri_overflow_discards_partial_groups() -> Result {
+        let config = hw::Config {
+            priq_bits: 3,
+            ..default_config()
+        };
+        let (mm, instance) = (TestMm::new()?, instance_with(config, &[WIDE])?);
+        let device = device(&instance, 0)?;
+        let (hole, addr) = (
+            mm.map(16, Protection::ReadWrite)?,
+            mm.map(1, Protection::ReadWrite)?,
+        );
+        mm.unmap(hole, 16)?;
+        let bond = InTreeBond::new(device.endpoint(), mm.mm())?;
+        let (port, pasid) = (device.port(), Some(bond.pasid()));
+        port.set_lies(Lies {
+            one_group: true,
+            ..Lies::default()
+        })?;
+        port.set_limits(PortLimits {
+            timeout_ms: 20,
+            ..PortLimits::DEFAULT
+        })?;
+        // Sixteen requests for pages that nobody has; the queue takes half of them, each time.
+        let hopeless = port.prefetch(pasid, hole as u64, 16 * PAGE_SIZE, true, Attrs::default());
+        check!(kind(hopeless) == Some(DmaErrorKind::Timeout));
+        instance.smmu().priq().drain();
+        check!(!instance.smmu().priq().queue().overflowed());
+        check!(instance.smmu().priq().stats().responses.load(Relaxed) == 0);
+        // With them this group would be refused.
+        port.set_limits(PortLimits::DEFAULT)?;
+        port.write(pasid, addr as u64, &[1; 8], Attrs::default())?;
+        Ok(())
+    }
+
+    /// Requests of several groups may be mixed: each group gets its own answer, once.
+    #[test]
+    fn page_request_groups_interleave() -> Result {
+        let (mm, instance) = (TestMm::new()?, instance(&[WIDE, NARROW])?);
+        let (smmu, priq) = (instance.smmu(), instance.smmu().priq());
+        let addr = mm.map(2, Protection::ReadWrite)?;
+        let hole = mm.map(1, Protection::ReadWrite)?;
+        mm.unmap(hole, 1)?;
+        let one = InTreeBond::new(device(&instance, 0)?.endpoint(), mm.mm())?;
+        let two = InTreeBond::new(device(&instance, 1)?.endpoint(), mm.mm())?;
+        check!(one.pasid() == two.pasid());
+        let request = PageRequest::default()
+            .with_ssv(true)
+            .with_ssid(one.pasid())
+            .with_write(true);
+        let first = smmu.regs().read32(regs::CMDQ_PROD);
+        // The same index of two devices, and another one: only the second has the hole.
+        for (sid, group, at, last) in [
+            (WIDE.sid, 3, addr, false),
+            (WIDE.sid, 4, hole, false),
+            (NARROW.sid, 3, addr, false),
+            (WIDE.sid, 3, addr + PAGE_SIZE, true),
+            (NARROW.sid, 3, addr + PAGE_SIZE, true),
+            (WIDE.sid, 4, addr, true),
+        ] {
+            let request = request.with_sid(sid).with_group(group);
+            let request = request.with_address(at as u64).with_last(last);
+            check!(instance.hw().send_page_request(&request).is_none());
+        }
+        for _ in 0..1000 {
+            if priq.stats().responses.load(Relaxed) == 3 {
+                break;
+            }
+            fsleep(Delta::from_millis(1));
+        }
+        drop((one, two));
+        check!(priq.stats().groups.load(Relaxed) == 3);
+        check!(priq.stats().responses.load(Relaxed) == 3);
+        let mut answers = KVec::new();
+        let mut at = first;
+        while at != smmu.regs().read32(regs::CMDQ_PROD) {
+            let command = smmu.cmdq().peek(at);
+            if command.op() == cmd::OP_PRI_RESP {
+                let answer = (command.sid(), command.group(), command.response());
+                answers.push(answer, GFP_KERNEL)?;
+            }
+            at = smmu.cmdq().layout().advance(at, 1);
+        }
+        let (good, bad) = (Response::Success as u8, Response::Invalid as u8);
+        for answer in [
+            (WIDE.sid, 3, good),
+            (NARROW.sid, 3, good),
+            (WIDE.sid, 4, bad),
+        ] {
+            check!(answers.iter().filter(|&&a| a == answer).count() == 1);
+        }
+        check!(answers.len() == 3);
+        Ok(())
+    }
+
     #[test]
     fn stop_marker_gets_no_response() -> Result {
         let (mm, instance) = (TestMm::new()?, instance(&[WIDE])?);
@@ -153,6 +265,64 @@ mod tests {
             drop(bond);
             let priq = instance.smmu().priq().queue();
             check!(priq.layout().is_empty(priq.prod(), priq.cons()));
+        }
+        Ok(())
+    }
+
+    /// Whoever leaves an address space, for none or for another, waits for the page requests that
+    /// were made in it: their handler would look at what is freed next.
+    #[test]
+    fn detach_and_replace_wait_for_page_requests() -> Result {
+        for replace in [true, false] {
+            let (mm, instance) = (TestMm::new()?, instance(&[WIDE])?);
+            let (smmu, client) = (instance.smmu(), device(&instance, 0)?.client());
+            let old = smmu.alloc_sva(&client, mm.mm())?;
+            let new = Arc::new(smmu.alloc_sva(&client, mm.mm())?, GFP_KERNEL)?;
+            smmu.attach_sva(&old, &client, 5)?;
+
+            // The queue's thread cannot get on while somebody looks at the devices.
+            let flag = || Arc::new(Atomic::new(false), GFP_KERNEL);
+            let (held, open, returned) = (flag()?, flag()?, flag()?);
+            let (holder, holds, opened) = (smmu.clone(), held.clone(), open.clone());
+            let holding = KThread::spawn(c"smmu-kunit-holder", move |_| {
+                let _ = holder.for_each_client(|_, _| {
+                    holds.store(true, Relaxed);
+                    while !opened.load(Relaxed) {
+                        fsleep(Delta::from_millis(1));
+                    }
+                    Ok::<(), ()>(())
+                });
+            })?;
+            while !held.load(Relaxed) {
+                fsleep(Delta::from_millis(1));
+            }
+            let request = PageRequest::default()
+                .with_sid(WIDE.sid)
+                .with_ssv(true)
+                .with_ssid(5)
+                .with_read(true)
+                .with_last(true);
+            instance.hw().send_page_request(&request);
+
+            let (leaver, device, target) = (smmu.clone(), client.clone(), new.clone());
+            let done = returned.clone();
+            let leaving = KThread::spawn(c"smmu-kunit-leaver", move |_| {
+                if replace {
+                    let _ = leaver.attach_sva(&target, &device, 5);
+                } else {
+                    leaver.block_pasid(&device, 5);
+                }
+                done.store(true, Relaxed);
+            })?;
+            fsleep(Delta::from_millis(50));
+            let early = returned.load(Relaxed);
+            open.store(true, Relaxed);
+            while !returned.load(Relaxed) {
+                fsleep(Delta::from_millis(1));
+            }
+            drop((leaving, holding));
+            smmu.block_pasid(&client, 5);
+            check!(!early);
         }
         Ok(())
     }

@@ -84,4 +84,41 @@ TEST_F(group, s15_member_without_pasids)
 	close(first);
 }
 
+/* The number of the group of an accelerator that is there after loading, or a negative errno. */
+static int loaded_group(int accel)
+{
+	char path[96], link[128];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/sys/bus/platform/devices/mock_accel.%d/iommu_group", accel);
+	len = readlink(path, link, sizeof(link) - 1);
+	if (len < 0)
+		return -errno;
+	link[len] = 0;
+	return atoi(strrchr(link, '/') + 1);
+}
+
+/* Two alone, a pair, and a pair of which one has no PASIDs. */
+TEST(groups_of_loading)
+{
+	static const int mates[] = { 0, 1, 3, 2, 5, 4 };
+
+	for (int i = 0; i < 6; i++) {
+		int group = loaded_group(i);
+
+		ASSERT_LE(0, group);
+		for (int j = 0; j < 6; j++)
+			EXPECT_EQ(j == i || j == mates[i], loaded_group(j) == group);
+	}
+	for (int i = 0; i < 5; i++) {
+		int fd = accel_open(i);
+
+		ASSERT_LE(0, fd);
+		EXPECT_TRUE(works(fd));
+		close(fd);
+	}
+	/* The driver leaves it to others. */
+	EXPECT_EQ(-ENOENT, accel_open(5));
+}
+
 TEST_HARNESS_MAIN

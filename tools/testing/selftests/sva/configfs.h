@@ -130,27 +130,37 @@ static inline int config_group(const char *dir)
 	return atoi(strrchr(link, '/') + 1);
 }
 
-/* A register of instance @name, as debugfs tells it; -1 if it does not. */
-static inline int64_t debugfs_register(const char *name, const char *reg)
+/* A number in a file of instance @name in debugfs; -1 if it is not there. */
+static inline int64_t debugfs_number(const char *name, const char *file_name, const char *wanted)
 {
 	char path[128], line[128];
 	long long value, found = -1;
 	FILE *file;
 
-	snprintf(path, sizeof(path), MOCK_DEBUG "/%s/regs", name);
+	snprintf(path, sizeof(path), MOCK_DEBUG "/%s/%s", name, file_name);
 	file = fopen(path, "re");
 	if (!file)
 		return -1;
 	while (fgets(line, sizeof(line), file)) {
 		char *colon = strchr(line, ':');
 
-		if (!colon || strncmp(line, reg, colon - line) || reg[colon - line])
+		if (!colon || strncmp(line, wanted, colon - line) || wanted[colon - line])
 			continue;
 		if (sscanf(colon + 1, "%lli", &value) == 1)
 			found = value;
 	}
 	fclose(file);
 	return found;
+}
+
+static inline int64_t debugfs_register(const char *name, const char *reg)
+{
+	return debugfs_number(name, "regs", reg);
+}
+
+static inline int64_t debugfs_counter(const char *name, const char *counter)
+{
+	return debugfs_number(name, "stats", counter);
 }
 
 #endif /* SELFTESTS_SVA_CONFIGFS_H */

@@ -1,53 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Instances and devices of the mock SMMU come and go through configfs. */
 
-#include "accel.h"
+#include "configfs_fixture.h"
+
 #include "debugfs.h"
-#include "configfs.h"
-
-#define OWN MOCK_CONFIG "/kst"
-#define FIRST LOADED "/kst0"
-#define SECOND LOADED "/kst1"
-#define BEHIND OWN "/kst2"
-
-FIXTURE(configfs) {
-};
-
-FIXTURE_SETUP(configfs)
-{
-	ASSERT_EQ(0, access(MOCK_CONFIG, F_OK));
-}
-
-FIXTURE_TEARDOWN(configfs)
-{
-	static const char * const dirs[] = { FIRST, SECOND, BEHIND, OWN };
-
-	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
-		if (!access(dirs[i], F_OK))
-			EXPECT_EQ(0, config_rmdir(dirs[i]));
-}
-
-/* Opens the accelerator that @dir is. */
-static int open_accel(const char *dir)
-{
-	int number = config_number(dir);
-
-	return number < 0 ? number : accel_open(number);
-}
-
-/* Whether the accelerator that @dir is does work for this process. */
-static bool works(const char *dir)
-{
-	int fd = open_accel(dir);
-	uint64_t word = 0;
-	bool done;
-
-	if (fd < 0)
-		return false;
-	done = accel_fill(fd, &word, 7, 8) == MOCK_ACCEL_SUCCESS && word == 7;
-	close(fd);
-	return done;
-}
 
 TEST_F(configfs, instance_of_loading)
 {
@@ -103,7 +59,7 @@ TEST_F(configfs, id_registers)
 				 "evtq_bits", "5", "priq_bits", "4", "httu", "1",
 				 "gran16k", "0", "gran64k", "0", "ril", "0", "oas_bits", "42",
 				 "cache_invalid", "0", "stall_model", "2", "stall_max", "3",
-				 NULL));
+				 "term_model", "1", "asid16", "0", "page_hints", "1", NULL));
 	EXPECT_TRUE(config_is(OWN, "oas_bits", "42"));
 	ASSERT_EQ(0, config_set(OWN, "online", "1"));
 	idr0 = debugfs_register("kst", "IDR0");
@@ -113,6 +69,8 @@ TEST_F(configfs, id_registers)
 	EXPECT_EQ(1, idr0 >> 10 & 1);
 	EXPECT_EQ(1, idr0 >> 16 & 1);
 	EXPECT_EQ(2, idr0 >> 24 & 3);
+	EXPECT_EQ(1, idr0 >> 26 & 1);
+	EXPECT_EQ(0, idr0 >> 12 & 1);
 	EXPECT_EQ(9, idr1 & 0x3f);
 	EXPECT_EQ(7, idr1 >> 6 & 0x1f);
 	EXPECT_EQ(4, idr1 >> 11 & 0x1f);
@@ -143,7 +101,7 @@ TEST_F(configfs, nonsense_is_refused)
 		{ OWN, "ssid_bits", "21", -ERANGE },
 		{ OWN, "ssid_bits", "many", -EINVAL },
 		{ OWN, "cmdq_bits", "20", -ERANGE },
-		{ OWN, "httu", "3", -ERANGE },
+		{ OWN, "httu", "4", -ERANGE },
 		{ OWN, "oas_bits", "41", -EINVAL },
 		{ OWN, "ats", "2", -ERANGE },
 		{ OWN, "stall_model", "3", -ERANGE },
@@ -158,6 +116,8 @@ TEST_F(configfs, nonsense_is_refused)
 		{ FIRST, "group", "a/b", -EINVAL },
 		{ FIRST, "group", "0x80000000", -ERANGE },
 		{ FIRST, "ats", "perhaps", -EINVAL },
+		{ FIRST, "stall", "2", -EINVAL },
+		{ FIRST, "translated", "\n", -EINVAL },
 		{ FIRST, "reserved", "0x1000", -EINVAL },
 		{ FIRST, "reserved", "0x1000+0", -EINVAL },
 		{ FIRST, "direct", "1+1 2+1 3+1 4+1 5+1", -E2BIG },
@@ -190,8 +150,8 @@ TEST_F(configfs, nonsense_is_refused)
 TEST_F(configfs, nothing_changes_under_a_device)
 {
 	static const char * const files[] = {
-		"pasid_bits", "sid", "group", "ats", "pri", "reserved", "direct",
-		"max_outstanding", "max_retries", "timeout_ms", "driver", "id",
+		"pasid_bits", "sid", "group", "ats", "pri", "stall", "translated",
+		"reserved", "direct", "max_outstanding", "max_retries", "timeout_ms", "driver", "id",
 	};
 
 	ASSERT_EQ(0, config_make(FIRST, "online", "1", NULL));
@@ -269,114 +229,6 @@ TEST_F(configfs, rmdir_while_in_use)
 	leave_in_use(_metadata, true);
 	ASSERT_EQ(0, config_make(FIRST, "online", "1", NULL));
 	EXPECT_TRUE(works(FIRST));
-}
-
-TEST_F(configfs, page_requests_in_flight)
-{
-	const size_t length = 64 << 20;
-	static struct job job;
-
-	ASSERT_EQ(0, config_make(FIRST, NULL));
-	for (int i = 0; i < 5; i++) {
-		uint64_t *memory = map_fresh(length);
-		int fd;
-
-		ASSERT_EQ(0, config_set(FIRST, "online", "1"));
-		fd = open_accel(FIRST);
-		ASSERT_LE(0, fd);
-		job = fill_job(memory, 1, length);
-		ASSERT_LT(0, accel_submit(fd, &job));
-		while (!__atomic_load_n(memory, __ATOMIC_RELAXED))
-			;
-		ASSERT_EQ(0, config_set(FIRST, "online", "0"));
-		ASSERT_EQ(0, munmap(memory, length));
-		close(fd);
-	}
-}
-
-TEST_F(configfs, groups)
-{
-	char path[64];
-	int pair;
-
-	/* Nobody's driver, so that nobody minds the company. */
-	ASSERT_EQ(0, config_make(FIRST, "driver", "kst_member", "group", "pair",
-				 "online", "1", NULL));
-	ASSERT_EQ(0, config_make(SECOND, "driver", "kst_member", "group", "pair",
-				 "online", "1", NULL));
-	EXPECT_TRUE(config_is(SECOND, "group", "pair"));
-	pair = config_group(FIRST);
-	ASSERT_LE(0, pair);
-	EXPECT_EQ(pair, config_group(SECOND));
-
-	/* The group stays with its last member, and goes with it. */
-	ASSERT_EQ(0, config_set(FIRST, "online", "0"));
-	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d", pair);
-	EXPECT_EQ(0, access(path, F_OK));
-	ASSERT_EQ(0, config_set(FIRST, "group", "none"));
-	ASSERT_EQ(0, config_set(FIRST, "online", "1"));
-	EXPECT_NE(pair, config_group(FIRST));
-	ASSERT_EQ(0, config_set(SECOND, "online", "0"));
-	EXPECT_NE(0, access(path, F_OK));
-
-	/* By number. */
-	ASSERT_EQ(0, config_set(SECOND, "group", "77"));
-	EXPECT_TRUE(config_is(SECOND, "group", "77"));
-	ASSERT_EQ(0, config_set(FIRST, "online", "0"));
-	ASSERT_EQ(0, config_set(FIRST, "group", "77"));
-	ASSERT_EQ(0, config_set(FIRST, "online", "1"));
-	ASSERT_EQ(0, config_set(SECOND, "online", "1"));
-	EXPECT_EQ(config_group(FIRST), config_group(SECOND));
-}
-
-TEST_F(configfs, narrow_pasids)
-{
-	unsigned int pasid;
-	int fd;
-
-	ASSERT_EQ(0, config_make(FIRST, "pasid_bits", "2", "online", "1", NULL));
-	fd = open_accel(FIRST);
-	ASSERT_LE(0, fd);
-	pasid = accel_pasid(fd);
-	EXPECT_LT(0, pasid);
-	EXPECT_GT(4, pasid);
-	close(fd);
-	EXPECT_TRUE(works(FIRST));
-}
-
-TEST_F(configfs, reserved_regions)
-{
-	char path[80], text[512];
-
-	ASSERT_EQ(0, config_make(FIRST, "driver", "kst_member",
-				 "reserved", "0x40000000+0x10000 0x50000000+0x1000",
-				 "direct", "0x60000000+0x1000", "online", "1", NULL));
-	EXPECT_TRUE(config_is(FIRST, "reserved", "0x40000000+0x10000 0x50000000+0x1000"));
-	EXPECT_TRUE(config_is(FIRST, "direct", "0x60000000+0x1000"));
-	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/reserved_regions",
-		 config_group(FIRST));
-	ASSERT_EQ(0, read_file(text, sizeof(text), path));
-	EXPECT_NE(NULL, strstr(text, "0x0000000040000000 0x000000004000ffff reserved"));
-	EXPECT_NE(NULL, strstr(text, "0x0000000050000000 0x0000000050000fff reserved"));
-	EXPECT_NE(NULL, strstr(text, "0x0000000060000000 0x0000000060000fff direct"));
-	ASSERT_EQ(0, config_set(FIRST, "online", "0"));
-	ASSERT_EQ(0, config_set(FIRST, "direct", "\n"));
-	EXPECT_TRUE(config_is(FIRST, "direct", ""));
-}
-
-TEST_F(configfs, outstanding_limit)
-{
-	const size_t pages = 128;
-	char *memory = map_fresh(pages * page_size());
-	int fd;
-
-	ASSERT_NE(NULL, memory);
-	ASSERT_EQ(0, config_make(FIRST, "max_outstanding", "1", "online", "1", NULL));
-	fd = open_accel(FIRST);
-	ASSERT_LE(0, fd);
-	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(fd, memory, 5, pages * page_size()));
-	EXPECT_TRUE(all_words((uint64_t *)memory, 5, pages * page_size()));
-	close(fd);
 }
 
 /* Two processes make and remove at the same time. */

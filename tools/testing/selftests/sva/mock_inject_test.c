@@ -2,33 +2,12 @@
 /* What a mock SMMU does wrong on request is survived, with the right errors. */
 
 #include "accel.h"
-#include "configfs.h"
+#include "inject.h"
 
 #define OWN MOCK_CONFIG "/kst"
 #define DEVICE OWN "/kst0"
 #define DEBUG MOCK_DEBUG "/kst"
 #define PAGES 256
-
-/* The next @times times @what goes wrong; negative for ever. */
-static int inject(const char *what, int times)
-{
-	char dir[96], number[16];
-	int ret;
-
-	snprintf(dir, sizeof(dir), DEBUG "/%s", what);
-	snprintf(number, sizeof(number), "%d", times);
-	ret = config_set(dir, "times", number);
-	return ret ?: config_set(dir, "probability", "100");
-}
-
-/* How often it still will; 0 when it is over. */
-static int left(const char *what)
-{
-	char dir[96], number[16];
-
-	snprintf(dir, sizeof(dir), DEBUG "/%s", what);
-	return config_get(dir, "times", number, sizeof(number)) ?: atoi(number);
-}
 
 FIXTURE(inject) {
 	int fd;
@@ -37,7 +16,7 @@ FIXTURE(inject) {
 
 FIXTURE_SETUP(inject)
 {
-	if (access(MOCK_DEBUG "/smmu0/fail_alloc", F_OK))
+	if (!can_inject())
 		SKIP(return, "this kernel has no fault injection");
 	ASSERT_EQ(0, config_make(OWN, "online", "1", NULL));
 	ASSERT_EQ(0, config_make(DEVICE, "timeout_ms", "500", "online", "1", NULL));
@@ -60,10 +39,10 @@ TEST_F(inject, queue_full)
 {
 	const size_t length = PAGES * page_size();
 
-	ASSERT_EQ(0, inject("fail_queue_full", 3));
+	ASSERT_EQ(0, inject("kst", "fail_queue_full", 3));
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(self->fd, self->memory, 3, length));
 	EXPECT_TRUE(all_words((uint64_t *)self->memory, 3, length));
-	EXPECT_EQ(0, left("fail_queue_full"));
+	EXPECT_EQ(0, inject_left("kst", "fail_queue_full"));
 }
 
 TEST_F(inject, queue_full_for_ever)
@@ -73,9 +52,9 @@ TEST_F(inject, queue_full_for_ever)
 	/* Descriptor and record must be there before. */
 	ASSERT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
 	job = fill_job(self->memory + page_size(), 1, 8);
-	ASSERT_EQ(0, inject("fail_queue_full", -1));
+	ASSERT_EQ(0, inject("kst", "fail_queue_full", -1));
 	EXPECT_EQ(MOCK_ACCEL_BUS_ERROR, accel_run(self->fd, &job));
-	ASSERT_EQ(0, inject("fail_queue_full", 0));
+	ASSERT_EQ(0, inject("kst", "fail_queue_full", 0));
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
 }
 
@@ -86,13 +65,13 @@ TEST_F(inject, response_drop)
 
 	ASSERT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
 	job = fill_job(self->memory + page_size(), 1, 8);
-	ASSERT_EQ(0, inject("fail_response_drop", -1));
+	ASSERT_EQ(0, inject("kst", "fail_response_drop", -1));
 	begin = now_ms();
 	EXPECT_EQ(MOCK_ACCEL_BUS_ERROR, accel_run(self->fd, &job));
 	EXPECT_LE(450, now_ms() - begin);
 	EXPECT_EQ((uintptr_t)self->memory + page_size(), job.done.fault_address);
 	/* The device and its SMMU go on. */
-	ASSERT_EQ(0, inject("fail_response_drop", 0));
+	ASSERT_EQ(0, inject("kst", "fail_response_drop", 0));
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
 }
 
@@ -103,11 +82,11 @@ TEST_F(inject, response_slow)
 
 	ASSERT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
 	job = fill_job(self->memory + page_size(), 1, 8);
-	ASSERT_EQ(0, inject("fail_response_slow", 1));
+	ASSERT_EQ(0, inject("kst", "fail_response_slow", 1));
 	begin = now_ms();
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
 	EXPECT_LE(100, now_ms() - begin);
-	EXPECT_EQ(0, left("fail_response_slow"));
+	EXPECT_EQ(0, inject_left("kst", "fail_response_slow"));
 }
 
 /* The device goes while responses are slow. */
@@ -116,7 +95,7 @@ TEST_F(inject, leaving_while_slow)
 	static struct job job;
 
 	job = fill_job(self->memory, 1, PAGES * page_size());
-	ASSERT_EQ(0, inject("fail_response_slow", -1));
+	ASSERT_EQ(0, inject("kst", "fail_response_slow", -1));
 	ASSERT_LT(0, accel_submit(self->fd, &job));
 	usleep(50000);
 	EXPECT_EQ(0, config_set(DEVICE, "online", "0"));
@@ -131,10 +110,10 @@ TEST_F(inject, alloc)
 	close(self->fd);
 	for (int i = 1; i <= 2; i++) {
 		ASSERT_EQ(0, config_set(DEBUG "/fail_alloc", "interval", i == 1 ? "1" : "2"));
-		ASSERT_EQ(0, inject("fail_alloc", 1));
+		ASSERT_EQ(0, inject("kst", "fail_alloc", 1));
 		self->fd = accel_open(number);
 		EXPECT_EQ(-ENOMEM, self->fd);
-		EXPECT_EQ(0, left("fail_alloc"));
+		EXPECT_EQ(0, inject_left("kst", "fail_alloc"));
 	}
 	self->fd = accel_open(number);
 	ASSERT_LE(0, self->fd);

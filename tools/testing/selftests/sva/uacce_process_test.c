@@ -4,21 +4,7 @@
 #include <signal.h>
 
 #include "uacce.h"
-
-#define DRIVER "/sys/bus/platform/drivers/mock_uacce/"
-#define PLATFORM_DEVICE "mock_uacce.0"
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
+#include "uacce_sysfs.h"
 
 FIXTURE(process) {
 	size_t length;
@@ -39,8 +25,8 @@ FIXTURE_TEARDOWN(process)
 	struct uacce q;
 
 	/* Whatever came before, the device is there for others. */
-	if (access(DRIVER PLATFORM_DEVICE, F_OK))
-		EXPECT_EQ(0, write_file(DRIVER "bind", PLATFORM_DEVICE));
+	if (!uacce_has_driver())
+		EXPECT_EQ(0, uacce_bind_driver());
 	ASSERT_EQ(0, uacce_open(&q));
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, uacce_run(&q, fill_job(self->mailbox, 0, 8)));
 	uacce_close(&q);
@@ -214,7 +200,7 @@ TEST_F(process, uacce_device_removed_while_open)
 
 	ASSERT_EQ(0, uacce_open(&q));
 	ASSERT_EQ(MOCK_ACCEL_SUCCESS, uacce_run(&q, fill_job(self->mailbox, 3, 8)));
-	ASSERT_EQ(0, write_file(DRIVER "unbind", PLATFORM_DEVICE));
+	ASSERT_EQ(0, uacce_unbind_driver());
 	EXPECT_EQ(-1, open(UACCE_DEVICE, O_RDWR));
 	EXPECT_EQ(ENOENT, errno);
 	EXPECT_EQ(-1, ioctl(q.fd, UACCE_CMD_PUT_Q));
@@ -226,7 +212,7 @@ TEST_F(process, uacce_device_removed_while_open)
 	EXPECT_EQ(0, mincore((void *)q.doorbell, page_size(), &page) || page & 1);
 
 	/* The device is back for those who open it anew. */
-	ASSERT_EQ(0, write_file(DRIVER "bind", PLATFORM_DEVICE));
+	ASSERT_EQ(0, uacce_bind_driver());
 	EXPECT_EQ(-1, ioctl(q.fd, UACCE_CMD_START_Q));
 	EXPECT_EQ(0, work(self->length, map_fresh(self->length), 7));
 	uacce_close(&q);
@@ -244,9 +230,9 @@ TEST_F(process, uacce_device_removed_in_the_middle_of_a_job)
 		ASSERT_TRUE(seen(self->mailbox, 1));
 		post(self->mailbox, 0);
 		begin = now_ms();
-		ASSERT_EQ(0, write_file(DRIVER "unbind", PLATFORM_DEVICE));
+		ASSERT_EQ(0, uacce_unbind_driver());
 		EXPECT_GT(10000, now_ms() - begin);
-		ASSERT_EQ(0, write_file(DRIVER "bind", PLATFORM_DEVICE));
+		ASSERT_EQ(0, uacce_bind_driver());
 		kill(child, SIGKILL);
 		EXPECT_EQ(-EINTR, child_status(child));
 	}

@@ -2,6 +2,7 @@
 /* The kernel's own framework for accelerators as a client of the mock SMMU: real work. */
 
 #include "uacce.h"
+#include "uacce_sysfs.h"
 
 FIXTURE(uacce) {
 	struct uacce q;
@@ -212,39 +213,22 @@ TEST_F(uacce, uacce_two_queues_of_a_process)
 	EXPECT_EQ(2, self->area[0]);
 }
 
-static int read_attribute(const char *name, char *text, size_t size)
-{
-	char path[96];
-	int fd, ret;
-
-	snprintf(path, sizeof(path), "/sys/class/uacce/mock_uacce-0/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = read(fd, text, size - 1);
-	close(fd);
-	if (ret < 0)
-		return -errno;
-	text[ret] = '\0';
-	return 0;
-}
-
 TEST_F(uacce, uacce_sysfs)
 {
 	char text[128], path[96];
 	struct stat status;
 
-	ASSERT_EQ(0, read_attribute("flags", text, sizeof(text)));
+	ASSERT_EQ(0, uacce_read(UACCE_CLASS "flags", text, sizeof(text)));
 	/* UACCE_DEV_SVA, which takes the kernel's BIT() to say. */
 	EXPECT_EQ(1, atoi(text));
-	ASSERT_EQ(0, read_attribute("api", text, sizeof(text)));
+	ASSERT_EQ(0, uacce_read(UACCE_CLASS "api", text, sizeof(text)));
 	EXPECT_STREQ("mock_uacce_v1\n", text);
-	ASSERT_EQ(0, read_attribute("algorithms", text, sizeof(text)));
+	ASSERT_EQ(0, uacce_read(UACCE_CLASS "algorithms", text, sizeof(text)));
 	EXPECT_NE(NULL, strstr(text, "crc32\n"));
-	ASSERT_EQ(0, read_attribute("region_mmio_size", text, sizeof(text)));
+	ASSERT_EQ(0, uacce_read(UACCE_CLASS "region_mmio_size", text, sizeof(text)));
 	EXPECT_EQ((int)self->page, atoi(text));
-	EXPECT_EQ(-ENOENT, read_attribute("region_dus_size", text, sizeof(text)));
-	ASSERT_EQ(0, read_attribute("available_instances", text, sizeof(text)));
+	EXPECT_EQ(-ENOENT, uacce_read(UACCE_CLASS "region_dus_size", text, sizeof(text)));
+	ASSERT_EQ(0, uacce_read(UACCE_CLASS "available_instances", text, sizeof(text)));
 	EXPECT_EQ(MOCK_UACCE_MAX_QUEUES - 1, atoi(text));
 	/* It is a child of the device behind the mock SMMU. */
 	snprintf(path, sizeof(path), "/sys/bus/platform/devices/mock_uacce.0/uacce/mock_uacce-0");
@@ -260,13 +244,13 @@ TEST_F(uacce, uacce_queues_run_out)
 		fds[i] = open(UACCE_DEVICE, O_RDWR | O_CLOEXEC);
 		ASSERT_LE(0, fds[i]);
 	}
-	ASSERT_EQ(0, read_attribute("available_instances", text, sizeof(text)));
+	ASSERT_EQ(0, uacce_read(UACCE_CLASS "available_instances", text, sizeof(text)));
 	EXPECT_EQ(0, atoi(text));
 	EXPECT_EQ(-1, open(UACCE_DEVICE, O_RDWR | O_CLOEXEC));
 	EXPECT_EQ(EBUSY, errno);
 	for (int i = 1; i < MOCK_UACCE_MAX_QUEUES; i++)
 		close(fds[i]);
-	ASSERT_EQ(0, read_attribute("available_instances", text, sizeof(text)));
+	ASSERT_EQ(0, uacce_read(UACCE_CLASS "available_instances", text, sizeof(text)));
 	EXPECT_EQ(MOCK_UACCE_MAX_QUEUES - 1, atoi(text));
 }
 

@@ -11,6 +11,7 @@
 
 #include "accel.h"
 #include "debugfs.h"
+#include "strict.h"
 
 #include <asm-generic/mman-common.h>
 #include <linux/mock_smmu_compare.h>
@@ -27,9 +28,14 @@ struct walker {
 	struct mock_smmu_compare sum;
 };
 
+/* From then on the SMMU is in strict mode. */
 static inline int walker_open(struct walker *w)
 {
+	int ret = config_set(LOADED, "strict", "1");
+
 	memset(w, 0, sizeof(*w));
+	if (ret)
+		return ret;
 	w->accel = accel_open(0);
 	if (w->accel < 0)
 		return w->accel;
@@ -38,10 +44,14 @@ static inline int walker_open(struct walker *w)
 	return w->compare < 0 ? -errno : 0;
 }
 
-static inline void walker_close(struct walker *w)
+/* Uses of stale translations that were recorded, and what is stale in the caches now. */
+static inline int64_t walker_close(struct walker *w)
 {
+	int64_t records = strict_scan("smmu0");
+
 	close(w->compare);
 	close(w->accel);
+	return records;
 }
 
 static inline void walker_print(const char *who, const struct mock_smmu_compare_page *page)
@@ -101,18 +111,6 @@ static inline bool walker_report(const struct walker *w, const char *kind, size_
 	printf("# %-12s in large folios %llu, by large translations %llu; retries %llu\n", "",
 	       s->folios, s->large, s->retries);
 	return s->pages >= least && there >= least / 4 && !s->differ;
-}
-
-static inline int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
 }
 
 static inline long read_number(const char *path)
@@ -178,7 +176,7 @@ static inline uint64_t random_seed(void)
 /* Makes 64 KB folios of anonymous memory that asks for huge pages. */
 static inline int allow_contiguous_folios(void)
 {
-	return write_text("/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled", "madvise");
+	return write_file("madvise", "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled");
 }
 
 /*
@@ -191,7 +189,7 @@ static inline bool reserve_hugetlb(size_t kb, long count)
 
 	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%zukB/nr_hugepages", kb);
 	snprintf(text, sizeof(text), "%ld", count);
-	write_text(path, text);
+	write_file(text, path);
 	return read_number(path) >= count;
 }
 

@@ -30,7 +30,7 @@ FIXTURE_SETUP(change)
 
 FIXTURE_TEARDOWN(change)
 {
-	walker_close(&self->w);
+	EXPECT_EQ(0, walker_close(&self->w));
 }
 
 TEST_F(change, agrees_after_mprotect)
@@ -147,9 +147,9 @@ TEST_F(change, agrees_after_ksm)
 	for (size_t at = 0; at < self->length; at += self->page)
 		memset(self->p + at, 0x5a + at / self->page % 4, self->page);
 	ASSERT_EQ(0, madvise(self->p, self->length, MADV_MERGEABLE));
-	ASSERT_EQ(0, write_text(KSM "sleep_millisecs", "0"));
-	ASSERT_EQ(0, write_text(KSM "pages_to_scan", "1000"));
-	ASSERT_EQ(0, write_text(KSM "run", "1"));
+	ASSERT_EQ(0, write_file("0", KSM "sleep_millisecs"));
+	ASSERT_EQ(0, write_file("1000", KSM "pages_to_scan"));
+	ASSERT_EQ(0, write_file("1", KSM "run"));
 	/* While pages are being merged, and when they are. */
 	while (read_number(KSM "pages_sharing") < 100 && now_ms() < end)
 		ASSERT_TRUE(walker_agrees(&self->w, self->p, self->length));
@@ -157,9 +157,9 @@ TEST_F(change, agrees_after_ksm)
 	EXPECT_TRUE(walker_agrees(&self->w, self->p, self->length));
 	touch(self->p, self->length / 2, 7);
 	EXPECT_TRUE(walker_agrees(&self->w, self->p, self->length));
-	ASSERT_EQ(0, write_text(KSM "run", "2"));
+	ASSERT_EQ(0, write_file("2", KSM "run"));
 	EXPECT_TRUE(walker_agrees(&self->w, self->p, self->length));
-	ASSERT_EQ(0, write_text(KSM "run", "0"));
+	ASSERT_EQ(0, write_file("0", KSM "run"));
 	EXPECT_TRUE(walker_report(&self->w, "ksm", 1024));
 }
 
@@ -178,7 +178,7 @@ TEST_F(change, agrees_after_thp_split)
 	ASSERT_EQ(0, mprotect(p + HUGE, HUGE / 2, PROT_READ));
 	snprintf(range, sizeof(range), "%d,0x%lx,0x%lx", getpid(), (long)(p + 2 * HUGE),
 		 (long)(p + 3 * HUGE));
-	ASSERT_EQ(0, write_text("/sys/kernel/debug/split_huge_pages", range));
+	ASSERT_EQ(0, write_file(range, "/sys/kernel/debug/split_huge_pages"));
 	EXPECT_TRUE(walker_agrees(&self->w, p, 3 * HUGE));
 	ASSERT_EQ(0, munmap(p + HUGE / 2, HUGE));
 	EXPECT_TRUE(walker_agrees(&self->w, p, 3 * HUGE));

@@ -16,7 +16,7 @@ FIXTURE_SETUP(walker)
 
 FIXTURE_TEARDOWN(walker)
 {
-	walker_close(&self->w);
+	EXPECT_EQ(0, walker_close(&self->w));
 }
 
 TEST_F(walker, agrees_with_gup_anonymous)
@@ -172,7 +172,7 @@ FIXTURE_SETUP(hugetlb)
 
 FIXTURE_TEARDOWN(hugetlb)
 {
-	walker_close(&self->w);
+	EXPECT_EQ(0, walker_close(&self->w));
 }
 
 TEST_F(hugetlb, agrees_with_gup)

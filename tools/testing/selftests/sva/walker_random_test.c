@@ -47,7 +47,7 @@ FIXTURE_SETUP(random)
 
 FIXTURE_TEARDOWN(random)
 {
-	walker_close(&self->w);
+	EXPECT_EQ(0, walker_close(&self->w));
 	close(self->file);
 }
 

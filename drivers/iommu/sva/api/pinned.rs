@@ -2,11 +2,8 @@
 
 //! Pins for drivers in Rust: memory that a device reaches without page faults (S7).
 
-use crate::{
-    api::{Bond, Handler},
-    bond,
-    pin::PinId,
-};
+use super::{Bond, Handler};
+use crate::{bond, pin::PinId};
 use core::ops::Range;
 use kernel::{prelude::*, sync::Arc};
 

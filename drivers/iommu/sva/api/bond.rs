@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bonds, as drivers in Rust have them.
+
+use super::Handler;
+use crate::{bond, group::GroupBonds};
+use core::slice;
+use kernel::{prelude::*, sync::Arc};
+
+/// One bind of an address space to a device, or to the devices of a group; dropping it unbinds.
+///
+/// The last bind of an address space that is dropped has the device [stopped](Handler::stop), and
+/// then ends the bond: on return no page request of it is in flight. The drop may sleep.
+///
+/// A bond ends before that if its process exits (S9) or the driver leaves the device. It is empty
+/// then: nothing can be [started](Self::start) or [pinned](Self::pin), and dropping it does
+/// nothing, since its PASID may belong to another process.
+#[must_use = "dropping it unbinds"]
+pub struct Bond<T: Handler> {
+    binds: Binds,
+    data: Arc<T::BondData>,
+}
+
+/// What a [`Bond`] has bound.
+enum Binds {
+    Device(Arc<bond::Bond>),
+    /// The bond of the device that was asked, and with it those of all members.
+    Group(Arc<bond::Bond>, GroupBonds),
+}
+
+impl<T: Handler> Bond<T> {
+    pub(super) fn of_device(bond: Arc<bond::Bond>, data: Arc<T::BondData>) -> Self {
+        let binds = Binds::Device(bond);
+
+        Self { binds, data }
+    }
+
+    /// `own` is the bond of the device that was asked, one of `all`.
+    pub(super) fn of_group(own: Arc<bond::Bond>, all: GroupBonds, data: Arc<T::BondData>) -> Self {
+        let binds = Binds::Group(own, all);
+
+        Self { binds, data }
+    }
+
+    /// Calls `start` with the PASID, unless the bond has ended: the one way to have the device work
+    /// in the address space.
+    ///
+    /// [`Handler::stop`] is not called before `start` has returned, so it finds what that started;
+    /// nor does `start` run afterwards, when the PASID may belong to another process (S9).
+    ///
+    /// `start` may sleep. It must not drop a bind of this bond, nor start the device again. May
+    /// sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`: the bond has ended, or is about to.
+    pub fn start<R>(&self, start: impl FnOnce(u32) -> R) -> Result<R> {
+        self.own().start(start)
+    }
+
+    /// The PASID with which the device reaches the address space; 0 for a bond without. To tell
+    /// bonds apart: the device gets it from [`Self::start`].
+    pub fn pasid(&self) -> u32 {
+        self.own().pasid
+    }
+
+    /// What the driver keeps for the bond.
+    pub fn data(&self) -> &Arc<T::BondData> {
+        &self.data
+    }
+
+    /// How many devices of the group have no part in the bond (S15); 0 if one device was bound.
+    pub fn left_out(&self) -> usize {
+        match &self.binds {
+            Binds::Device(_) => 0,
+            Binds::Group(_, bonds) => bonds.left_out(),
+        }
+    }
+
+    /// Whether the device may still use the address space: its process has not exited, nor has the
+    /// driver left the device. It may change at any time. May sleep.
+    pub fn is_live(&self) -> bool {
+        self.own().is_live()
+    }
+
+    /// The bond of the device itself.
+    fn own(&self) -> &Arc<bond::Bond> {
+        match &self.binds {
+            Binds::Device(bond) | Binds::Group(bond, _) => bond,
+        }
+    }
+
+    /// The bonds of all devices.
+    pub(crate) fn all(&self) -> &[Arc<bond::Bond>] {
+        match &self.binds {
+            Binds::Device(bond) => slice::from_ref(bond),
+            Binds::Group(_, bonds) => bonds.bonds(),
+        }
+    }
+}
+
+impl<T: Handler> Drop for Bond<T> {
+    fn drop(&mut self) {
+        match &self.binds {
+            Binds::Device(bond) => {
+                // ESRCH tells that the bond has ended before.
+                let _ = bond.unbind();
+            }
+            Binds::Group(_, bonds) => bonds.unbind(),
+        }
+    }
+}

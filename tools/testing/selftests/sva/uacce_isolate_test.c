@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A device behind uacce that has too many errors is isolated. */
+
+#include <glob.h>
+
+#include "uacce.h"
+#include "uacce_sysfs.h"
+
+#define STRATEGY UACCE_CLASS "isolate_strategy"
+#define ISOLATE UACCE_CLASS "isolate"
+
+FIXTURE(isolate) {
+	struct uacce q;
+	uint64_t *word;
+	/* Registers of a PCI device: mapped, but out of other devices' reach. */
+	void *registers;
+};
+
+static void *map_registers(void)
+{
+	void *registers = MAP_FAILED;
+	glob_t found;
+
+	if (glob("/sys/bus/pci/devices/*/resource0", 0, NULL, &found))
+		return MAP_FAILED;
+	for (size_t i = 0; i < found.gl_pathc && registers == MAP_FAILED; i++) {
+		int fd = open(found.gl_pathv[i], O_RDWR | O_CLOEXEC);
+
+		registers = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, fd, 0);
+		close(fd);
+	}
+	globfree(&found);
+	return registers;
+}
+
+/* A device without errors so far. */
+FIXTURE_SETUP(isolate)
+{
+	ASSERT_EQ(0, uacce_unbind_driver());
+	ASSERT_EQ(0, uacce_bind_driver());
+	self->registers = map_registers();
+	ASSERT_NE(MAP_FAILED, self->registers);
+	self->word = map_fresh(page_size());
+	ASSERT_EQ(0, uacce_open(&self->q));
+}
+
+FIXTURE_TEARDOWN(isolate)
+{
+	uacce_close(&self->q);
+	EXPECT_EQ(0, uacce_unbind_driver());
+	EXPECT_EQ(0, uacce_bind_driver());
+}
+
+static bool works(struct uacce *q, uint64_t *word)
+{
+	return uacce_run(q, add_job(word, 1)) == MOCK_ACCEL_SUCCESS;
+}
+
+TEST_F(isolate, uacce_isolate_strategy)
+{
+	EXPECT_TRUE(uacce_says(STRATEGY, "0\n"));
+	EXPECT_TRUE(uacce_says(ISOLATE, "0\n"));
+	EXPECT_EQ(0, uacce_write(STRATEGY, "65535"));
+	EXPECT_TRUE(uacce_says(STRATEGY, "65535\n"));
+	EXPECT_EQ(-EINVAL, uacce_write(STRATEGY, "65536"));
+	EXPECT_EQ(-EINVAL, uacce_write(STRATEGY, "-1"));
+	EXPECT_EQ(-EINVAL, uacce_write(STRATEGY, "many"));
+	EXPECT_TRUE(uacce_says(STRATEGY, "65535\n"));
+	/* Only the device itself says that. */
+	EXPECT_EQ(-EACCES, uacce_write(ISOLATE, "1"));
+}
+
+TEST_F(isolate, uacce_isolate_counts_errors_of_the_device)
+{
+	struct job error = crc32_job(self->registers, 64, 0);
+
+	ASSERT_EQ(0, uacce_write(STRATEGY, "2"));
+	for (int i = 0; i < 2; i++)
+		ASSERT_EQ(MOCK_ACCEL_BUS_ERROR, uacce_run(&self->q, error));
+	EXPECT_TRUE(uacce_says(ISOLATE, "0\n"));
+	/* What the process does wrong is none. */
+	for (int i = 0; i < 5; i++) {
+		struct job odd = fill_job(self->word, 0, 8);
+
+		ASSERT_EQ(MOCK_ACCEL_PAGE_FAULT, uacce_run(&self->q, fill_job(NULL, 1, 8)));
+		odd.desc.opcode = 99;
+		ASSERT_EQ(MOCK_ACCEL_BAD_OPCODE, uacce_run(&self->q, odd));
+	}
+	EXPECT_TRUE(works(&self->q, self->word));
+	EXPECT_TRUE(uacce_says(ISOLATE, "0\n"));
+	/* A new threshold begins anew. */
+	ASSERT_EQ(0, uacce_write(STRATEGY, "1"));
+	ASSERT_EQ(MOCK_ACCEL_BUS_ERROR, uacce_run(&self->q, error));
+	EXPECT_TRUE(uacce_says(ISOLATE, "0\n"));
+	ASSERT_EQ(MOCK_ACCEL_BUS_ERROR, uacce_run(&self->q, error));
+	EXPECT_TRUE(uacce_says(ISOLATE, "1\n"));
+}
+
+TEST_F(isolate, uacce_isolated_device_does_no_work)
+{
+	struct uacce other;
+	char text[64];
+
+	ASSERT_EQ(0, uacce_open(&other));
+	ASSERT_TRUE(works(&other, self->word));
+	ASSERT_EQ(0, uacce_write(STRATEGY, "1"));
+	for (int i = 0; i < 2; i++)
+		ASSERT_EQ(MOCK_ACCEL_BUS_ERROR,
+			  uacce_run(&self->q, crc32_job(self->registers, 64, 0)));
+	ASSERT_TRUE(uacce_says(ISOLATE, "1\n"));
+
+	/* No new queues, and none of the old ones goes on. */
+	EXPECT_EQ(-1, open(UACCE_DEVICE, O_RDWR | O_CLOEXEC));
+	EXPECT_EQ(EIO, errno);
+	uacce_submit(&other, add_job(self->word, 1));
+	usleep(20000);
+	EXPECT_EQ(1, *self->word);
+	ASSERT_EQ(0, uacce_stop(&other));
+	EXPECT_EQ(-EIO, uacce_start(&other));
+	EXPECT_EQ(-EPERM, uacce_write(STRATEGY, "5"));
+	EXPECT_TRUE(uacce_says(STRATEGY, "1\n"));
+	/* The open that failed took no queue along. */
+	ASSERT_EQ(0, uacce_read(UACCE_CLASS "available_instances", text, sizeof(text)));
+	EXPECT_EQ(MOCK_UACCE_MAX_QUEUES - 2, atoi(text));
+	uacce_close(&other);
+
+	/* With its driver it begins anew. */
+	ASSERT_EQ(0, uacce_unbind_driver());
+	ASSERT_EQ(0, uacce_bind_driver());
+	EXPECT_TRUE(uacce_says(ISOLATE, "0\n"));
+	EXPECT_TRUE(uacce_says(STRATEGY, "0\n"));
+	ASSERT_EQ(0, uacce_open(&other));
+	EXPECT_TRUE(works(&other, self->word));
+	uacce_close(&other);
+}
+
+/* At first any number of errors is fine. */
+TEST_F(isolate, uacce_isolate_only_on_request)
+{
+	for (int i = 0; i < 20; i++)
+		ASSERT_EQ(MOCK_ACCEL_BUS_ERROR,
+			  uacce_run(&self->q, crc32_job(self->registers, 64, 0)));
+	EXPECT_TRUE(uacce_says(ISOLATE, "0\n"));
+	EXPECT_TRUE(works(&self->q, self->word));
+}
+
+TEST_HARNESS_MAIN
