@@ -30,7 +30,7 @@ static inline struct iopf_fault bench_null_fault(u32 pasid, unsigned long addr)
 	};
 }
 
-/* Has @dev report @fault, with the pages after it up to @pages, as one group; waits for the answer. */
+/* Has @dev report @pages pages from @fault on, as one group, and waits for the answer. */
 static __always_inline void bench_null_report(struct device *dev, struct iopf_fault *fault,
 					      unsigned int pages)
 {

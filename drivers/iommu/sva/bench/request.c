@@ -107,7 +107,7 @@ static void report(const char *row, struct bound *bound, size_t pages)
 /* Each row is a function of its own, so that a profile tells them apart. */
 
 /* Pages are asked for from page @at down to the first, so that nothing reads ahead. */
-static noinline int single(struct bound *bound, size_t at)
+static noinline int measure_single(struct bound *bound, size_t at)
 {
 	int ret, i;
 
@@ -123,7 +123,7 @@ static noinline int single(struct bound *bound, size_t at)
 }
 
 /* The same pages once more. */
-static noinline int spurious(struct bound *bound, size_t at)
+static noinline int measure_spurious(struct bound *bound, size_t at)
 {
 	int ret, i;
 
@@ -138,7 +138,7 @@ static noinline int spurious(struct bound *bound, size_t at)
 	return 0;
 }
 
-static noinline int group(struct bound *bound, size_t at, const char *row)
+static noinline int measure_group(struct bound *bound, size_t at, const char *row)
 {
 	int ret, i;
 
@@ -156,12 +156,12 @@ static noinline int group(struct bound *bound, size_t at, const char *row)
 static int measure(struct bound *bound)
 {
 	size_t pages = bound->space.len / PAGE_SIZE;
-	int ret = single(bound, pages);
+	int ret = measure_single(bound, pages);
 
 	/* No device asks for a page that it sees. */
 	if (!ret && bound->hardware == BENCH_NULL)
-		ret = spurious(bound, pages);
-	return ret ?: group(bound, pages - 2 * SINGLE, "group of 64");
+		ret = measure_spurious(bound, pages);
+	return ret ?: measure_group(bound, pages - 2 * SINGLE, "group of 64");
 }
 
 static int each_peer(enum bench_hardware hardware, size_t pages, int (*work)(struct bound *bound))
@@ -193,7 +193,7 @@ int bench_request(void)
 /* The caller has allowed processes folios of that size. */
 static int measure_folios(struct bound *bound)
 {
-	return group(bound, bound->space.len / PAGE_SIZE, "group of 64, 64 kB folios");
+	return measure_group(bound, bound->space.len / PAGE_SIZE, "group of 64, 64 kB folios");
 }
 
 int bench_folios(void)
