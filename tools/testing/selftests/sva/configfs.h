@@ -10,42 +10,11 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
+#include "file.h"
+
 #define MOCK_CONFIG "/sys/kernel/config/mock_smmu"
 #define MOCK_DEBUG "/sys/kernel/debug/mock_smmu"
 #define LOADED MOCK_CONFIG "/smmu0"
-
-static inline int write_file(const char *text, const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-/* Reads up to @size - 1 bytes, without the newline at the end. */
-static inline int read_file(char *text, size_t size, const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len;
-
-	text[0] = 0;
-	if (fd < 0)
-		return -errno;
-	len = read(fd, text, size - 1);
-	if (len < 0)
-		len = -errno;
-	close(fd);
-	if (len < 0)
-		return len;
-	if (len > 0 && text[len - 1] == '\n')
-		len--;
-	text[len] = 0;
-	return 0;
-}
 
 /* Writes to, or reads, a file of the directory @dir. */
 static inline int config_set(const char *dir, const char *file, const char *text)
@@ -113,21 +82,27 @@ static inline int config_number(const char *dir)
 	return dot ? atoi(dot + 1) : -EINVAL;
 }
 
-/* The number of the IOMMU group of the device that @dir is, or a negative errno. */
-static inline int config_group(const char *dir)
+/* The number of the IOMMU group of a platform device, or a negative errno. */
+static inline int device_group(const char *name)
 {
-	char name[64], path[128], link[128];
-	int ret = config_get(dir, "device", name, sizeof(name));
+	char path[128], link[128];
 	ssize_t len;
 
-	if (ret)
-		return ret;
 	snprintf(path, sizeof(path), "/sys/bus/platform/devices/%s/iommu_group", name);
 	len = readlink(path, link, sizeof(link) - 1);
 	if (len < 0)
 		return -errno;
 	link[len] = 0;
 	return atoi(strrchr(link, '/') + 1);
+}
+
+/* The same of the device that @dir is. */
+static inline int config_group(const char *dir)
+{
+	char name[64];
+	int ret = config_get(dir, "device", name, sizeof(name));
+
+	return ret ? ret : device_group(name);
 }
 
 /* A number in a file of instance @name in debugfs; -1 if it is not there. */

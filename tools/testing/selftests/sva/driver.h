@@ -3,33 +3,18 @@
 #ifndef SELFTESTS_SVA_DRIVER_H
 #define SELFTESTS_SVA_DRIVER_H
 
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
+#include "file.h"
 
 #define DRIVER "/sys/bus/platform/drivers/mock_accel/"
 
-static inline int driver_write(const char *path, const char *device)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, device, strlen(device)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 static inline int driver_bind(const char *device)
 {
-	return driver_write(DRIVER "bind", device);
+	return write_file(device, DRIVER "bind");
 }
 
 static inline int driver_unbind(const char *device)
 {
-	return driver_write(DRIVER "unbind", device);
+	return write_file(device, DRIVER "unbind");
 }
 
 #endif /* SELFTESTS_SVA_DRIVER_H */

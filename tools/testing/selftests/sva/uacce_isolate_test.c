@@ -60,21 +60,21 @@ TEST_F(isolate, uacce_isolate_strategy)
 {
 	EXPECT_TRUE(uacce_says(STRATEGY, "0\n"));
 	EXPECT_TRUE(uacce_says(ISOLATE, "0\n"));
-	EXPECT_EQ(0, uacce_write(STRATEGY, "65535"));
+	EXPECT_EQ(0, write_file("65535", STRATEGY));
 	EXPECT_TRUE(uacce_says(STRATEGY, "65535\n"));
-	EXPECT_EQ(-EINVAL, uacce_write(STRATEGY, "65536"));
-	EXPECT_EQ(-EINVAL, uacce_write(STRATEGY, "-1"));
-	EXPECT_EQ(-EINVAL, uacce_write(STRATEGY, "many"));
+	EXPECT_EQ(-EINVAL, write_file("65536", STRATEGY));
+	EXPECT_EQ(-EINVAL, write_file("-1", STRATEGY));
+	EXPECT_EQ(-EINVAL, write_file("many", STRATEGY));
 	EXPECT_TRUE(uacce_says(STRATEGY, "65535\n"));
 	/* Only the device itself says that. */
-	EXPECT_EQ(-EACCES, uacce_write(ISOLATE, "1"));
+	EXPECT_EQ(-EACCES, write_file("1", ISOLATE));
 }
 
 TEST_F(isolate, uacce_isolate_counts_errors_of_the_device)
 {
 	struct job error = crc32_job(self->registers, 64, 0);
 
-	ASSERT_EQ(0, uacce_write(STRATEGY, "2"));
+	ASSERT_EQ(0, write_file("2", STRATEGY));
 	for (int i = 0; i < 2; i++)
 		ASSERT_EQ(MOCK_ACCEL_BUS_ERROR, uacce_run(&self->q, error));
 	EXPECT_TRUE(uacce_says(ISOLATE, "0\n"));
@@ -89,7 +89,7 @@ TEST_F(isolate, uacce_isolate_counts_errors_of_the_device)
 	EXPECT_TRUE(works(&self->q, self->word));
 	EXPECT_TRUE(uacce_says(ISOLATE, "0\n"));
 	/* A new threshold begins anew. */
-	ASSERT_EQ(0, uacce_write(STRATEGY, "1"));
+	ASSERT_EQ(0, write_file("1", STRATEGY));
 	ASSERT_EQ(MOCK_ACCEL_BUS_ERROR, uacce_run(&self->q, error));
 	EXPECT_TRUE(uacce_says(ISOLATE, "0\n"));
 	ASSERT_EQ(MOCK_ACCEL_BUS_ERROR, uacce_run(&self->q, error));
@@ -103,7 +103,7 @@ TEST_F(isolate, uacce_isolated_device_does_no_work)
 
 	ASSERT_EQ(0, uacce_open(&other));
 	ASSERT_TRUE(works(&other, self->word));
-	ASSERT_EQ(0, uacce_write(STRATEGY, "1"));
+	ASSERT_EQ(0, write_file("1", STRATEGY));
 	for (int i = 0; i < 2; i++)
 		ASSERT_EQ(MOCK_ACCEL_BUS_ERROR,
 			  uacce_run(&self->q, crc32_job(self->registers, 64, 0)));
@@ -117,10 +117,10 @@ TEST_F(isolate, uacce_isolated_device_does_no_work)
 	EXPECT_EQ(1, *self->word);
 	ASSERT_EQ(0, uacce_stop(&other));
 	EXPECT_EQ(-EIO, uacce_start(&other));
-	EXPECT_EQ(-EPERM, uacce_write(STRATEGY, "5"));
+	EXPECT_EQ(-EPERM, write_file("5", STRATEGY));
 	EXPECT_TRUE(uacce_says(STRATEGY, "1\n"));
 	/* The open that failed took no queue along. */
-	ASSERT_EQ(0, uacce_read(UACCE_CLASS "available_instances", text, sizeof(text)));
+	ASSERT_EQ(0, read_whole_file(text, sizeof(text), UACCE_CLASS "available_instances"));
 	EXPECT_EQ(MOCK_UACCE_MAX_QUEUES - 2, atoi(text));
 	uacce_close(&other);
 

@@ -218,17 +218,17 @@ TEST_F(uacce, uacce_sysfs)
 	char text[128], path[96];
 	struct stat status;
 
-	ASSERT_EQ(0, uacce_read(UACCE_CLASS "flags", text, sizeof(text)));
+	ASSERT_EQ(0, read_whole_file(text, sizeof(text), UACCE_CLASS "flags"));
 	/* UACCE_DEV_SVA, which takes the kernel's BIT() to say. */
 	EXPECT_EQ(1, atoi(text));
-	ASSERT_EQ(0, uacce_read(UACCE_CLASS "api", text, sizeof(text)));
+	ASSERT_EQ(0, read_whole_file(text, sizeof(text), UACCE_CLASS "api"));
 	EXPECT_STREQ("mock_uacce_v1\n", text);
-	ASSERT_EQ(0, uacce_read(UACCE_CLASS "algorithms", text, sizeof(text)));
+	ASSERT_EQ(0, read_whole_file(text, sizeof(text), UACCE_CLASS "algorithms"));
 	EXPECT_NE(NULL, strstr(text, "crc32\n"));
-	ASSERT_EQ(0, uacce_read(UACCE_CLASS "region_mmio_size", text, sizeof(text)));
+	ASSERT_EQ(0, read_whole_file(text, sizeof(text), UACCE_CLASS "region_mmio_size"));
 	EXPECT_EQ((int)self->page, atoi(text));
-	EXPECT_EQ(-ENOENT, uacce_read(UACCE_CLASS "region_dus_size", text, sizeof(text)));
-	ASSERT_EQ(0, uacce_read(UACCE_CLASS "available_instances", text, sizeof(text)));
+	EXPECT_EQ(-ENOENT, read_whole_file(text, sizeof(text), UACCE_CLASS "region_dus_size"));
+	ASSERT_EQ(0, read_whole_file(text, sizeof(text), UACCE_CLASS "available_instances"));
 	EXPECT_EQ(MOCK_UACCE_MAX_QUEUES - 1, atoi(text));
 	/* It is a child of the device behind the mock SMMU. */
 	snprintf(path, sizeof(path), "/sys/bus/platform/devices/mock_uacce.0/uacce/mock_uacce-0");
@@ -244,13 +244,13 @@ TEST_F(uacce, uacce_queues_run_out)
 		fds[i] = open(UACCE_DEVICE, O_RDWR | O_CLOEXEC);
 		ASSERT_LE(0, fds[i]);
 	}
-	ASSERT_EQ(0, uacce_read(UACCE_CLASS "available_instances", text, sizeof(text)));
+	ASSERT_EQ(0, read_whole_file(text, sizeof(text), UACCE_CLASS "available_instances"));
 	EXPECT_EQ(0, atoi(text));
 	EXPECT_EQ(-1, open(UACCE_DEVICE, O_RDWR | O_CLOEXEC));
 	EXPECT_EQ(EBUSY, errno);
 	for (int i = 1; i < MOCK_UACCE_MAX_QUEUES; i++)
 		close(fds[i]);
-	ASSERT_EQ(0, uacce_read(UACCE_CLASS "available_instances", text, sizeof(text)));
+	ASSERT_EQ(0, read_whole_file(text, sizeof(text), UACCE_CLASS "available_instances"));
 	EXPECT_EQ(MOCK_UACCE_MAX_QUEUES - 1, atoi(text));
 }
 
