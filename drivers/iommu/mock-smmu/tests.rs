@@ -96,6 +96,18 @@ const PLAIN: DeviceSpec = DeviceSpec {
     ..WIDE
 };
 
+/// Devices that the DMA API maps memory for: one that asks for translations, and one that does not.
+const TRANSLATED: [DeviceSpec; 2] = [
+    DeviceSpec {
+        translated: true,
+        ..WIDE
+    },
+    DeviceSpec {
+        translated: true,
+        ..PLAIN
+    },
+];
+
 const NAME: &CStr = c"mock_smmu_kunit";
 
 fn instance_with(config: hw::Config, specs: &[DeviceSpec]) -> Result<Instance> {

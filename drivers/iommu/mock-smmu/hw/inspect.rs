@@ -13,6 +13,7 @@ use crate::fmt::{
 
 use super::{
     config,
+    engine::Engine,
     tlb::Entry as TlbEntry,
     Smmu, //
 };
@@ -28,6 +29,24 @@ pub enum WhichQueue {
     PageRequests,
 }
 
+impl Engine {
+    /// The stream table entry of `sid` as it stands in memory, past the caches, or the event that
+    /// tells why there is none.
+    pub(super) fn ste_in_memory(&self, sid: u32) -> Result<Ste, EventId> {
+        config::fetch_ste(&self.regs, &self.config, sid).map_err(|reject| reject.event)
+    }
+
+    /// The context descriptor of `sid` and `ssid`, likewise.
+    pub(super) fn cd_in_memory(&self, sid: u32, ssid: u32) -> Result<Cd, EventId> {
+        let entry = self.ste_in_memory(sid)?;
+        let ste = config::check_ste(&self.config, &entry).map_err(|reject| reject.event)?;
+        if ste.config() != ste::CONFIG_S1 || u64::from(ssid) >> ste.s1_cd_max() != 0 {
+            return Err(EventId::BadSubstreamId);
+        }
+        config::fetch_cd(&ste, ssid).map_err(|reject| reject.event)
+    }
+}
+
 impl Smmu {
     /// How many transactions of `sid` are stalled, or of all streams. Any context.
     pub fn stalled(&self, sid: Option<u32>) -> usize {
@@ -37,18 +56,12 @@ impl Smmu {
     /// The stream table entry of `sid` as it stands in memory, past the caches, or the event that
     /// tells why there is none. Any context.
     pub fn fetch_ste(&self, sid: u32) -> Result<Ste, EventId> {
-        let engine = self.engine.lock();
-        config::fetch_ste(&engine.regs, &self.config, sid).map_err(|reject| reject.event)
+        self.engine.lock().ste_in_memory(sid)
     }
 
     /// The context descriptor of `sid` and `ssid`, likewise. Any context.
     pub fn fetch_cd(&self, sid: u32, ssid: u32) -> Result<Cd, EventId> {
-        let entry = self.fetch_ste(sid)?;
-        let ste = config::check_ste(&self.config, &entry).map_err(|reject| reject.event)?;
-        if ste.config() != ste::CONFIG_S1 || u64::from(ssid) >> ste.s1_cd_max() != 0 {
-            return Err(EventId::BadSubstreamId);
-        }
-        config::fetch_cd(&ste, ssid).map_err(|reject| reject.event)
+        self.engine.lock().cd_in_memory(sid, ssid)
     }
 
     /// As [`Self::fetch_ste`].

@@ -7,14 +7,6 @@ use kernel::time::{
     Delta, //
 };
 
-use crate::fmt::{
-    cd::Cd,
-    ste::{
-        self,
-        Ste, //
-    }, //
-};
-
 use super::{
     config,
     engine::Engine,
@@ -79,22 +71,14 @@ impl Engine {
 
     fn stale_ste(&self, index: usize) -> Option<StrictRecord> {
         let (sid, old) = self.cache.ste_slot(index)?;
-        let now = config::fetch_ste(&self.regs, &self.config, sid);
-        let stale = old.v() && now != Ok(old);
+        let stale = old.v() && self.ste_in_memory(sid) != Ok(old);
         stale.then(|| left(StrictCache::Ste, sid, None, 0, old.s1_context_ptr()))
     }
 
     fn stale_cd(&self, index: usize) -> Option<StrictRecord> {
         let (sid, ssid, old) = self.cache.cd_slot(index)?;
-        let stale = old.v() && self.cd_in_memory(sid, ssid) != Some(old);
+        let stale = old.v() && self.cd_in_memory(sid, ssid) != Ok(old);
         stale.then(|| left(StrictCache::Cd, sid, Some(ssid), 0, old.ttb0()))
-    }
-
-    fn cd_in_memory(&self, sid: u32, ssid: u32) -> Option<Cd> {
-        let entry: Ste = config::fetch_ste(&self.regs, &self.config, sid).ok()?;
-        config::check_ste(&self.config, &entry).ok()?;
-        let s1 = entry.config() == ste::CONFIG_S1;
-        s1.then(|| config::fetch_cd(&entry, ssid).ok()).flatten()
     }
 
     /// Entries whose address space no cached descriptor names cannot be hit, and are passed over.

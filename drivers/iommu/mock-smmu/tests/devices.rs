@@ -132,19 +132,11 @@ mod tests {
     /// S1DSS 2: accesses without PASID use context descriptor 0.
     #[test]
     fn address_space_without_pasid() -> Result {
-        let plain = DeviceSpec {
-            id: 5,
-            sid: 0x31,
-            pasid_bits: 0,
-            ats: false,
-            pri: false,
-            ..WIDE
-        };
-        let (mm, instance) = (TestMm::new()?, instance(&[WIDE, NO_ATS, plain])?);
+        let (mm, instance) = (TestMm::new()?, instance(&[WIDE, NO_ATS, PLAIN])?);
         let (smmu, hw) = (instance.smmu(), instance.hw());
         let addr = mm.map(1, Protection::ReadWrite)?;
 
-        for (i, spec) in [WIDE, NO_ATS, plain].iter().enumerate() {
+        for (i, spec) in [WIDE, NO_ATS, PLAIN].iter().enumerate() {
             let device = device(&instance, i)?;
             let (client, sid) = (device.client(), spec.sid);
             let before = hw.ste(sid).ok_or(ENOENT)?;

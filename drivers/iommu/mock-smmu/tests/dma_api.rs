@@ -23,19 +23,9 @@ mod tests {
 
     #[test]
     fn dma_api() -> Result {
-        let specs = [
-            DeviceSpec {
-                translated: true,
-                ..WIDE
-            },
-            DeviceSpec {
-                translated: true,
-                ..PLAIN
-            },
-        ];
-        let instance = instance(&specs)?;
+        let instance = instance(&TRANSLATED)?;
 
-        for (i, spec) in specs.iter().enumerate() {
+        for (i, spec) in TRANSLATED.iter().enumerate() {
             let device = device(&instance, i)?;
             let memory = PhysPages::alloc(PAGE_SIZE)?;
             // Unmapping is invalidation, whatever the kernel's command line says.

@@ -19,18 +19,6 @@ mod tests {
     const DMA: &CStr = c"DMA";
     const DMA_FQ: &CStr = c"DMA-FQ";
 
-    /// A device that asks for translations, and one that does not.
-    const SPECS: [DeviceSpec; 2] = [
-        DeviceSpec {
-            translated: true,
-            ..WIDE
-        },
-        DeviceSpec {
-            translated: true,
-            ..PLAIN
-        },
-    ];
-
     /// Whether some cache of `instance` has a translation of `iova` for the device with `spec`.
     fn cached(instance: &Instance, spec: &DeviceSpec, iova: usize) -> Result<bool> {
         let asid = instance.hw().cd(spec.sid, 0).ok_or(ENOENT)?.asid();
@@ -45,7 +33,7 @@ mod tests {
         let iova = mapping.iova() as usize;
         write(device, None, iova, &pattern(1))?;
         check!(bytes(&memory, 0)? == pattern(1));
-        check!(cached(instance, &SPECS[index], iova)?);
+        check!(cached(instance, &TRANSLATED[index], iova)?);
         drop(mapping);
         // Before the memory goes.
         let still = read(device, None, iova) == Ok(pattern(1));
@@ -54,8 +42,8 @@ mod tests {
 
     #[test]
     fn flush_iotlb_all_comes_later() -> Result {
-        let instance = instance(&SPECS)?;
-        for (i, spec) in SPECS.iter().enumerate() {
+        let instance = instance(&TRANSLATED)?;
+        for (i, spec) in TRANSLATED.iter().enumerate() {
             let device = device(&instance, i)?;
             set_domain_type(device.endpoint(), DMA_FQ)?;
             let before = instance.hw().stats();
@@ -88,8 +76,8 @@ mod tests {
     /// No address leads to what was there before, however often it is given anew.
     #[test]
     fn addresses_are_not_given_before_the_flush() -> Result {
-        let instance = instance(&SPECS)?;
-        for i in 0..SPECS.len() {
+        let instance = instance(&TRANSLATED)?;
+        for i in 0..TRANSLATED.len() {
             let device = device(&instance, i)?;
             set_domain_type(device.endpoint(), DMA_FQ)?;
             let memory = PhysPages::alloc(2 * PAGE_SIZE)?;
@@ -114,8 +102,8 @@ mod tests {
     /// Back to a domain where unmapping is invalidation, and once more.
     #[test]
     fn domain_types_at_run_time() -> Result {
-        let instance = instance(&SPECS)?;
-        for (i, spec) in SPECS.iter().enumerate() {
+        let instance = instance(&TRANSLATED)?;
+        for (i, spec) in TRANSLATED.iter().enumerate() {
             let device = device(&instance, i)?;
             for _ in 0..3 {
                 set_domain_type(device.endpoint(), DMA_FQ)?;
