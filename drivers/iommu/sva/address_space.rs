@@ -32,9 +32,9 @@ pub(crate) struct AddressSpace {
     mm: ARef<Mm>,
     #[pin]
     inner: Mutex<Inner>,
-    /// A driver's hook has returned.
+    /// A driver's hook has returned, or what it waits for: a start of the device.
     #[pin]
-    exit_done: CondVar,
+    hook_done: CondVar,
     /// Among all address spaces.
     links: Links,
 }
@@ -68,7 +68,7 @@ impl AddressSpace {
                 },
                 "sva_address_space"
             ),
-            exit_done <- new_condvar!("sva_exit_done"),
+            hook_done <- new_condvar!("sva_hook_done"),
             links: Links::new(),
         })
     }
@@ -95,14 +95,14 @@ impl AddressSpace {
         (!inner.retired).then_some(inner)
     }
 
-    /// Waits, without the lock, until some driver's hook has returned.
-    pub(crate) fn wait_for_handler(&self, inner: &mut Guard<'_, Inner, MutexBackend>) {
-        self.exit_done.wait(inner);
+    /// Waits, without the lock, until some driver's hook may have returned, or a start of a device.
+    pub(crate) fn wait_for_hook(&self, inner: &mut Guard<'_, Inner, MutexBackend>) {
+        self.hook_done.wait(inner);
     }
 
-    /// A bond has ended.
-    pub(crate) fn wake_handler_waiters(&self) {
-        self.exit_done.notify_all();
+    /// A bond whose hook has run has ended, or a start that a hook waits for.
+    pub(crate) fn wake_hook_waiters(&self) {
+        self.hook_done.notify_all();
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Prepared {
     pub(crate) pasid: u32,
     /// What is to be attached, unless the attachment is there.
     pub(crate) new: Option<Arc<Translation<FaultService>>>,
+    /// Other groups are attached to it already.
+    pub(crate) shared: bool,
 }
 
 impl Prepared {
@@ -60,7 +62,7 @@ impl Prepared {
 
         match attach(translation.clone()) {
             // A domain for another IOMMU of the same driver need not fit.
-            Err(e) if e == EINVAL => {
+            Err(e) if e == EINVAL && self.shared => {
                 let domain = SvaDomain::alloc(endpoint, mm)?;
 
                 attach(Translation::with_pasid_of(translation, domain)?)
@@ -109,7 +111,7 @@ impl Attachments {
             Scope::Device => device.max_pasid,
             Scope::Group => device.max_pasid.min(group.max_pasid()),
         };
-        let translation = self.translation(endpoint, mm, limit)?;
+        let (translation, shared) = self.translation(endpoint, mm, limit)?;
         // Before the attach: who comes later may not be reached by it.
         let newest = device.core.newest_device();
         let service = FaultService::new(&device.core, space, flags, newest);
@@ -118,6 +120,7 @@ impl Attachments {
             attachment: Arc::pin_init(Attachment::new(group.into(), service), GFP_KERNEL)?,
             pasid: translation.pasid(),
             new: Some(translation),
+            shared,
         })
     }
 
@@ -139,32 +142,35 @@ impl Attachments {
             attachment: there,
             pasid,
             new: None,
+            shared: true,
         })
     }
 
     /// A domain for the IOMMU of `endpoint` under a PASID up to `limit`: one that is there, or one
-    /// with a PASID that is there, or a new one.
+    /// with a PASID that is there, or a new one. Whether the domain was there.
     fn translation(
         &self,
         endpoint: &Endpoint,
         mm: &MmWithUser,
         limit: u32,
-    ) -> Result<Arc<Translation<FaultService>>> {
+    ) -> Result<(Arc<Translation<FaultService>>, bool)> {
         let all = || self.0.iter().filter_map(|there| there.translation());
         let mut within = all().filter(|there| there.pasid() <= limit).peekable();
         let first = within.peek().cloned();
 
         if let Some(there) = within.find(|there| there.domain().fits(endpoint)) {
-            return Ok(there);
+            return Ok((there, true));
         }
-        match first {
-            Some(there) => Translation::with_pasid_of(&there, SvaDomain::alloc(endpoint, mm)?),
+        let new = match first {
+            Some(there) => Translation::with_pasid_of(&there, SvaDomain::alloc(endpoint, mm)?)?,
             None => {
                 let pasid = Pasid::alloc(endpoint, limit)?;
 
-                Translation::new(SvaDomain::alloc(endpoint, mm)?, pasid)
+                Translation::new(SvaDomain::alloc(endpoint, mm)?, pasid)?
             }
-        }
+        };
+
+        Ok((new, false))
     }
 
     /// Lets `leaving` go, whose group stays attached for the sake of `staying`. May sleep.

@@ -131,7 +131,7 @@ impl Bond {
                 // It is ending. A shutdown need not wait for us meanwhile.
                 Running::Elsewhere => {
                     drop(opened);
-                    space.wait_for_handler(&mut inner);
+                    space.wait_for_hook(&mut inner);
                 }
             }
         }

@@ -113,7 +113,7 @@ impl Bond {
         // Who binds or unbinds from now on waits for the hook.
         self.users.unlink();
         while self.hooked.0.access(inner).starting > 0 {
-            self.space.wait_for_handler(inner);
+            self.space.wait_for_hook(inner);
         }
         owner
     }
@@ -146,7 +146,9 @@ impl Bond {
         // Nobody ends the bond meanwhile, so the address space has not retired.
         if let Some(mut inner) = self.space.lock() {
             self.hooked.0.access_mut(&mut inner).starting -= 1;
-            self.space.wake_handler_waiters();
+            if self.hooked.running(&inner) != Running::No {
+                self.space.wake_hook_waiters();
+            }
         }
         Ok(started)
     }

@@ -59,6 +59,7 @@ pub(crate) fn prepare(
             SvaDomain::alloc(endpoint, mm)?,
             Pasid::none(),
         )?),
+        shared: false,
     })
 }
 

@@ -70,7 +70,7 @@ impl Bond {
             if self.hooked.running(&inner) != Running::Elsewhere {
                 return Some(inner);
             }
-            self.space.wait_for_handler(&mut inner);
+            self.space.wait_for_hook(&mut inner);
         }
         None
     }
@@ -110,7 +110,7 @@ impl Bond {
             });
             // Nobody waits for a hook that has not run.
             if self.hooked.running(&inner) != Running::No {
-                self.space.wake_handler_waiters();
+                self.space.wake_hook_waiters();
             }
             trace::unbind(self, 0);
         }

@@ -104,53 +104,51 @@ static void report(const char *row, struct bound *bound, size_t pages)
 		     "instructions");
 }
 
-/* Each row is a function of its own, so that a profile tells them apart. */
-
-/* Pages are asked for from page @at down to the first, so that nothing reads ahead. */
-static noinline int measure_single(struct bound *bound, size_t at)
+/*
+ * Has the device ask @times times for @pages pages, from page @at down, so that nothing
+ * reads ahead.
+ */
+static __always_inline int ask_down(struct bound *bound, size_t at, int times, size_t pages)
 {
-	int ret, i;
+	int ret;
 
-	samples.count = 0;
-	for (i = 0; i < SINGLE; i++) {
-		at -= 2;
-		ret = ask(bound, at, 1);
+	for (samples.count = 0; times; times--) {
+		at -= 2 * pages;
+		ret = ask(bound, at, pages);
 		if (ret)
 			return ret;
 	}
-	report("single cold page", bound, 1);
 	return 0;
+}
+
+/* Each row is a function of its own, so that a profile tells them apart. */
+
+static noinline int measure_single(struct bound *bound, size_t at)
+{
+	int ret = ask_down(bound, at, SINGLE, 1);
+
+	if (!ret)
+		report("single cold page", bound, 1);
+	return ret;
 }
 
 /* The same pages once more. */
 static noinline int measure_spurious(struct bound *bound, size_t at)
 {
-	int ret, i;
+	int ret = ask_down(bound, at, SINGLE, 1);
 
-	samples.count = 0;
-	for (i = 0; i < SINGLE; i++) {
-		at -= 2;
-		ret = ask(bound, at, 1);
-		if (ret)
-			return ret;
-	}
-	bench_report_median("spurious request", bound->peer->name, 0, &samples);
-	return 0;
+	if (!ret)
+		bench_report_median("spurious request", bound->peer->name, 0, &samples);
+	return ret;
 }
 
 static noinline int measure_group(struct bound *bound, size_t at, const char *row)
 {
-	int ret, i;
+	int ret = ask_down(bound, at, GROUPS, GROUP);
 
-	samples.count = 0;
-	for (i = 0; i < GROUPS; i++) {
-		at -= 2 * GROUP;
-		ret = ask(bound, at, GROUP);
-		if (ret)
-			return ret;
-	}
-	report(row, bound, GROUP);
-	return 0;
+	if (!ret)
+		report(row, bound, GROUP);
+	return ret;
 }
 
 static int measure(struct bound *bound)
@@ -204,16 +202,13 @@ int bench_folios(void)
 static int measure_sizes(struct bound *bound)
 {
 	size_t at = bound->space.len / PAGE_SIZE, pages;
-	int ret, i;
+	int ret;
 
 	for (pages = 1; pages <= LARGEST; pages *= 2) {
-		samples.count = 0;
-		for (i = 0; i < GROUPS; i++) {
-			at -= 2 * pages;
-			ret = ask(bound, at, pages);
-			if (ret)
-				return ret;
-		}
+		ret = ask_down(bound, at, GROUPS, pages);
+		if (ret)
+			return ret;
+		at -= GROUPS * 2 * pages;
 		bench_report_median("pages in a request", bound->peer->name, pages, &samples);
 	}
 	return 0;
