@@ -111,6 +111,13 @@ class Ktap(Case):
     def test_failure(self):
         self.assertEqual(self.judge(f"{GOOD}\n{BAD}"), ("3 passed, 1 failed, 0 skipped", 1))
 
+    def test_failures_are_named_last(self):
+        text = BAD.replace("    not ok 2", "    # second: EXPECTATION FAILED\n    not ok 2")
+        text = f"guest: kunit begins\n{text}\n{GOOD}\nguest: kunit ends\n"
+        done = self.run_on(text, "ktap", self.folder.name)
+        told = ["FAILED: bad.second", "    # second: EXPECTATION FAILED"]
+        self.assertEqual(done.stdout.splitlines()[-3:-1], told)
+
     def test_skip(self):
         self.assertEqual(self.judge(SKIP), ("1 passed, 0 failed, 1 skipped", 0))
 
