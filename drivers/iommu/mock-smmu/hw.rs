@@ -60,6 +60,8 @@ mod config_table_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod config_tests;
 #[cfg(CONFIG_KUNIT = "y")]
+mod contiguous_tests;
+#[cfg(CONFIG_KUNIT = "y")]
 mod dma_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod engine_tests;

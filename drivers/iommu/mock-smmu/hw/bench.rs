@@ -69,6 +69,7 @@ mod space;
 pub(super) use space::{
     Space,
     AF,
+    CONTIGUOUS,
     DBM,
     PAGE_BIT,
     READ_ONLY,

@@ -53,9 +53,22 @@ fn left(cache: StrictCache, sid: u32, ssid: Option<u32>, va: u64, pa: u64) -> St
 }
 
 /// Whether `entry` permits an access that `memory` does not, or leads elsewhere.
-fn gives_too_much(entry: &Entry, memory: impl Fn(Access) -> Option<Translation>) -> bool {
+fn gives_too_much(entry: &Entry, memory: impl Fn(u64, Access) -> Option<Translation>) -> bool {
+    let cached = entry.translation();
     let mut accesses = entry.perms.accesses();
-    accesses.any(|access| !agree(memory(access), entry.va, &entry.translation()))
+    accesses.any(|access| {
+        let mut va = entry.va;
+        // Memory may have it in smaller parts by now.
+        while va.wrapping_sub(entry.va) >> entry.shift == 0 {
+            match memory(va, access) {
+                Some(now) if agree(Some(now), va, &cached) => {
+                    va = (va | ((1 << now.shift) - 1)).wrapping_add(1);
+                }
+                _ => return true,
+            }
+        }
+        false
+    })
 }
 
 impl Engine {
@@ -88,7 +101,7 @@ impl Engine {
         let (sid, cd) = self.cache.cached_asid(entry.tag as u16)?;
         let stream = self.cache.cached_ste(sid).unwrap_or_default();
         let context = config::check_cd(&self.config, &stream, &cd).ok();
-        let stale = gives_too_much(&entry, |access| look(&context?, entry.va, access));
+        let stale = gives_too_much(&entry, |va, access| look(&context?, va, access));
         stale.then(|| left(StrictCache::Tlb, sid, None, entry.va, entry.pa))
     }
 
@@ -96,11 +109,11 @@ impl Engine {
         let port = self.ports[port].as_ref()?;
         let entry = port.atc.entry(index)?;
         let (sid, ssid) = (port.sid, (entry.tag != ATC_NO_SSID).then_some(entry.tag));
-        let stale = gives_too_much(&entry, |access| {
+        let stale = gives_too_much(&entry, |va, access| {
             self.memory_says(&Transaction {
                 sid,
                 ssid,
-                va: entry.va,
+                va,
                 access,
             })
         });

@@ -16,6 +16,7 @@ mod tests {
                 set_cd,
                 OneSpace,
                 ASID,
+                CONTIGUOUS,
                 NO_PRI,
                 PAGE,
                 PLAIN,
@@ -236,6 +237,37 @@ mod tests {
         assert_eq!(atc, (1, Some((StrictCache::Atc, StrictReason::Left))));
         assert_eq!(cd, (1, Some((StrictCache::Cd, StrictReason::Left))));
         assert_eq!(ste, Some((StrictCache::Ste, StrictReason::Left)));
+        Ok(())
+    }
+
+    /// Sixteen pages that are one translation, of which one goes, and which invalidation is enough.
+    #[test]
+    fn strict_part_of_contiguous_pages() -> Result {
+        let one = &mut strict()?;
+        let port = one.port(PLAIN)?;
+        let (va, data) = (VA & !0xffff, PhysPages::alloc(0x1_0000)?);
+        for at in (0..0x1_0000).step_by(0x1000) {
+            let desc = (data.phys() + at) | USER_RW | CONTIGUOUS;
+            one.space.set(va + at, 3, desc)?;
+        }
+        assert!(read(&port, Some(SSID), va + 0x2000).is_ok());
+        let walks = one.bench.smmu.stats().walks;
+        assert!(read(&port, Some(SSID), va + 0xe000).is_ok());
+        let same = one.bench.smmu.stats().walks == walks;
+        let before = one.bench.smmu.strict_check();
+        one.space.set(va + 0x5000, 3, 0)?;
+        let missed = one.bench.smmu.strict_check();
+        let what = take(one);
+        one.bench.command(Command::tlbi_va(ASID, va + 0x1_0000, true))?;
+        let beside = one.bench.smmu.strict_check();
+        take(one);
+        one.bench.command(Command::tlbi_va(ASID, va + 0x9000, true))?;
+        let dropped = one.bench.smmu.strict_check();
+        assert!(same);
+        assert_eq!((before, missed, beside, dropped), (0, 1, 1, 0));
+        assert_eq!(what, Some((StrictCache::Tlb, StrictReason::Left)));
+        assert!(aborted(read(&port, Some(SSID), va + 0x5000)));
+        assert!(read(&port, Some(SSID), va + 0x4000).is_ok());
         Ok(())
     }
 

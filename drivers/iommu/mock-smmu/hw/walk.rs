@@ -3,8 +3,8 @@
 //! The table walker: AArch64 stage 1 translation tables, from TTB0.
 //!
 //! It reads the tables in memory word by word, and updates access flags and dirty states there by
-//! compare-and-exchange, as the architecture has it (Arm ARM, D8; SMMUv3, 3.13). The contiguous
-//! hint is ignored, which is allowed.
+//! compare-and-exchange, as the architecture has it (Arm ARM, D8; SMMUv3, 3.13). Where descriptors
+//! have the contiguous hint, and keep what it promises, they are one translation.
 
 use kernel::prelude::*;
 
@@ -85,10 +85,10 @@ impl Perms {
     }
 }
 
-/// A translation of a page or block.
+/// A translation of a page, a block, or a contiguous run of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Translation {
-    /// Physical address of the page or block.
+    /// Physical address of its beginning.
     pub(super) base: u64,
     /// log2 of its size.
     pub(super) shift: u8,
@@ -142,6 +142,7 @@ const AP_READ_ONLY: u64 = 1 << 7;
 const AF: u64 = 1 << 10;
 const NOT_GLOBAL: u64 = 1 << 11;
 const DBM: u64 = 1 << 51;
+const CONTIGUOUS: u64 = 1 << 52;
 const PXN: u64 = 1 << 53;
 const UXN: u64 = 1 << 54;
 const TABLE_PXN: u64 = 1 << 59;
@@ -194,6 +195,38 @@ impl Tables {
             14 => level == 2,
             _ => level == 2 || (level == 1 && self.output_bits == 52),
         }
+    }
+
+    /// log2 of the number of descriptors of `level` that the contiguous hint is about.
+    fn run_bits(&self, level: u32) -> u32 {
+        match (self.granule, level) {
+            (12, _) => 4,
+            (14, LAST_LEVEL) => 7,
+            _ => 5,
+        }
+    }
+
+    /// The run of contiguous descriptors that `desc`, which leads to `base` and lies at `entry` in
+    /// its table, is part of: its first address, and log2 of its size.
+    ///
+    /// `None` if there is no such run, or not all of them say the same: hardware need not believe
+    /// the hint.
+    fn run(&self, desc: u64, base: u64, entry: u64, level: u32) -> Option<(u64, u32)> {
+        let (bits, shift) = (self.run_bits(level), self.level_shift(level));
+        if desc & CONTIGUOUS == 0 || shift + bits > self.input_bits {
+            return None;
+        }
+        let mine = base >> shift & ((1 << bits) - 1);
+        if mine != entry / 8 & ((1 << bits) - 1) {
+            return None;
+        }
+        let first = entry - 8 * mine;
+        let table = PhysWindow::new(first, 8 << bits).ok()?;
+        let same = (0..1 << bits).all(|i| {
+            let expected = desc & !(((1 << bits) - 1) << shift) | i << shift;
+            table.load64(8 * i as usize) == Ok(expected)
+        });
+        same.then_some((base - (mine << shift), shift + bits))
     }
 
     /// The output address of a descriptor, whose low `shift` bits are not part of it.
@@ -272,8 +305,12 @@ impl Tables {
             if new != desc && !replace(new)? {
                 return Ok(None);
             }
+            let (base, shift) = self
+                .run(new, base, address, level)
+                .unwrap_or((base, shift));
             return Ok(Some(Translation {
                 base,
+                // CAST: Below 64.
                 shift: shift as u8,
                 perms,
                 global: desc & NOT_GLOBAL == 0,

@@ -125,6 +125,8 @@ TEST_F(walker, agrees_with_gup_contiguous_folios)
 	EXPECT_TRUE(walker_agrees(&self->w, p, length));
 	/* Looked at twice, at least half of it in folios. */
 	EXPECT_LE(length / self->page, self->w.sum.folios);
+	/* The kernel gave the hint, and the walker takes it. */
+	EXPECT_LE(length / self->page, self->w.sum.large);
 	/* One page of a run is taken out, one is read-only, one is somebody else's. */
 	for (size_t at = 0; at + 3 * CONTIGUOUS <= length; at += 3 * CONTIGUOUS) {
 		ASSERT_EQ(0, madvise(p + at + 3 * self->page, self->page, MADV_DONTNEED));
@@ -193,6 +195,7 @@ TEST_F(hugetlb, agrees_with_gup)
 		ASSERT_EQ(0, round == 0 ? mprotect(p, size, PROT_READ) : munmap(p, size));
 	}
 	EXPECT_LE(piece / page_size(), self->w.sum.folios);
+	EXPECT_LE(piece / page_size(), self->w.sum.large);
 	EXPECT_TRUE(walker_report(&self->w, variant->name, 1024));
 	munmap(p + size, length - size);
 }

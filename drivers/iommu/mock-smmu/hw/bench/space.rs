@@ -19,6 +19,8 @@ pub(in crate::hw) const READ_ONLY: u64 = 1 << 7;
 pub(in crate::hw) const AF: u64 = 1 << 10;
 /// Dirty bit modifier.
 pub(in crate::hw) const DBM: u64 = 1 << 51;
+/// Contiguous hint.
+pub(in crate::hw) const CONTIGUOUS: u64 = 1 << 52;
 /// Makes a last-level descriptor one of a block.
 pub(in crate::hw) const PAGE_BIT: u64 = 1 << 1;
 
@@ -83,6 +85,12 @@ impl Space {
     pub(in crate::hw) fn get(&mut self, va: u64, level: u32) -> Result<u64> {
         let offset = 8 * self.tables.index(va, level) as usize;
         self.table(va, level)?.window().load64(offset)
+    }
+
+    /// The physical address where it is.
+    pub(in crate::hw) fn place(&mut self, va: u64, level: u32) -> Result<u64> {
+        let offset = 8 * self.tables.index(va, level);
+        Ok(self.table(va, level)?.phys() + offset)
     }
 
     /// A descriptor of this space with an ASID, flags updated by hardware.
