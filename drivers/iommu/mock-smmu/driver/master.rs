@@ -121,7 +121,7 @@ impl Master {
         let &[sid] = ids else {
             return Err(EINVAL);
         };
-        if u64::from(sid) >> smmu.features().sid_bits != 0 {
+        if u64::from(sid) >> smmu.streams().sid_bits() != 0 {
             return Err(EINVAL);
         }
         let property = |name| {

@@ -10,7 +10,10 @@ use super::{
     gerror,
     priq::PriQueue,
     stall::StallStats,
-    stream_table::StreamTable,
+    stream_table::{
+        self,
+        StreamTable, //
+    },
     Smmu, //
 };
 use crate::{
@@ -155,7 +158,8 @@ impl Smmu {
         );
         let cmdq = CommandQueue::new(regs.clone(), features.cmdq_bits.min(CMDQ_BITS))?;
         let priq = PriQueue::new(regs.clone(), lines.priq.clone(), priq_bits)?;
-        let streams = StreamTable::new(features.sid_bits)?;
+        // StreamIDs beyond that stay outside the table, and are refused.
+        let streams = StreamTable::new(features.sid_bits.min(stream_table::MAX_BITS))?;
         let asids = Asids::new(features.asid16)?;
         let faults = Arc::new(IopfQueue::new(name)?, GFP_KERNEL)?;
         let evtq = EventQueue::new(regs.clone(), lines.evtq.clone(), evtq_bits)?;

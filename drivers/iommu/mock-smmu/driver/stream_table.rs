@@ -32,6 +32,9 @@ use kernel_ext::phys::PhysPages;
 /// Bits of a StreamID that a second-level table resolves.
 const SPLIT: u8 = 8;
 
+/// Bits of a StreamID that a table can be for: it has at most 2^17 first-level descriptors.
+pub const MAX_BITS: u8 = 17 + SPLIT;
+
 /// Stream table entries as [`Entry`].
 pub struct SteEntry;
 
@@ -108,7 +111,7 @@ impl StreamTable {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for more than 25 bits, which a two-level table cannot hold; `ENOMEM`.
+    /// `EINVAL` for more than [`MAX_BITS`] bits; `ENOMEM`.
     pub fn new(sid_bits: u8) -> Result<impl PinInit<Self>> {
         Self::with_stores(sid_bits, Plain)
     }
@@ -123,8 +126,7 @@ impl<S: Stores> StreamTable<S> {
     pub fn with_stores(sid_bits: u8, stores: S) -> Result<impl PinInit<Self>> {
         let levels = match sid_bits {
             0..=SPLIT => Levels::Linear(leaf(sid_bits, &stores)?),
-            // At most 2^17 first-level descriptors.
-            9..=25 => {
+            9..=MAX_BITS => {
                 let descs = 1 << (sid_bits - SPLIT);
                 let l1 = PhysPages::alloc(descs * size_of::<u64>())?;
                 let mut leaves = KVVec::with_capacity(descs, GFP_KERNEL)?;

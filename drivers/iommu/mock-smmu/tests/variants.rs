@@ -121,6 +121,39 @@ mod tests {
         })
     }
 
+    /// Stream tables of both kinds. Beyond what a table can hold no device is taken.
+    #[test]
+    fn sid_bits() -> Result {
+        for sid_bits in [0, 1, 8, 9, 25, 32] {
+            let config = hw::Config {
+                sid_bits,
+                ..default_config()
+            };
+            let most = 1u64 << sid_bits.min(25);
+            let spec = DeviceSpec {
+                // CAST: At most 2^25.
+                sid: (most - 1) as u32,
+                ..NO_ATS
+            };
+            let (mm, mut instance) = (TestMm::new()?, instance_with(config, &[spec])?);
+            let beyond = DeviceSpec {
+                id: 0,
+                sid: most as u32,
+                ..NO_ATS
+            };
+            let refused = instance.add_device(c"mock_smmu_kunit_device", &beyond);
+            check!(refused.is_err());
+            let device = device(&instance, 0)?;
+            let addr = mm.map(1, Protection::ReadWrite)?;
+            mm.write(addr, &pattern(1))?;
+            let bond = InTreeBond::new(device.endpoint(), mm.mm())?;
+            check!(read(device, Some(bond.pasid()), addr)? == pattern(1));
+            drop(bond);
+            check!(well_configured(&instance));
+        }
+        Ok(())
+    }
+
     /// Tables of context descriptors of both kinds, down to one descriptor and one PASID.
     #[test]
     fn ssid_bits() -> Result {
