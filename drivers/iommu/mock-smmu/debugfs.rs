@@ -89,13 +89,19 @@ fn registers(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
     for (name, offset) in [
         ("IDR0", regs::IDR0),
         ("IDR1", regs::IDR1),
+        ("IDR2", regs::IDR2),
         ("IDR3", regs::IDR3),
+        ("IDR4", regs::IDR4),
         ("IDR5", regs::IDR5),
+        ("IIDR", regs::IIDR),
+        ("AIDR", regs::AIDR),
         ("CR0", regs::CR0),
         ("CR0ACK", regs::CR0ACK),
+        ("CR1", regs::CR1),
         ("CR2", regs::CR2),
         ("GBPA", regs::GBPA),
         ("IRQ_CTRL", regs::IRQ_CTRL),
+        ("IRQ_CTRLACK", regs::IRQ_CTRLACK),
         ("GERROR", regs::GERROR),
         ("GERRORN", regs::GERRORN),
         ("STRTAB_BASE_CFG", regs::STRTAB_BASE_CFG),
@@ -105,6 +111,9 @@ fn registers(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
         ("EVTQ_CONS", regs::EVTQ_CONS),
         ("PRIQ_PROD", regs::PRIQ_PROD),
         ("PRIQ_CONS", regs::PRIQ_CONS),
+        ("GERROR_IRQ_CFG1", regs::GERROR_IRQ_CFG0 + regs::MSI_DATA),
+        ("EVTQ_IRQ_CFG1", regs::EVTQ_IRQ_CFG0 + regs::MSI_DATA),
+        ("PRIQ_IRQ_CFG1", regs::PRIQ_IRQ_CFG0 + regs::MSI_DATA),
     ] {
         writeln!(f, "{name}: {:#010x}", regs.read32(offset))?;
     }
@@ -113,6 +122,9 @@ fn registers(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
         ("CMDQ_BASE", regs::CMDQ_BASE),
         ("EVTQ_BASE", regs::EVTQ_BASE),
         ("PRIQ_BASE", regs::PRIQ_BASE),
+        ("GERROR_IRQ_CFG0", regs::GERROR_IRQ_CFG0),
+        ("EVTQ_IRQ_CFG0", regs::EVTQ_IRQ_CFG0),
+        ("PRIQ_IRQ_CFG0", regs::PRIQ_IRQ_CFG0),
     ] {
         writeln!(f, "{name}: {:#018x}", regs.read64(offset))?;
     }

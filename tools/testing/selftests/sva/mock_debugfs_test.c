@@ -89,6 +89,28 @@ TEST_F(debugfs, all_files)
 	}
 }
 
+TEST_F(debugfs, regs)
+{
+	static const char * const names[] = {
+		"IDR0", "IDR1", "IDR2", "IDR3", "IDR4", "IDR5", "IIDR", "AIDR", "CR0", "CR0ACK",
+		"CR1", "CR2", "GBPA", "IRQ_CTRL", "IRQ_CTRLACK", "GERROR", "GERRORN",
+		"GERROR_IRQ_CFG0", "GERROR_IRQ_CFG1", "STRTAB_BASE", "STRTAB_BASE_CFG",
+		"CMDQ_BASE", "CMDQ_PROD", "CMDQ_CONS", "EVTQ_BASE", "EVTQ_PROD", "EVTQ_CONS",
+		"EVTQ_IRQ_CFG0", "EVTQ_IRQ_CFG1", "PRIQ_BASE", "PRIQ_PROD", "PRIQ_CONS",
+		"PRIQ_IRQ_CFG0", "PRIQ_IRQ_CFG1",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		EXPECT_LE(0, debugfs_register("smmu0", names[i])) {
+			TH_LOG("%s", names[i]);
+		}
+	}
+	EXPECT_EQ(0x1f, debugfs_register("smmu0", "CR0"));
+	EXPECT_EQ(0x1f, debugfs_register("smmu0", "CR0ACK"));
+	EXPECT_EQ(7, debugfs_register("smmu0", "IRQ_CTRLACK"));
+	EXPECT_EQ(debugfs_register("smmu0", "CMDQ_PROD"), debugfs_register("smmu0", "CMDQ_CONS"));
+}
+
 TEST_F(debugfs, ste)
 {
 	char *line = find_line("ste", "0x100:");
@@ -123,6 +145,59 @@ TEST_F(debugfs, cd)
 
 	close(self->fd);
 	EXPECT_EQ(NULL, find_line("cd", start));
+}
+
+/* The words of the line before the last one in @file that begins with @meaning. */
+static int last_entry(const char *file, const char *meaning, uint64_t *words, int max)
+{
+	char *line, *before = NULL;
+	int count = -1;
+
+	if (read_debug(file))
+		return -1;
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		if (before && !strncmp(line, meaning, strlen(meaning)))
+			count = count_words(before, words, max);
+		before = line;
+	}
+	return count;
+}
+
+TEST_F(debugfs, raw_queues)
+{
+	uint64_t words[4];
+
+	ASSERT_EQ(2, last_entry("cmdq", "# PRI_RESP", words, 4));
+	EXPECT_EQ(0x41, words[0] & 0xff);
+	EXPECT_EQ(SID, words[0] >> 32);
+	EXPECT_EQ(self->pasid, words[0] >> 12 & 0xfffff);
+	ASSERT_EQ(2, last_entry("priq", "# sid=0x100", words, 4));
+	EXPECT_EQ(SID, words[0] & 0xffffffff);
+	EXPECT_EQ(1, words[0] >> 63);
+}
+
+/* An access that neither asks for pages nor waits for them leaves an event. */
+TEST_F(debugfs, raw_events)
+{
+	const char *dir = LOADED "/kst0";
+	char *page = map_fresh(page_size());
+	struct job job = fill_job(page, 1, 8);
+	int64_t events = debugfs_counter("smmu0", "event_0x10");
+	uint64_t words[4];
+	int fd;
+
+	ASSERT_EQ(0, config_make(dir, "sid", "0x5a5", "ats", "0", "pri", "0", "online", "1", NULL));
+	fd = accel_open(config_number(dir));
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(MOCK_ACCEL_BUS_ERROR, accel_run(fd, &job));
+	ASSERT_EQ(4, last_entry("evtq", "# F_TRANSLATION", words, 4));
+	EXPECT_EQ(0x10, words[0] & 0xff);
+	EXPECT_EQ(0x5a5, words[0] >> 32);
+	EXPECT_EQ(accel_pasid(fd), words[0] >> 12 & 0xfffff);
+	EXPECT_EQ((uintptr_t)page, words[2]);
+	EXPECT_LT(events < 0 ? 0 : events, debugfs_counter("smmu0", "event_0x10"));
+	close(fd);
+	EXPECT_EQ(0, config_rmdir(dir));
 }
 
 TEST_F(debugfs, queues)
