@@ -10,6 +10,11 @@ mod c_api {
     };
     use crate::{
         device::DeviceSpec,
+        fmt::event::{
+            Event,
+            EventId,
+            CLASS_IN, //
+        },
         instance::{
             default_config,
             Instance, //
@@ -21,7 +26,12 @@ mod c_api {
     };
     use kernel_ext::{
         bindings,
-        phys::PhysPages, //
+        phys::PhysPages,
+        test_support::{
+            InTreeBond,
+            Protection,
+            TestMm, //
+        }, //
     };
 
     const NONE: u32 = bindings::MOCK_SMMU_NO_SSID;
@@ -84,6 +94,62 @@ mod c_api {
         let error = unsafe { kernel::bindings::PTR_ERR(mock_smmu_port_get(dev).cast()) };
         drop(instance);
         assert_eq!(error, ENODEV.to_errno() as isize);
+        Ok(())
+    }
+
+    /// With a PASID, of each privilege, data and instructions: as the SMMU's event has it.
+    #[test]
+    fn ssid_privilege_and_fetch() -> Result {
+        let (mm, mut instance) = (TestMm::new()?, instance()?);
+        let spec = DeviceSpec {
+            id: 1,
+            sid: 6,
+            pasid_bits: 8,
+            ats: false,
+            pri: false,
+            ..DeviceSpec::DEFAULT
+        };
+        instance.add_device(c"mock_smmu_kunit_c_device", &spec)?;
+        let device = instance.devices().get(1).ok_or(ENODEV)?;
+        let bond = InTreeBond::new(device.endpoint(), mm.mm())?;
+        let (events, addr) = (instance.smmu().evtq().queue(), mm.map(1, Protection::Read)?);
+        let (mut errors, mut seen) = ([0; 3], [Event::default(); 3]);
+        for (i, (privileged, exec)) in [(false, false), (true, false), (false, true)]
+            .into_iter()
+            .enumerate()
+        {
+            let mut word = 0u64;
+            let mut request = bindings::mock_smmu_request {
+                op: bindings::mock_smmu_op_MOCK_SMMU_READ,
+                ssid: bond.pasid(),
+                privileged,
+                exec,
+                addr: addr as u64,
+                buf: (&raw mut word).cast(),
+                len: 8,
+                ..pin_init::zeroed()
+            };
+            // SAFETY: As in `port_accesses`.
+            unsafe {
+                let port = mock_smmu_port_get(raw(device.device()));
+                errors[i] = mock_smmu_access(port, &mut request);
+                mock_smmu_port_put(port);
+            }
+            seen[i] = Event::from_words(events.peek(events.prod().wrapping_sub(1)));
+        }
+        let pasid = bond.pasid();
+        drop(bond);
+        drop(instance);
+        let event = Event::default()
+            .with_id(EventId::Translation as u8)
+            .with_sid(6)
+            .with_ssv(true)
+            .with_ssid(pasid)
+            .with_rnw(true)
+            .with_class(CLASS_IN)
+            .with_address(addr as u64);
+        assert_eq!(errors, [EIO.to_errno(); 3]);
+        assert_eq!(seen, [event, event.with_pnu(true), event.with_ind(true)]);
         Ok(())
     }
 

@@ -238,6 +238,12 @@ mod tests {
         );
         let decoded = decode(&request.with_ssv(false).with_last(true));
         assert!(decoded.is_some_and(|d| d.pasid.is_none() && d.last));
+        let fetch = request
+            .with_write(false)
+            .with_exec(true)
+            .with_privileged(true);
+        let kinds = AccessKind::Read | AccessKind::Exec | AccessKind::Privileged;
+        assert!(decode(&fetch).is_some_and(|d| d.access == kinds));
     }
 
     #[test]

@@ -27,12 +27,14 @@ mod tests {
                 OneSpace,
                 ASID,
                 PAGE,
+                READ_ONLY,
                 SID,
                 SSID,
                 USER,
                 USER_RW,
                 VA, //
             },
+            Attrs,
             DmaErrorKind,
             PortConfig,
             PortLimits, //
@@ -79,6 +81,35 @@ mod tests {
         );
         assert_eq!(port.outstanding(), 0);
         assert!(one.bench.event().is_none());
+        Ok(())
+    }
+
+    /// What kind of access it will be.
+    #[test]
+    fn page_request_of_a_privileged_fetch() -> Result {
+        let mut one = OneSpace::new()?;
+        let port = one.port(PortConfig::default())?;
+        let reader = port.clone();
+        let attrs = Attrs {
+            privileged: true,
+            exec: true,
+        };
+        let job = Job::start(move || reader.read(Some(SSID), VA, &mut [0; 8], attrs))?;
+        let request = one.next_request().ok_or(EIO)?;
+        let expect = PageRequest::default()
+            .with_sid(SID)
+            .with_ssv(true)
+            .with_ssid(SSID)
+            .with_read(true)
+            .with_exec(true)
+            .with_privileged(true)
+            .with_last(true)
+            .with_address(VA);
+        assert_eq!(request, expect);
+        // Readable, and executable with privilege.
+        one.map(0, USER_RW & !(1 << 53) | READ_ONLY)?;
+        one.respond(&request, Response::Success)?;
+        assert_eq!(job.join(), Some(Ok(())));
         Ok(())
     }
 
