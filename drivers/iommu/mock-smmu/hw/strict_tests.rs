@@ -29,6 +29,7 @@ mod tests {
             },
             Config,
             Port,
+            PortConfig,
             StrictCache,
             StrictReason, //
         }, //
@@ -318,13 +319,18 @@ mod tests {
         Ok(())
     }
 
-    /// How many reads of a stale page succeed until its entry is evicted.
-    fn reads_until_evicted(seed: u64) -> Result<u32> {
+    /// How many reads succeed after `change`, of which no cache is told, until the entry that lets
+    /// them through is evicted.
+    fn reads_until_evicted(
+        config: PortConfig,
+        seed: u64,
+        change: impl FnOnce(&mut OneSpace) -> Result,
+    ) -> Result<u32> {
         let mut one = OneSpace::new()?;
         one.map(0, USER_RW)?;
-        let port = one.port(PLAIN)?;
+        let port = one.port(config)?;
         assert!(read(&port, Some(SSID), VA).is_ok());
-        one.unmap(0)?;
+        change(&mut one)?;
         one.bench.smmu.set_eviction(2, seed);
         for count in 0..1_000_000 {
             if read(&port, Some(SSID), VA).is_err() {
@@ -335,11 +341,25 @@ mod tests {
     }
 
     #[test]
+    fn random_eviction_of_each_cache() -> Result {
+        let atc = reads_until_evicted(NO_PRI, 7, |one| {
+            one.unmap(0)?;
+            one.bench.command(Command::tlbi_all())
+        })?;
+        let cd = reads_until_evicted(PLAIN, 7, |one| {
+            set_cd(&one.cds, SSID as usize, &Default::default())
+        })?;
+        let ste = reads_until_evicted(PLAIN, 7, |one| one.bench.set_ste(SID, &Default::default()))?;
+        assert!(atc > 0 && cd > 0 && ste > 0);
+        Ok(())
+    }
+
+    #[test]
     fn random_eviction() -> Result {
         let counts = [
-            reads_until_evicted(7)?,
-            reads_until_evicted(7)?,
-            reads_until_evicted(8)?,
+            reads_until_evicted(PLAIN, 7, |one| one.unmap(0))?,
+            reads_until_evicted(PLAIN, 7, |one| one.unmap(0))?,
+            reads_until_evicted(PLAIN, 8, |one| one.unmap(0))?,
         ];
         assert!(counts[0] > 0 && counts[0] == counts[1] && counts[0] != counts[2]);
         let mut one = OneSpace::with_config(Config {
