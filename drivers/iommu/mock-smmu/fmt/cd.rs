@@ -46,10 +46,16 @@ record! {
         0 31:31 v: bool;
         /// Size of the output addresses, a code as in [`super::regs::Idr5::oas`].
         0 34:32 ips: u8;
+        /// A clear access flag is no fault.
+        0 35:35 affd: bool;
+        /// Memory that may be written is not executed.
+        0 36:36 wxn: bool;
         /// The top byte of addresses in the lower half is ignored.
         0 38:38 tbi0: bool;
         /// The top byte of addresses in the upper half is ignored.
         0 39:39 tbi1: bool;
+        /// Data of unprivileged accesses is not for privileged ones.
+        0 40:40 pan: bool;
         /// The tables have the AArch64 format.
         0 41:41 aa64: bool;
         /// Hardware updates the dirty state.
@@ -127,6 +133,8 @@ mod tests {
         assert_eq!(Cd::default().with_endi(true).words()[0], 1 << 15);
         assert_eq!(Cd::default().with_tbi0(true).words()[0], 1 << 38);
         assert_eq!(Cd::default().with_s(true).words()[0], 1 << 44);
+        let cd = Cd::default().with_affd(true).with_wxn(true).with_pan(true);
+        assert_eq!(cd.words()[0], 1 << 35 | 1 << 36 | 1 << 40);
         assert_eq!(Cd::default().with_tg0(TG0_16K).words()[0], 2 << 6);
         assert_eq!(Cd::default().with_haft(true).words()[1], 8);
     }

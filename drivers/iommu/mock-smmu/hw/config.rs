@@ -262,6 +262,9 @@ pub(super) fn check_cd(config: &Config, ste: &Ste, cd: &Cd) -> Result<Context, R
             ha: cd.ha(),
             hd: cd.ha() && cd.hd(),
             haft: cd.haft() && config.httu >= 3,
+            affd: cd.affd(),
+            wxn: cd.wxn(),
+            pan: cd.pan(),
         },
         upper: None,
     };

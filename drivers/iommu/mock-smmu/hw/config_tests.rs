@@ -301,6 +301,27 @@ mod tests {
         Ok(())
     }
 
+    /// What a descriptor says of all of its tables reaches the walker.
+    #[test]
+    fn affd_wxn_and_pan() -> Result {
+        let config = Config::default();
+        let cd = Space::new(12, 48)?.cd(1);
+        for (cd, expect) in [
+            (cd, [false; 3]),
+            (cd.with_affd(true), [true, false, false]),
+            (cd.with_wxn(true), [false, true, false]),
+            (cd.with_pan(true), [false, false, true]),
+        ] {
+            let cd = cd.with_epd1(false).with_t1sz(25).with_tg1(cd::TG1_4K);
+            let context = config::check_cd(&config, &stage1(), &cd).map_err(|_| EINVAL)?;
+            let (upper, _) = context.upper.ok_or(EINVAL)?;
+            for tables in [context.tables, upper] {
+                assert_eq!([tables.affd, tables.wxn, tables.pan], expect);
+            }
+        }
+        Ok(())
+    }
+
     /// TTB1 translates the upper addresses, unless EPD1 is set.
     #[test]
     fn ttb1_and_epd1() -> Result {

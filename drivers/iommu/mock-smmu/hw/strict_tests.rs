@@ -259,10 +259,12 @@ mod tests {
         one.space.set(va + 0x5000, 3, 0)?;
         let missed = one.bench.smmu.strict_check();
         let what = take(one);
-        one.bench.command(Command::tlbi_va(ASID, va + 0x1_0000, true))?;
+        one.bench
+            .command(Command::tlbi_va(ASID, va + 0x1_0000, true))?;
         let beside = one.bench.smmu.strict_check();
         take(one);
-        one.bench.command(Command::tlbi_va(ASID, va + 0x9000, true))?;
+        one.bench
+            .command(Command::tlbi_va(ASID, va + 0x9000, true))?;
         let dropped = one.bench.smmu.strict_check();
         assert!(same);
         assert_eq!((before, missed, beside, dropped), (0, 1, 1, 0));

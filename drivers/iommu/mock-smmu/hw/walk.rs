@@ -132,6 +132,12 @@ pub(super) struct Tables {
     pub(super) hd: bool,
     /// Update access flags of table descriptors; needs `ha`.
     pub(super) haft: bool,
+    /// A clear access flag does not fault, where it is not updated.
+    pub(super) affd: bool,
+    /// What may be written is not executed.
+    pub(super) wxn: bool,
+    /// Data that unprivileged accesses reach is not for privileged ones.
+    pub(super) pan: bool,
 }
 
 const VALID: u64 = 1 << 0;
@@ -155,19 +161,25 @@ const LAST_LEVEL: u32 = 3;
 /// Limits that table descriptors put on everything below them, as their bits 62 to 59.
 type Limits = u64;
 
-fn perms(desc: u64, limits: Limits, read_only: bool) -> Perms {
-    let user = desc & AP_USER != 0 && limits & TABLE_NO_USER == 0;
-    let write = !read_only && limits & TABLE_READ_ONLY == 0;
-    let user_exec = desc & UXN == 0 && limits & TABLE_UXN == 0;
-    // What user space can write is never executed with privilege.
-    let privileged_exec = desc & PXN == 0 && limits & TABLE_PXN == 0 && !(user && write);
-    Perms::new(
-        [user, user && write, user_exec],
-        [true, write, privileged_exec],
-    )
-}
-
 impl Tables {
+    /// The permissions of a page or block.
+    fn perms(&self, desc: u64, limits: Limits, read_only: bool) -> Perms {
+        let user = desc & AP_USER != 0 && limits & TABLE_NO_USER == 0;
+        let write = !read_only && limits & TABLE_READ_ONLY == 0;
+        let user_exec = desc & UXN == 0 && limits & TABLE_UXN == 0;
+        // What user space can write is never executed with privilege.
+        let privileged_exec = desc & PXN == 0 && limits & TABLE_PXN == 0 && !(user && write);
+        let data = !(self.pan && user);
+        Perms::new(
+            [
+                user,
+                user && write,
+                user_exec && !(self.wxn && user && write),
+            ],
+            [data, data && write, privileged_exec && !(self.wxn && write)],
+        )
+    }
+
     /// Address bits that one level resolves.
     fn stride(&self) -> u32 {
         self.granule - 3
@@ -305,9 +317,7 @@ impl Tables {
             if new != desc && !replace(new)? {
                 return Ok(None);
             }
-            let (base, shift) = self
-                .run(new, base, address, level)
-                .unwrap_or((base, shift));
+            let (base, shift) = self.run(new, base, address, level).unwrap_or((base, shift));
             return Ok(Some(Translation {
                 base,
                 // CAST: Below 64.
@@ -322,18 +332,19 @@ impl Tables {
     fn update(&self, desc: u64, limits: Limits, access: Access) -> Result<(u64, Perms), Fault> {
         let mut new = desc;
         if desc & AF == 0 {
-            if !self.ha {
+            if self.ha {
+                new |= AF;
+            } else if !self.affd {
                 return Err(Fault::Access);
             }
-            new |= AF;
         }
         let read_only = desc & AP_READ_ONLY != 0;
-        let now = perms(desc, limits, read_only);
+        let now = self.perms(desc, limits, read_only);
         if now.allows(access) {
             return Ok((new, now));
         }
         if self.hd && read_only && desc & DBM != 0 {
-            let dirty = perms(desc, limits, false);
+            let dirty = self.perms(desc, limits, false);
             if dirty.allows(access) {
                 return Ok((new & !AP_READ_ONLY, dirty));
             }

@@ -258,6 +258,36 @@ mod tests {
         Ok(())
     }
 
+    /// AFFD, WXN and PAN of a context descriptor.
+    #[test]
+    fn limits_of_a_descriptor() -> Result {
+        let mut s = Space::new(12, 48)?;
+        let unseen = PA | USER_RW & !AF;
+        s.set(VA, 3, unseen)?;
+        s.tables.affd = true;
+        assert!(s.tables.walk(VA, READ).is_ok());
+        assert_eq!(s.get(VA, 3)?, unseen);
+
+        let (user, user_exec, kernel_exec) = (1 << 6, 1 << 54, 1 << 53);
+        let own = PA | USER_RW & !(user_exec | kernel_exec);
+        // Bits, then what may: user execute; privileged read, write, execute.
+        for (bits, plain, wxn, pan) in [
+            (own, [1, 1, 1, 0], [0, 1, 1, 0], [1, 0, 0, 0]),
+            (own | READ_ONLY, [1, 1, 0, 1], [1, 1, 0, 1], [1, 0, 0, 1]),
+            (own & !user, [1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1]),
+        ] {
+            s.set(VA, 3, bits)?;
+            for (limit, expect) in [(0, plain), (1, wxn), (2, pan)] {
+                s.tables.wxn = limit == 1;
+                s.tables.pan = limit == 2;
+                let tries = [EXEC, privileged(READ), privileged(WRITE), privileged(EXEC)];
+                let may = tries.map(|access| i32::from(s.tables.walk(VA, access).is_ok()));
+                assert_eq!(may, expect);
+            }
+        }
+        Ok(())
+    }
+
     #[test]
     fn dirty_state() -> Result {
         let mut s = Space::new(12, 48)?;
