@@ -6,7 +6,7 @@
 //! | directory | what happens |
 //! |---|---|
 //! | `fail_queue_full` | the event or page request queue is full, though it is not |
-//! | `fail_response_drop` | the response to a page request group does not reach the device |
+//! | `fail_response_drop` | the response to a page request group, or to a stall, is lost |
 //! | `fail_response_slow` | it reaches the device 100 ms late |
 //! | `fail_invalidate` | an invalidation command is lost, though it seems complete |
 //! | `fail_alloc` | an address space, or the attachment of one, gets no memory |
@@ -29,7 +29,7 @@ pub const SLOW: Delta = Delta::from_millis(100);
 pub enum Fault {
     /// A queue that the hardware writes is full.
     QueueFull,
-    /// A response is lost.
+    /// A response to page requests or to a stalled transaction is lost.
     ResponseDrop,
     /// A response is late, by [`SLOW`].
     ResponseSlow,

@@ -242,6 +242,11 @@ impl Port {
         let mut left = msecs_to_jiffies(self.config_now(&engine).timeout_ms);
         loop {
             if let Some(resume) = engine.take_resume(stag) {
+                let late = engine.strikes(Fault::ResponseSlow);
+                drop(engine);
+                if late {
+                    fsleep(SLOW);
+                }
                 return Ok(resume);
             }
             if let Err(kind) = self.wait(&mut engine, &mut left) {

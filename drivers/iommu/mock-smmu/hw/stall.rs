@@ -13,9 +13,12 @@ use kernel::{
     prelude::*, //
 };
 
-use crate::fmt::{
-    cmd::Resume,
-    event::Event, //
+use crate::{
+    fmt::{
+        cmd::Resume,
+        event::Event, //
+    },
+    inject::Fault, //
 };
 
 use super::{
@@ -145,6 +148,10 @@ impl Engine {
 
     /// RESUME: ends the stall of `stag`. One that is not a stalled transaction of `sid` is ignored.
     pub(super) fn resume(&mut self, sid: u32, stag: u16, resume: Resume) {
+        if self.strikes(Fault::ResponseDrop) {
+            self.stats.resume_lost += 1;
+            return;
+        }
         let tag = usize::from(stag);
         let known =
             self.stalls.tags.get(tag).is_some_and(|stalled| {

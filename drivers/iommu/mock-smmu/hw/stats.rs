@@ -51,6 +51,8 @@ counters! {
         resume,
         /// RESUME commands that no stalled transaction waited for.
         resume_stray,
+        /// RESUME commands that were lost on request.
+        resume_lost,
         /// STALL_TERM commands.
         stall_term,
         /// SYNC commands.

@@ -58,35 +58,80 @@ TEST_F(inject, queue_full_for_ever)
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
 }
 
-TEST_F(inject, response_drop)
+/* A response that is lost: the access fails in time, and the device goes on. */
+static void drop_response(struct __test_metadata *_metadata, int fd, char *memory)
 {
-	struct job job = fill_job(self->memory, 1, 8);
+	struct job job = fill_job(memory, 1, 8);
 	uint64_t begin;
 
-	ASSERT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
-	job = fill_job(self->memory + page_size(), 1, 8);
+	ASSERT_EQ(MOCK_ACCEL_SUCCESS, accel_run(fd, &job));
+	job = fill_job(memory + page_size(), 1, 8);
 	ASSERT_EQ(0, inject("kst", "fail_response_drop", -1));
 	begin = now_ms();
-	EXPECT_EQ(MOCK_ACCEL_BUS_ERROR, accel_run(self->fd, &job));
+	EXPECT_EQ(MOCK_ACCEL_BUS_ERROR, accel_run(fd, &job));
 	EXPECT_LE(450, now_ms() - begin);
-	EXPECT_EQ((uintptr_t)self->memory + page_size(), job.done.fault_address);
+	EXPECT_EQ((uintptr_t)memory + page_size(), job.done.fault_address);
 	/* The device and its SMMU go on. */
 	ASSERT_EQ(0, inject("kst", "fail_response_drop", 0));
-	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
+	job = fill_job(memory + 2 * page_size(), 1, 8);
+	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(fd, &job));
+}
+
+/* One that is late. */
+static void slow_response(struct __test_metadata *_metadata, int fd, char *memory)
+{
+	struct job job = fill_job(memory, 1, 8);
+	uint64_t begin;
+
+	ASSERT_EQ(MOCK_ACCEL_SUCCESS, accel_run(fd, &job));
+	job = fill_job(memory + page_size(), 1, 8);
+	ASSERT_EQ(0, inject("kst", "fail_response_slow", 1));
+	begin = now_ms();
+	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(fd, &job));
+	EXPECT_LE(100, now_ms() - begin);
+	EXPECT_EQ(0, inject_left("kst", "fail_response_slow"));
+}
+
+TEST_F(inject, response_drop)
+{
+	drop_response(_metadata, self->fd, self->memory);
+	EXPECT_LT(0, debugfs_counter("kst", "hw_pri_resp_lost"));
 }
 
 TEST_F(inject, response_slow)
 {
-	struct job job = fill_job(self->memory, 1, 8);
-	uint64_t begin;
+	slow_response(_metadata, self->fd, self->memory);
+}
 
-	ASSERT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
-	job = fill_job(self->memory + page_size(), 1, 8);
-	ASSERT_EQ(0, inject("kst", "fail_response_slow", 1));
-	begin = now_ms();
-	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
-	EXPECT_LE(100, now_ms() - begin);
-	EXPECT_EQ(0, inject_left("kst", "fail_response_slow"));
+/* The same device, but that it stalls. Opens it. */
+static int open_stalling(int fd)
+{
+	int ret;
+
+	close(fd);
+	ret = config_rmdir(DEVICE);
+	ret = ret ?: config_make(DEVICE, "timeout_ms", "500", "ats", "0", "pri", "0",
+				 "stall", "1", "online", "1", NULL);
+	return ret ?: accel_open(config_number(DEVICE));
+}
+
+TEST_F(inject, resume_drop)
+{
+	self->fd = open_stalling(self->fd);
+	ASSERT_LE(0, self->fd);
+	drop_response(_metadata, self->fd, self->memory);
+	EXPECT_LT(0, debugfs_counter("kst", "hw_resume_lost"));
+	EXPECT_EQ(0, debugfs_counter("kst", "hw_pri_resp_lost"));
+	/* Somebody waits for nothing: that is no reason for it to stay. */
+	EXPECT_EQ(0, config_set(DEVICE, "online", "0"));
+	EXPECT_EQ(0, config_set(OWN, "online", "0"));
+}
+
+TEST_F(inject, resume_slow)
+{
+	self->fd = open_stalling(self->fd);
+	ASSERT_LE(0, self->fd);
+	slow_response(_metadata, self->fd, self->memory);
 }
 
 /* The device goes while responses are slow. */
