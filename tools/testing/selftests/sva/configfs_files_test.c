@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Each file of an SMMU and of a device: what it says at first, and that it keeps what is written. */
+/* Each file of an SMMU and of a device: what it says at first, and what it says later. */
 
 #include <dirent.h>
 

@@ -65,7 +65,8 @@ TEST_F(configfs, remove_while_in_use)
 
 	/* They can come back, and devices with the names and StreamIDs of before. */
 	ASSERT_EQ(0, config_set(LOADED, "online", "1"));
-	ASSERT_EQ(0, config_make(FIRST, "id", "2", "sid", "0x310", "group", "1", "online", "1", NULL));
+	ASSERT_EQ(0, config_make(FIRST, "id", "2", "sid", "0x310", "group", "1", "online", "1",
+				 NULL));
 	ASSERT_EQ(0, config_make(SECOND, "id", "3", "sid", "0x311", "group", "1", "online", "1",
 				 NULL));
 	EXPECT_EQ(config_group(FIRST), config_group(SECOND));
