@@ -33,6 +33,18 @@ pub fn mair() -> u64 {
     unsafe { bindings::sva_cpu_mair() }
 }
 
+/// Whether the CPUs update the access flags of table descriptors, so that the kernel relies on them.
+pub fn table_access_flags() -> bool {
+    // SAFETY: Reads a capability, which is settled before modules are loaded.
+    unsafe { bindings::sva_cpu_haft() }
+}
+
+/// Whether the kernel changes the size of mappings without invalidating the old ones first.
+pub fn sizes_change_in_use() -> bool {
+    // SAFETY: As for `table_access_flags`.
+    unsafe { bindings::sva_cpu_bbml3() }
+}
+
 /// Sends an event to the CPUs that wait for one (`sev`). Any context.
 pub fn send_event() {
     // SAFETY: Only wakes CPUs, which look again at what they wait for.

@@ -44,6 +44,16 @@ u64 rust_helper_sva_cpu_mair(void)
 	return read_sysreg(mair_el1);
 }
 
+bool rust_helper_sva_cpu_haft(void)
+{
+	return system_supports_haft();
+}
+
+bool rust_helper_sva_cpu_bbml3(void)
+{
+	return system_supports_bbml3();
+}
+
 /* Whether what user space may execute it may read, whatever the mapping says. */
 bool rust_helper_sva_exec_implies_read(void)
 {

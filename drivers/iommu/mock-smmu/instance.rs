@@ -37,6 +37,11 @@ use kernel_ext::{
 pub fn default_config() -> hw::Config {
     hw::Config {
         oas: kernel_ext::cpu::pa_range(),
+        httu: if kernel_ext::cpu::table_access_flags() {
+            3
+        } else {
+            2
+        },
         ..hw::Config::default()
     }
 }

@@ -16,9 +16,12 @@ use kernel::{
     page::PAGE_SHIFT,
     prelude::*, //
 };
-use kernel_ext::io_pgtable::{
-    Geometry,
-    Stage1, //
+use kernel_ext::{
+    cpu,
+    io_pgtable::{
+        Geometry,
+        Stage1, //
+    }, //
 };
 
 /// The features that this driver uses.
@@ -40,6 +43,10 @@ pub struct Features {
     pub ha: bool,
     /// Hardware updates the dirty state.
     pub hd: bool,
+    /// Hardware updates the access flags of table descriptors.
+    pub haft: bool,
+    /// Translations of different sizes for one address do no harm.
+    pub any_size: bool,
     /// ATS.
     pub ats: bool,
     /// Page requests.
@@ -54,6 +61,35 @@ pub struct Features {
     pub granules: u64,
     /// 52-bit virtual addresses with the 64 KiB granule.
     pub va52: bool,
+}
+
+/// How the kernel and its CPUs use the page tables of processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedTables {
+    /// log2 of the page size.
+    pub page_shift: u32,
+    /// Bits of a virtual address.
+    pub va_bits: u8,
+    /// Size of a physical address, a code as in [`regs::Idr5::oas`].
+    pub pa_range: u8,
+    /// Access flags of table descriptors tell something.
+    pub table_access_flags: bool,
+    /// Mappings change their size without an invalidation in between.
+    pub sizes_change_in_use: bool,
+}
+
+impl SharedTables {
+    /// Those of the running kernel.
+    pub fn here() -> Self {
+        Self {
+            // CAST: At most 16.
+            page_shift: PAGE_SHIFT as u32,
+            va_bits: cpu::va_bits(),
+            pa_range: cpu::pa_range(),
+            table_access_flags: cpu::table_access_flags(),
+            sizes_change_in_use: cpu::sizes_change_in_use(),
+        }
+    }
 }
 
 impl Features {
@@ -84,6 +120,8 @@ impl Features {
             oas: idr5.oas(),
             ha: idr0.httu() >= 1,
             hd: idr0.httu() >= 2,
+            haft: idr0.httu() >= 3,
+            any_size: idr3.bbm() == 2,
             ats: idr0.ats(),
             pri: idr0.pri() && idr0.ats(),
             stall_model: idr0.stall_model(),
@@ -101,20 +139,20 @@ impl Features {
         matches!(self.stall_model, regs::STALL_BOTH | regs::STALL_ONLY)
     }
 
-    /// Whether an SMMU with these features can walk tables with pages of 2^`page_shift` bytes,
-    /// virtual addresses of `va_bits` bits and physical ones of size code `pa_range`.
+    /// Whether an SMMU with these features can walk such `tables`.
     ///
     /// # Errors
     ///
     /// `EOPNOTSUPP` if not. In particular, no SMMUv3 knows the format that 4 KiB and 16 KiB pages
     /// have with 52-bit virtual addresses (LPA2).
-    pub fn can_share(&self, page_shift: u32, va_bits: u8, pa_range: u8) -> Result {
-        let va_fits = va_bits <= 48 || (va_bits == 52 && page_shift == 16 && self.va52);
-        let granule = self.granules & (1 << page_shift) != 0;
-
+    pub fn can_share(&self, tables: &SharedTables) -> Result {
+        let wide = tables.va_bits == 52 && tables.page_shift == 16 && self.va52;
+        let va_fits = tables.va_bits <= 48 || wide;
+        let granule = self.granules & (1 << tables.page_shift) != 0;
+        let like_the_cpus = (self.haft || !tables.table_access_flags)
+            && (self.any_size || !tables.sizes_change_in_use);
         let faults = self.pri || self.stalls();
-
-        if va_fits && granule && self.oas >= pa_range && faults {
+        if va_fits && granule && self.oas >= tables.pa_range && like_the_cpus && faults {
             Ok(())
         } else {
             Err(EOPNOTSUPP)
@@ -127,14 +165,13 @@ impl Features {
     ///
     /// As for [`Self::can_share`].
     pub fn shared_cd(&self, ttb: u64, asid: u16) -> Result<Cd> {
-        let va_bits = kernel_ext::cpu::va_bits();
-        // CAST: At most 16.
-        self.can_share(PAGE_SHIFT as u32, va_bits, kernel_ext::cpu::pa_range())?;
+        let tables = SharedTables::here();
+        self.can_share(&tables)?;
 
         Ok(self
             .blocked_cd(asid)
             .with_epd0(false)
-            .with_t0sz(64 - va_bits)
+            .with_t0sz(64 - tables.va_bits)
             .with_tg0(match PAGE_SHIFT {
                 12 => cd::TG0_4K,
                 14 => cd::TG0_16K,
@@ -178,6 +215,7 @@ impl Features {
             .with_epd0(false)
             .with_ha(false)
             .with_hd(false)
+            .with_haft(false)
             .with_t0sz(table.t0sz)
             .with_tg0(table.tg)
             .with_ir0(table.ir)
@@ -196,7 +234,7 @@ impl Features {
             .with_epd0(true)
             .with_epd1(true)
             .with_endi(cfg!(target_endian = "big"))
-            .with_ips(kernel_ext::cpu::pa_range())
+            .with_ips(cpu::pa_range())
             .with_s(self.stall_model == regs::STALL_ONLY)
             .with_r(true)
             .with_a(true)
@@ -204,7 +242,8 @@ impl Features {
             .with_asid(asid)
             .with_ha(self.ha)
             .with_hd(self.hd)
-            .with_mair(kernel_ext::cpu::mair())
+            .with_haft(self.haft && cpu::table_access_flags())
+            .with_mair(cpu::mair())
     }
 }
 
@@ -221,6 +260,8 @@ mod tests {
         oas: 5,
         ha: true,
         hd: true,
+        haft: false,
+        any_size: false,
         ats: true,
         pri: true,
         stall_model: regs::STALL_BOTH,
@@ -230,6 +271,16 @@ mod tests {
         va52: true,
     };
 
+    fn tables(page_shift: u32, va_bits: u8, pa_range: u8) -> SharedTables {
+        SharedTables {
+            page_shift,
+            va_bits,
+            pa_range,
+            table_access_flags: false,
+            sizes_change_in_use: false,
+        }
+    }
+
     #[test]
     fn layouts_that_can_be_shared() {
         let all = Features {
@@ -237,7 +288,7 @@ mod tests {
             ..ALL
         };
         for (page_shift, va_bits) in [(12, 39), (12, 48), (14, 47), (14, 48), (16, 42), (16, 52)] {
-            assert_eq!(all.can_share(page_shift, va_bits, 5), Ok(()));
+            assert_eq!(all.can_share(&tables(page_shift, va_bits, 5)), Ok(()));
         }
     }
 
@@ -247,16 +298,38 @@ mod tests {
             granules: 1 << 12 | 1 << 14 | 1 << 16,
             ..ALL
         };
-        assert_eq!(all.can_share(12, 52, 5), Err(EOPNOTSUPP));
-        assert_eq!(all.can_share(14, 52, 5), Err(EOPNOTSUPP));
+        assert_eq!(all.can_share(&tables(12, 52, 5)), Err(EOPNOTSUPP));
+        assert_eq!(all.can_share(&tables(14, 52, 5)), Err(EOPNOTSUPP));
         let no_vax = Features { va52: false, ..all };
-        assert_eq!(no_vax.can_share(16, 52, 5), Err(EOPNOTSUPP));
+        assert_eq!(no_vax.can_share(&tables(16, 52, 5)), Err(EOPNOTSUPP));
     }
 
     #[test]
     fn eopnotsupp_granule_and_output_size() {
-        assert_eq!(ALL.can_share(14, 47, 5), Err(EOPNOTSUPP));
-        assert_eq!(ALL.can_share(12, 48, 6), Err(EOPNOTSUPP));
+        assert_eq!(ALL.can_share(&tables(14, 47, 5)), Err(EOPNOTSUPP));
+        assert_eq!(ALL.can_share(&tables(12, 48, 6)), Err(EOPNOTSUPP));
+    }
+
+    /// What the kernel expects of all who walk its tables.
+    #[test]
+    fn eopnotsupp_unlike_the_cpus() {
+        let haft = SharedTables {
+            table_access_flags: true,
+            ..tables(12, 48, 5)
+        };
+        let sizes = SharedTables {
+            sizes_change_in_use: true,
+            ..tables(12, 48, 5)
+        };
+        for (with_haft, any_size) in [(false, false), (true, false), (false, true)] {
+            let features = Features {
+                haft: with_haft,
+                any_size,
+                ..ALL
+            };
+            assert_eq!(features.can_share(&haft).is_ok(), with_haft);
+            assert_eq!(features.can_share(&sizes).is_ok(), any_size);
+        }
     }
 
     #[test]
@@ -272,7 +345,7 @@ mod tests {
                 stall_model,
                 ..ALL
             };
-            assert_eq!(features.can_share(12, 48, 5), expected);
+            assert_eq!(features.can_share(&tables(12, 48, 5)), expected);
             // What stalls must do so throughout.
             assert_eq!(features.blocked_cd(1).s(), stall_model == regs::STALL_ONLY);
         }
@@ -287,11 +360,17 @@ mod tests {
 
     #[test]
     fn shared_cd_of_this_kernel() {
-        if let Ok(cd) = ALL.shared_cd(0x4000_1000, 9) {
+        let all = Features {
+            haft: true,
+            any_size: true,
+            ..ALL
+        };
+        if let Ok(cd) = all.shared_cd(0x4000_1000, 9) {
             assert!(cd.v() && !cd.epd0() && cd.epd1() && !cd.s());
             assert_eq!(cd.ttb0(), 0x4000_1000);
-            assert_eq!(64 - cd.t0sz(), kernel_ext::cpu::va_bits());
-            assert_eq!(cd.ips(), kernel_ext::cpu::pa_range());
+            assert_eq!(64 - cd.t0sz(), cpu::va_bits());
+            assert_eq!(cd.ips(), cpu::pa_range());
+            assert_eq!(cd.haft(), cpu::table_access_flags());
         }
     }
 
@@ -306,10 +385,12 @@ mod tests {
             .with_cd2l(true)
             .with_pri(true)
             .with_httu(1);
+        let idr3 = regs::Idr3::default().with_bbm(2);
+        regs.hw_write32(regs::IDR3, idr3.raw());
         regs.hw_write32(regs::IDR0, idr0.raw());
         regs.hw_write32(regs::IDR5, 5 | 1 << 4);
         let features = Features::read(&regs)?;
-        assert!(features.ha && !features.hd);
+        assert!(features.ha && !features.hd && !features.haft && features.any_size);
         // PRI is of no use without ATS.
         assert!(!features.pri);
         assert_eq!((features.oas, features.granules), (5, 1 << 12));

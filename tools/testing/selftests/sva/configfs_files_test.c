@@ -19,7 +19,7 @@ static const struct file smmu_files[] = {
 	{ "cmdq_bits", "10", "6" },
 	{ "evtq_bits", "8", "5" },
 	{ "priq_bits", "9", "4" },
-	{ "httu", "2", "3" },
+	{ "httu", NULL, "1" },
 	{ "gran16k", "1", "0" },
 	{ "gran64k", "1", "0" },
 	{ "ats", "1", "0" },
