@@ -103,6 +103,8 @@ impl FaultHandler for FaultService {
         let user = MmWithUser::into_mmput_async(user);
         let progress = faults.serve(&user, &group);
 
+        // Before the answer: who has it may rely on the process's exit not having to wait for us.
+        drop(user);
         if progress.served > 0 {
             stats.served.add(progress.served);
         }
