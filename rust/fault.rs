@@ -2,7 +2,7 @@
 
 //! Page requests: groups of them as the IOMMU core hands them over.
 
-use crate::{attachment::FaultHandler, bindings, group::Endpoint};
+use crate::{attachment::FaultHandler, bindings};
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{device::Device, impl_flags};
 
@@ -186,14 +186,6 @@ impl<T: FaultHandler> FaultGroup<T> {
 
         // SAFETY: By the type invariants the group is unanswered, and ours to free.
         unsafe { Self::answer(group, response) };
-    }
-
-    /// Whether it came from the device of `endpoint`.
-    pub fn is_from(&self, endpoint: &Endpoint) -> bool {
-        // SAFETY: The group is valid, and holds a reference to its fault parameter.
-        let dev = unsafe { (*(*self.group.as_ptr()).fault_param).dev };
-
-        core::ptr::eq(dev, endpoint.as_raw())
     }
 
     /// # Safety

@@ -22,6 +22,10 @@ use kernel::{
     mm::MmWithUser,
     page::PAGE_SIZE,
     prelude::*,
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
     types::NotThreadSafe,
     uaccess::{
         UserPtr,
@@ -46,6 +50,18 @@ pub fn with_bound<R>(dev: &Device, f: impl FnOnce(&Device<Bound>) -> R) -> Optio
     // SAFETY: Locked above.
     unsafe { bindings::sva_device_unlock(raw) };
     result
+}
+
+/// Waits until `condition` holds; `false` if it does not for half a minute, which is more than a
+/// guest on a busy machine needs for anything. May sleep.
+pub fn wait_until(condition: impl Fn() -> bool) -> bool {
+    for _ in 0..30_000 {
+        if condition() {
+            return true;
+        }
+        fsleep(Delta::from_millis(1));
+    }
+    false
 }
 
 /// How memory of a [`TestMm`] may be accessed.

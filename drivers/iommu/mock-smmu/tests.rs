@@ -46,6 +46,7 @@ use kernel::{
     }, //
 };
 use kernel_ext::test_support::{
+    wait_until,
     InTreeBond,
     Protection,
     TestMm, //
@@ -164,12 +165,8 @@ fn in_tlb(hw: &hw::Smmu, asid: u16, va: usize) -> bool {
 
 /// How many events of kind `id` were counted; the event thread gets time until there are `expected`.
 fn events(instance: &Instance, id: EventId, expected: u64) -> u64 {
-    for _ in 0..100 {
-        let count = instance.smmu().evtq().count(id as u8);
-        if count >= expected {
-            return count;
-        }
-        fsleep(Delta::from_millis(10));
-    }
-    0
+    let count = || instance.smmu().evtq().count(id as u8);
+
+    wait_until(|| count() >= expected);
+    count()
 }

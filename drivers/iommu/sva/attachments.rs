@@ -3,7 +3,7 @@
 //! Attachments: how an address space is reached by the devices of IOMMU groups.
 
 use crate::{
-    address_space::{AddressSpace, Inner},
+    address_space::Inner,
     bond::Scope,
     device::SvaDevice,
     fault::FaultService,
@@ -95,7 +95,6 @@ impl Attachments {
     /// - `ENOMEM`, and what the IOMMU driver says.
     pub(crate) fn prepare(
         &self,
-        space: &AddressSpace,
         device: &SvaDevice,
         mm: &MmWithUser,
         flags: Features,
@@ -114,7 +113,7 @@ impl Attachments {
         let (translation, shared) = self.translation(endpoint, mm, limit)?;
         // Before the attach: who comes later may not be reached by it.
         let newest = device.core.newest_device();
-        let service = FaultService::new(&device.core, space, flags, newest);
+        let service = FaultService::new(&device.core, flags, newest);
 
         Ok(Prepared {
             attachment: Arc::pin_init(Attachment::new(group.into(), service), GFP_KERNEL)?,
@@ -203,12 +202,7 @@ impl Inner {
     ///
     /// `ENOSPC` if the device cannot send the group's PASID. `ENOMEM`, and what the IOMMU driver
     /// says.
-    pub(crate) fn reach(
-        &mut self,
-        space: &AddressSpace,
-        device: &SvaDevice,
-        mm: &MmWithUser,
-    ) -> Result {
+    pub(crate) fn reach(&mut self, device: &SvaDevice, mm: &MmWithUser) -> Result {
         let endpoint = &device.endpoint;
         let newest = device.core.newest_device();
         let Some(old) = self.attachments.to(endpoint.group()) else {
@@ -224,8 +218,7 @@ impl Inner {
         }
         // The core would re-attach nothing for the domain that it has.
         let domain = SvaDomain::alloc(endpoint, mm)?;
-        let users = *old.handler().users(self);
-        let service = FaultService::successor(&old, space, users, newest);
+        let service = FaultService::successor(&old, newest);
         let new = Arc::pin_init(
             Attachment::new(endpoint.group().into(), service),
             GFP_KERNEL,
@@ -242,10 +235,10 @@ impl Inner {
 
     /// One more bond uses `attachment`, which is attached.
     pub(crate) fn share(&mut self, attachment: &Arc<GroupAttachment>) {
-        let users = attachment.handler().users(self);
+        let users = attachment.handler().users() + 1;
 
-        *users += 1;
-        if *users == 1 {
+        attachment.handler().set_users(users);
+        if users == 1 {
             let listed = self.attachments.0.insert(attachment.clone());
 
             debug_assert!(listed.is_ok());
@@ -257,10 +250,9 @@ impl Inner {
         let Some(there) = self.attachments.to(group) else {
             return false;
         };
-        let there: Arc<GroupAttachment> = there.into();
-        let users = there.handler().users(self);
+        let users = there.handler().users() - 1;
 
-        *users -= 1;
-        *users > 0
+        there.handler().set_users(users);
+        users > 0
     }
 }

@@ -196,12 +196,12 @@ impl Bond {
         }
         let carved = inner.carve(device, mm, terms.scope)?;
         let prepared = if terms.flags.contains(Feature::Pasid) {
-            inner.reach(space, device, mm)?;
+            inner.reach(device, mm)?;
             inner
                 .attachments
-                .prepare(space, device, mm, terms.flags, terms.scope)?
+                .prepare(device, mm, terms.flags, terms.scope)?
         } else {
-            rid::prepare(space, device, mm, terms.flags)?
+            rid::prepare(device, mm, terms.flags)?
         };
         let (attachment, pasid) = (prepared.attachment.clone(), prepared.pasid);
         let users = i32::try_from(terms.refs).map_err(|_| EINVAL)?;

@@ -382,7 +382,7 @@ export! {
             // SAFETY: By this function's contract.
             let device = unsafe { sva_device(dev)? };
 
-            device.c_exit_handler.lock().take().ok_or(EINVAL)?;
+            device.take_exit_handler().ok_or(EINVAL)?;
             // A call may have begun before.
             device.core.queue.flush();
             Ok(())

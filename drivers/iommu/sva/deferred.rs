@@ -11,10 +11,11 @@ use crate::{
     fault::{self, FaultService, Faults},
 };
 use kernel::{
+    device::Device,
     mm::{Mm, MmWithUser},
-    new_mutex,
+    new_mutex, new_spinlock,
     prelude::*,
-    sync::{aref::ARef, Arc, ArcBorrow, Mutex},
+    sync::{aref::ARef, Arc, ArcBorrow, Mutex, SpinLock},
     workqueue::{impl_has_work, new_work, Work, WorkItem},
 };
 use kernel_ext::{
@@ -28,7 +29,7 @@ use kernel_ext::{
 #[pin_data]
 pub(crate) struct DeferredGroups {
     #[pin]
-    list: Mutex<Tree<Deferred>>,
+    list: SpinLock<Tree<Deferred>>,
 }
 
 /// A group that waits.
@@ -36,6 +37,8 @@ pub(crate) struct DeferredGroups {
 pub(crate) struct Deferred {
     /// Where the group arrived; it may be detached before the page comes.
     attachment: Arc<GroupAttachment>,
+    /// The address of the device that asks, which may be gone: only compared.
+    device: usize,
     mm: ARef<Mm>,
     /// What is still to be served.
     requests: KVec<PageRequest>,
@@ -61,6 +64,10 @@ struct State {
     served: u64,
 }
 
+fn address_of(device: &Device) -> usize {
+    core::ptr::from_ref(device).addr()
+}
+
 impl_has_work! {
     impl HasWork<Self> for Deferred { self.work }
 }
@@ -68,38 +75,25 @@ impl_has_work! {
 impl DeferredGroups {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            list <- new_mutex!(Tree::new(), "sva_deferred_groups"),
+            list <- new_spinlock!(Tree::new(), "sva_deferred_groups"),
         })
     }
 
     /// Answers the groups that wait, or those of one device, without what they wait for.
     pub(crate) fn abandon(&self, only: Option<&Endpoint>) {
-        let concerned = |deferred: &Deferred| {
-            only.is_none_or(|endpoint| {
-                let state = deferred.state.lock();
+        let only = only.map(|endpoint| address_of(endpoint.dev()));
 
-                state
-                    .group
-                    .as_ref()
-                    .is_some_and(|group| group.is_from(endpoint))
-            })
-        };
-        loop {
-            let mut list = self.list.lock();
-            let Some(key) = list
-                .iter()
-                .find(|there| concerned(there))
-                .map(|it| it.key())
-            else {
-                return;
-            };
-            let found = list.remove(&key);
-
-            drop(list);
-            if let Some(deferred) = found {
-                deferred.answer(Response::Invalid);
-            }
+        while let Some(deferred) = self.take(|there| only.is_none_or(|only| there.device == only)) {
+            deferred.answer(Response::Invalid);
         }
+    }
+
+    /// Takes one off the list that is `wanted`.
+    fn take(&self, wanted: impl Fn(&Deferred) -> bool) -> Option<Arc<Deferred>> {
+        let mut list = self.list.lock();
+        let key = list.iter().find(|there| wanted(there))?.key();
+
+        list.remove(&key)
     }
 
     fn remove(&self, deferred: &Deferred) {
@@ -123,10 +117,12 @@ impl Deferred {
         requests: KVec<PageRequest>,
         complete: bool,
     ) -> Result {
+        let device = address_of(group.device());
         // A group that is dropped is answered.
         let deferred = Arc::pin_init(
             pin_init!(Self {
                 attachment: attachment.into(),
+                device,
                 mm,
                 requests,
                 complete,

@@ -51,12 +51,6 @@ pub(crate) struct SvaDevice {
     /// Nobody is binding any more.
     #[pin]
     idle: CondVar,
-    /// For drivers in C, what to call when a process exits.
-    #[pin]
-    pub(crate) c_exit_handler: Mutex<Option<ExitHandler>>,
-    /// For drivers in Rust, their [`crate::Handler`], until the device is shut down.
-    #[pin]
-    handler: Mutex<Option<AnyHandler>>,
 }
 
 /// A [`crate::Handler`], whose type its driver knows.
@@ -67,6 +61,10 @@ struct State {
     /// How many binds are at work.
     binding: usize,
     bonds: Tree<Bond, 1>,
+    /// For drivers in C, what to call when a process exits.
+    exit_handler: Option<ExitHandler>,
+    /// For drivers in Rust, their [`crate::Handler`], until the device is shut down.
+    handler: Option<AnyHandler>,
 }
 
 impl_tree_item! {
@@ -120,12 +118,12 @@ impl SvaDevice {
                         open: true,
                         binding: 0,
                         bonds: Tree::new(),
+                        exit_handler: None,
+                        handler,
                     },
                     "sva_device"
                 ),
                 idle <- new_condvar!("sva_device_idle"),
-                c_exit_handler <- new_mutex!(None, "sva_exit_handler"),
-                handler <- new_mutex!(handler, "sva_handler"),
             }? Error),
             GFP_KERNEL,
         )?;
@@ -158,7 +156,7 @@ impl SvaDevice {
 
         self.core.remove_device(self);
         // Whoever still has a bond that has ended must not have code of the driver with it.
-        let handler = self.handler.lock().take();
+        let handler = self.state.lock().handler.take();
 
         drop(handler);
         ended
@@ -203,7 +201,12 @@ impl SvaDevice {
 
     /// The handler of the device's driver, if that is in Rust.
     pub(crate) fn handler(&self) -> Option<AnyHandler> {
-        self.handler.lock().clone()
+        self.state.lock().handler.clone()
+    }
+
+    /// What to call when a process exits, if the device's driver is in C and has said so.
+    pub(crate) fn exit_handler(&self) -> Option<ExitHandler> {
+        self.state.lock().exit_handler
     }
 
     /// Has `handler` called when a process exits that is or will be bound.
@@ -212,17 +215,23 @@ impl SvaDevice {
     ///
     /// `EBUSY`: the device has a handler. `ENOMEM`: it has none, as before.
     pub(crate) fn set_exit_handler(&self, handler: ExitHandler) -> Result {
-        let mut there = self.c_exit_handler.lock();
+        let mut state = self.state.lock();
 
-        if there.is_some() {
+        if state.exit_handler.is_some() {
             return Err(EBUSY);
         }
         // First, so that a bind from now on watches by itself.
-        *there = Some(handler);
-        drop(there);
+        state.exit_handler = Some(handler);
+        drop(state);
 
-        self.watch_exits()
-            .inspect_err(|_| *self.c_exit_handler.lock() = None)
+        self.watch_exits().inspect_err(|_| {
+            self.take_exit_handler();
+        })
+    }
+
+    /// Has nothing called any more when a process exits; calls under way go on.
+    pub(crate) fn take_exit_handler(&self) -> Option<ExitHandler> {
+        self.state.lock().exit_handler.take()
     }
 
     fn watch_exits(&self) -> Result {

@@ -6,7 +6,6 @@
 //! `serve`. What may have to wait goes to a worker: see `deferred`.
 
 use crate::{
-    address_space::{AddressSpace, Inner},
     attachments::GroupAttachment,
     core::Core,
     deferred::{Deferred, DeferredGroups},
@@ -19,7 +18,11 @@ use crate::{
 use kernel::{
     mm::{Mm, MmWithUser},
     prelude::*,
-    sync::{aref::ARef, Arc, ArcBorrow, LockedBy},
+    sync::{
+        aref::ARef,
+        atomic::{ordering::Relaxed, Atomic},
+        Arc, ArcBorrow,
+    },
 };
 use kernel_ext::{
     attachment::FaultHandler,
@@ -35,8 +38,8 @@ pub(crate) struct FaultService {
     /// The last device that had been initialised when this was made. Those that came later may have
     /// come into the group after the attach, which reached its members then.
     pub(crate) newest: u64,
-    /// How many bonds use the attachment.
-    users: LockedBy<usize, Inner>,
+    /// How many bonds use the attachment: changed under the address space's lock.
+    users: Atomic<u32>,
     /// The attachment that this one took over from, whose page requests are counted there.
     former: Option<Arc<GroupAttachment>>,
     #[pin]
@@ -140,11 +143,9 @@ pub(crate) fn answer(group: FaultGroup<FaultService>, response: Response) {
 }
 
 impl FaultService {
-    /// The service for an attachment of bonds with `flags` in `space`, made when `newest` was the
-    /// last device.
+    /// The service for an attachment of bonds with `flags`, made when `newest` was the last device.
     pub(crate) fn new<'a>(
         core: &'a Arc<Core>,
-        space: &'a AddressSpace,
         flags: Features,
         newest: u64,
     ) -> impl PinInit<Self> + 'a {
@@ -156,33 +157,36 @@ impl FaultService {
         pin_init!(Self {
             serves: Self::serves(flags),
             newest,
-            users: space.locked_by(0),
+            users: Atomic::new(0),
             former: None,
             faults <- Faults::new(core, read_ahead),
         })
     }
 
-    /// The service for an attachment that takes over from `former` and its `users`.
+    /// The service for an attachment that takes over from `former` and its users.
     pub(crate) fn successor<'a>(
         former: &'a Arc<GroupAttachment>,
-        space: &'a AddressSpace,
-        users: usize,
         newest: u64,
     ) -> impl PinInit<Self> + 'a {
-        let core = &former.handler().faults.core;
+        let (core, users) = (&former.handler().faults.core, former.handler().users());
 
         pin_init!(Self {
             serves: former.handler().serves,
             newest,
-            users: space.locked_by(users),
+            users: Atomic::new(users),
             former: Some(former.clone()),
             faults <- Faults::new(core, 0),
         })
     }
 
-    /// How many bonds use the attachment.
-    pub(crate) fn users<'a>(&'a self, inner: &'a mut Inner) -> &'a mut usize {
-        self.users.access_mut(inner)
+    /// How many bonds use the attachment, as long as nobody else has the address space's lock.
+    pub(crate) fn users(&self) -> u32 {
+        self.users.load(Relaxed)
+    }
+
+    /// As many bonds use the attachment now. Only for who has the address space's lock.
+    pub(crate) fn set_users(&self, users: u32) {
+        self.users.store(users, Relaxed);
     }
 
     /// Whether bonds with `flags` have page requests served.

@@ -22,7 +22,7 @@ const FIRST_WINDOW: u64 = 4;
 /// The largest window there is, in pages.
 const MAX_WINDOW: u32 = 512;
 /// At most, a new stream must ask 2^this times in order.
-const MAX_CAUTION: u32 = 5;
+const MAX_CAUTION: i8 = 5;
 
 /// The streams of one attachment.
 pub(crate) struct Streams {
@@ -30,9 +30,9 @@ pub(crate) struct Streams {
     max: Atomic<u32>,
     streams: [Atomic<u64>; STREAMS],
     /// Where to look first for a place.
-    hand: Atomic<u32>,
+    hand: Atomic<i8>,
     /// Log2 of how often a stream must have asked in order before it gets a window.
-    caution: Atomic<u32>,
+    caution: Atomic<i8>,
 }
 
 /// One stream, in a word: the first page at which it goes on, how often it has asked in order, up to
@@ -198,7 +198,7 @@ impl Streams {
         }
         Stream::new(next, 0, 0).store(&self.streams[hand]);
         // CAST: Less than `STREAMS`.
-        self.hand.store(((hand + 1) % STREAMS) as u32, Relaxed);
+        self.hand.store(((hand + 1) % STREAMS) as i8, Relaxed);
         wasted
     }
 }

@@ -8,7 +8,6 @@
 //! as well. The unbind brings the former domain back. Bonds with PASIDs are not concerned.
 
 use crate::{
-    address_space::AddressSpace,
     attachments::Prepared,
     device::SvaDevice,
     fault::FaultService,
@@ -35,18 +34,13 @@ fn is_alone(device: &SvaDevice) -> bool {
 /// - `EBUSY`: the device's firmware needs memory mapped one to one there. Or the group has other
 ///   members: they would lose the memory that their drivers let them use.
 /// - `ENOMEM`, and what the IOMMU driver says.
-pub(crate) fn prepare(
-    space: &AddressSpace,
-    device: &SvaDevice,
-    mm: &MmWithUser,
-    flags: Features,
-) -> Result<Prepared> {
+pub(crate) fn prepare(device: &SvaDevice, mm: &MmWithUser, flags: Features) -> Result<Prepared> {
     let endpoint = &device.endpoint;
 
     if endpoint.needs_direct() || !is_alone(device) {
         return Err(EBUSY);
     }
-    let service = FaultService::new(&device.core, space, flags, device.number);
+    let service = FaultService::new(&device.core, flags, device.number);
     let attachment = Arc::pin_init(
         Attachment::new(endpoint.group().into(), service),
         GFP_KERNEL,

@@ -7,7 +7,7 @@ mod tests {
     use crate::{
         driver::Engine,
         fixture::{check, check_err, TestDevice, FLAGS},
-        record::{wait_until, Record, Stop},
+        record::{Record, Stop},
     };
     use kernel::{
         new_mutex,
@@ -20,7 +20,7 @@ mod tests {
         time::{delay::fsleep, Delta},
     };
     use kernel_ext::{
-        test_support::{IdleMm, Protection, TestMm},
+        test_support::{wait_until, IdleMm, Protection, TestMm},
         thread::KThread,
     };
     use sva::{Bond, End};

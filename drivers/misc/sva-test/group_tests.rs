@@ -6,10 +6,10 @@
 mod tests {
     use crate::{
         fixture::{check, check_err, new_group, Plugged, Setup, TestDevice, FLAGS, SHARED, SPEC},
-        record::{wait_until, Record},
+        record::Record,
     };
     use kernel::prelude::*;
-    use kernel_ext::test_support::{Protection, TestMm};
+    use kernel_ext::test_support::{wait_until, Protection, TestMm};
     use smmu::device::DeviceSpec;
     use sva::{End, Features};
 

@@ -6,7 +6,6 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{Arc, Mutex},
-    time::{delay::fsleep, Delta},
 };
 use smmu::api::Dma;
 use sva::End;
@@ -88,15 +87,4 @@ impl Record {
     pub(crate) fn first(&self) -> Option<Stop> {
         self.stops.lock().first().copied()
     }
-}
-
-/// Waits until `condition` holds, but not for ever.
-pub(crate) fn wait_until(condition: impl Fn() -> bool) -> bool {
-    for _ in 0..1000 {
-        if condition() {
-            return true;
-        }
-        fsleep(Delta::from_millis(10));
-    }
-    false
 }

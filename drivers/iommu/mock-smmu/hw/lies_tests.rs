@@ -40,6 +40,8 @@ mod tests {
         }, //
     };
 
+    use kernel_ext::test_support::wait_until;
+
     const HASTY: PortConfig = PortConfig {
         ats: true,
         ats_no_ssid: false,
@@ -214,12 +216,7 @@ mod tests {
         one.bench.command(Command::atc_inv(SID, None, 0, 52))?;
         one.bench.command(Command::sync())?;
         let regs = &one.bench.regs;
-        for _ in 0..5000 {
-            if regs.read32(regs::GERROR) != 0 {
-                break;
-            }
-            fsleep(Delta::from_millis(1));
-        }
+        assert!(wait_until(|| regs.read32(regs::GERROR) != 0));
         // The queue stands at the SYNC.
         let cons = regs::CmdqCons::from_raw(regs.read32(regs::CMDQ_CONS));
         assert_eq!((cons.rd(), cons.err()), (1, 3));

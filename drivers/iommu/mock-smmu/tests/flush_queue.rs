@@ -54,13 +54,7 @@ mod tests {
                 tries += 1;
             }
             check!(still);
-            for _ in 0..1000 {
-                if !cached(&instance, spec, iova)? {
-                    break;
-                }
-                fsleep(Delta::from_millis(10));
-            }
-            check!(!cached(&instance, spec, iova)?);
+            check!(wait_until(|| cached(&instance, spec, iova) == Ok(false)));
             check!(kind(read(device, None, iova)) == refusal(spec));
             // One command for all, and none for an address.
             let after = instance.hw().stats();

@@ -76,13 +76,9 @@ mod tests {
 
         /// Whether all is well, once the reader had the time for a few rounds.
         fn verdict(&self) -> bool {
-            for _ in 0..1000 {
-                if self.seen.entries.load(Relaxed) > 1000 {
-                    break;
-                }
-                fsleep(Delta::from_millis(1));
-            }
-            self.seen.bad.load(Relaxed) == 0 && self.seen.entries.load(Relaxed) > 1000
+            let read = wait_until(|| self.seen.entries.load(Relaxed) > 1000);
+
+            self.seen.bad.load(Relaxed) == 0 && read
         }
     }
 

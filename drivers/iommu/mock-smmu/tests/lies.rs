@@ -217,12 +217,13 @@ mod tests {
         device.port().stop();
         drop(bond);
         mm.write(addr, &pattern(0))?;
-        fsleep(Delta::from_millis(20));
+        let before = device.port().stats().errors;
+        let refused = wait_until(|| device.port().stats().errors > before + 1);
         drop(thread);
         let mut seen = [0; 64];
         mm.read(addr, &mut seen)?;
         check!(seen == pattern(0));
-        check!(device.port().stats().errors > 0);
+        check!(refused);
         check!(instance.hw().strict_check() == 0);
         Ok(())
     }

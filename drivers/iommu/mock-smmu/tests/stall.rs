@@ -53,16 +53,12 @@ mod tests {
 
     /// Whether each stall has had its one RESUME, and none waits; the event thread gets time.
     fn all_resumed(instance: &Instance) -> bool {
-        for _ in 0..1000 {
+        let resumed = wait_until(|| {
             let stats = instance.hw().stats();
-            if instance.hw().stalled(None) == 0 && stats.resume == stats.stalls {
-                break;
-            }
-            fsleep(Delta::from_millis(1));
-        }
+            instance.hw().stalled(None) == 0 && stats.resume == stats.stalls
+        });
         let (stats, driver) = (instance.hw().stats(), instance.smmu().stalls());
-        instance.hw().stalled(None) == 0
-            && stats.resume == stats.stalls
+        resumed
             && stats.resume_stray == 0
             && driver.events.load(Relaxed) == stats.stalls
             && driver.resumes.load(Relaxed) == stats.resume
@@ -225,13 +221,9 @@ mod tests {
     }
 
     fn join(accesses: &Accesses, threads: KVec<KThread>) -> Result {
-        for _ in 0..3000 {
-            if accesses.ended.load(Relaxed) == threads.len() as u64 {
-                break;
-            }
-            fsleep(Delta::from_millis(10));
-        }
-        check!(accesses.ended.load(Relaxed) == threads.len() as u64);
+        check!(wait_until(
+            || accesses.ended.load(Relaxed) == threads.len() as u64
+        ));
         drop(threads);
         Ok(())
     }
@@ -273,17 +265,21 @@ mod tests {
         let addr = mm.map(pages, Protection::ReadWrite)?;
         let pasid = InTreeBond::new(device.endpoint(), mm.mm())?.pasid();
         let (accesses, threads) = start_writers(device.port(), pasid, (addr, pages), 4, true)?;
-        for _ in 0..30 {
+        for round in 0..30 {
             let bond = InTreeBond::new(device.endpoint(), mm.mm())?;
             fsleep(Delta::from_micros(500));
+            // Once, all goes well for as long as it takes.
+            if round == 15 {
+                check!(wait_until(|| accesses.done.load(Relaxed) > 0));
+            }
             drop(bond);
             // No bond, no stall: the last of them have been resumed.
             check!(instance.hw().stalled(None) == 0);
             mm.unmap(addr, pages)?;
             mm.map_at(addr, pages)?;
         }
+        check!(wait_until(|| accesses.failed.load(Relaxed) > 0));
         drop(threads);
-        check!(accesses.failed.load(Relaxed) > 0 && accesses.done.load(Relaxed) > 0);
         check!(instance.hw().stats().stalls > 0 && all_resumed(&instance));
         // All is well again.
         let bond = InTreeBond::new(device.endpoint(), mm.mm())?;

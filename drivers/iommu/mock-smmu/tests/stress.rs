@@ -16,10 +16,6 @@ mod tests {
                 Relaxed, //
             },
             Arc, //
-        },
-        time::{
-            delay::fsleep,
-            Delta, //
         }, //
     };
     use kernel_ext::thread::KThread;
@@ -84,16 +80,11 @@ mod tests {
             mm.map_at(addr, 1)?;
         }
         // On a busy machine the thread may not have had a chance yet.
-        for _ in 0..1000 {
-            if tally.done.load(Relaxed) > 0 {
-                break;
-            }
-            fsleep(Delta::from_millis(10));
-        }
+        let done = wait_until(|| tally.done.load(Relaxed) > 0);
         drop(thread);
         check!(strays == 0);
         check!(tally.wrong.load(Relaxed) == 0);
-        check!(tally.done.load(Relaxed) > 0);
+        check!(done);
         Ok(())
     }
 

@@ -49,14 +49,14 @@ impl Owner for COwner {
     }
 
     fn hook(&self, device: &SvaDevice) -> Hook {
-        match *device.c_exit_handler.lock() {
+        match device.exit_handler() {
             Some(_) => Hook::Exit,
             None => Hook::None,
         }
     }
 
     fn stop(&self, device: &SvaDevice, pasid: u32, _why: End) {
-        let Some(ExitHandler(handler)) = *device.c_exit_handler.lock() else {
+        let Some(ExitHandler(handler)) = device.exit_handler() else {
             return;
         };
         let dev = device.endpoint.dev();

@@ -2,6 +2,8 @@
 
 //! For tests: accesses of devices, and what became of them.
 
+use core::cell::Cell;
+
 use kernel::{
     prelude::*,
     sync::{
@@ -10,12 +12,9 @@ use kernel::{
         Completion,
         SpinLock, //
     },
-    time::{
-        delay::fsleep,
-        Delta, //
-    },
     workqueue, //
 };
+use kernel_ext::test_support::wait_until;
 
 use crate::{
     fmt::{
@@ -80,16 +79,15 @@ pub(in crate::hw) fn id(event: Option<Event>) -> Option<u8> {
 }
 
 impl OneSpace {
-    /// Waits for a page request, for a few seconds.
+    /// Waits for a page request, for a while.
     pub(in crate::hw) fn next_request(&self) -> Option<PageRequest> {
-        for _ in 0..5000 {
-            let request = self.bench.page_request();
-            if request.is_some() {
-                return request;
-            }
-            fsleep(Delta::from_millis(1));
-        }
-        None
+        let found = Cell::new(None);
+
+        wait_until(|| {
+            found.set(self.bench.page_request());
+            found.get().is_some()
+        });
+        found.get()
     }
 
     /// Answers the group of a page request.

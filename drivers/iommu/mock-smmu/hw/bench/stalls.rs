@@ -4,12 +4,9 @@
 
 use kernel::{
     prelude::*,
-    sync::Arc,
-    time::{
-        delay::fsleep,
-        Delta, //
-    }, //
+    sync::Arc, //
 };
+use kernel_ext::test_support::wait_until;
 
 use crate::{
     fmt::{
@@ -59,19 +56,13 @@ pub(in crate::hw) fn join(job: &Job) -> Option<DmaErrorKind> {
     job.join().and_then(kind)
 }
 
-/// Waits until `condition` holds, for a few seconds.
+/// Waits until `condition` holds, for a while.
 pub(in crate::hw) fn wait_for(condition: impl Fn() -> bool) -> Result {
-    for _ in 0..5000 {
-        if condition() {
-            return Ok(());
-        }
-        fsleep(Delta::from_millis(1));
-    }
-    Err(ETIMEDOUT)
+    wait_until(condition).then_some(()).ok_or(ETIMEDOUT)
 }
 
 impl OneSpace {
-    /// Waits for an event, for a few seconds.
+    /// Waits for an event, for a while.
     pub(in crate::hw) fn next_event(&self) -> Result<Event> {
         wait_for(|| {
             let regs = &self.bench.regs;
