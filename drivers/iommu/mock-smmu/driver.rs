@@ -20,6 +20,7 @@
 //! |---|---|---|
 //! | IOMMU group's mutex | attachments of a group | process |
 //! | `Smmu::clients` | which device a StreamID is | process |
+//! | `Smmu::faults` | the queue of I/O page faults | process |
 //! | stream and CD table mutexes | first levels | process |
 //! | `Master::bonds` | who uses a PASID | process |
 //! | `AddressSpace::state` | devices that use an address space | interrupts off |
@@ -93,7 +94,9 @@ pub struct Smmu {
     regs: Arc<RegisterFile>,
     features: features::Features,
     asids: Arc<asid::Asids>,
-    faults: Arc<IopfQueue>,
+    /// Until the SMMU is off: it cannot be freed everywhere, where the last address space may be.
+    #[pin]
+    faults: Mutex<Option<Arc<IopfQueue>>>,
     stalls: stall::StallStats,
     #[pin]
     evtq: evtq::EventQueue,
@@ -177,8 +180,12 @@ impl Smmu {
         Ok(())
     }
 
-    fn fault_queue_ref(&self) -> &IopfQueue {
-        &self.faults
+    /// Has the IOMMU core forget the page request groups that are not complete. May sleep.
+    fn discard_partial_groups(&self) {
+        let faults = self.faults.lock().clone();
+        if let Some(faults) = faults {
+            faults.discard_partial();
+        }
     }
 
     /// Waits until all faults that devices have had so far have been reported, or answered.

@@ -52,6 +52,8 @@ pub struct CmdqStats {
 struct Producer {
     /// Where the next command goes. `CMDQ_PROD` follows when a batch is rung.
     prod: u32,
+    /// Nobody consumes commands any more.
+    closed: bool,
     stats: CmdqStats,
 }
 
@@ -82,7 +84,7 @@ impl CommandQueue {
             memory,
             layout,
             producer <- new_spinlock_irq!(
-                Producer { prod: 0, stats: CmdqStats::default() },
+                Producer { prod: 0, closed: false, stats: CmdqStats::default() },
                 "mock_smmu_cmdq"
             ),
         }))
@@ -117,13 +119,23 @@ impl CommandQueue {
         ))
     }
 
-    /// Runs `fill` to put commands in, then a SYNC, and waits for it. Any context.
+    /// The SMMU is about to be turned off for good: it has nothing to be told from now on. Any
+    /// context.
+    pub fn close(&self) {
+        self.producer.lock().closed = true;
+    }
+
+    /// Runs `fill` to put commands in, then a SYNC, and waits for it; does nothing after
+    /// [`Self::close`]. Any context.
     ///
     /// # Errors
     ///
     /// `EIO` if the hardware refused a command (it was skipped); `ETIMEDOUT` if it stopped.
     pub fn run(&self, fill: impl FnOnce(&mut Batch<'_>) -> Result) -> Result {
         let mut producer = self.producer.lock();
+        if producer.closed {
+            return Ok(());
+        }
         let mut batch = Batch {
             queue: self,
             producer: &mut producer,

@@ -139,7 +139,7 @@ impl Driver for Smmu {
 
     fn fault_queue(&self) -> Option<Arc<IopfQueue>> {
         let faults = self.features.pri || self.features.stalls();
-        faults.then(|| self.faults.clone())
+        self.faults.lock().clone().filter(|_| faults)
     }
 
     fn attach_identity(&self, client: &Client) -> Result {

@@ -151,7 +151,7 @@ impl PriQueue {
             // requests of groups may be among the lost: the hardware answered those, and what came
             // of them before must not join a later group of the same index. (SMMUv3, 8.2.)
             self.stats.overflows.fetch_add(1, Relaxed);
-            smmu.fault_queue_ref().discard_partial();
+            smmu.discard_partial_groups();
             self.queue.consume(queue::acknowledge(prod, cons));
         }
         true

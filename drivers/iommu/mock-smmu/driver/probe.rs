@@ -146,6 +146,9 @@ impl Drop for Running {
             line.close();
         }
         self.threads.clear();
+        // Address spaces may outlive us. All devices are off the queue.
+        let faults = self.smmu.faults.lock().take();
+        drop(faults);
     }
 }
 
@@ -169,7 +172,7 @@ impl Smmu {
                 regs,
                 features,
                 asids,
-                faults,
+                faults <- new_mutex!(Some(faults), "mock_smmu_faults"),
                 stalls: StallStats::new(),
                 evtq <- evtq,
                 priq <- priq,
@@ -221,6 +224,7 @@ impl Smmu {
 
     /// Turns everything off: traffic aborts, queues stop.
     fn disable(&self) -> Result {
+        self.cmdq.close();
         self.set_cr0(Cr0::default())?;
         self.set_acknowledged(regs::IRQ_CTRL, regs::IRQ_CTRLACK, 0)
     }

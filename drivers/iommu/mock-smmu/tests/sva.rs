@@ -12,7 +12,8 @@ mod tests {
     use kernel::sync::atomic::Relaxed;
     use kernel_ext::{
         cpu,
-        iommu_device::Driver as _, //
+        iommu_device::Driver as _,
+        notifier, //
     };
 
     fn kind<T>(result: Result<T, hw::DmaError>) -> Option<DmaErrorKind> {
@@ -241,6 +242,25 @@ mod tests {
         drop(old);
         check!(read(device, 7, addr)? == pattern(2));
         smmu.block_pasid(&client, 7);
+        Ok(())
+    }
+
+    /// A domain whose SMMU is gone has nobody to tell of its end, and may be the SMMU's last user.
+    #[test]
+    fn domain_outlives_its_smmu() -> Result {
+        for last in [false, true] {
+            let (mm, instance) = (TestMm::new()?, instance(&[WIDE])?);
+            let client = device(&instance, 0)?.client();
+            let smmu = instance.smmu().clone();
+            let domain = smmu.alloc_sva(&client, mm.mm())?;
+            drop(client);
+            drop(instance);
+            let stats = smmu.cmdq().stats();
+            let smmu = (!last).then_some(smmu);
+            drop(domain);
+            notifier::synchronize();
+            check!(smmu.is_none_or(|smmu| smmu.cmdq().stats() == stats));
+        }
         Ok(())
     }
 
