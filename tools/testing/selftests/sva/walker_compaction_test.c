@@ -119,16 +119,22 @@ static long free_blocks(void)
 	if (!file)
 		return -errno;
 	while (fgets(line, sizeof(line), file)) {
-		char *at = strstr(line, "zone");
-		int used;
-		long count;
+		char *at = strstr(line, "zone "), *end;
 
-		if (!at || sscanf(at, "zone %*s%n", &used))
+		if (!at)
 			continue;
-		at += used;
-		for (int order = 0; sscanf(at, "%ld%n", &count, &used) == 1; order++, at += used)
+		/* The zone's name, then a number for each order. */
+		at += strlen("zone ");
+		at += strspn(at, " ");
+		at += strcspn(at, " ");
+		for (int order = 0;; order++, at = end) {
+			long count = strtol(at, &end, 10);
+
+			if (end == at)
+				break;
 			if (page_size() << order >= HUGE)
 				blocks += count * ((page_size() << order) / HUGE);
+		}
 	}
 	fclose(file);
 	return blocks;
@@ -222,8 +228,8 @@ TEST_F_TIMEOUT(compaction, agrees_after_compaction, 110)
 			moved = count_moved(self->pagemap, self->pieces);
 		} while (moved < ENOUGH && now_ms() < pause_end);
 	}
-	printf("# %d of %d pieces were moved, and %ld pages in all, for %d huge pages\n", moved,
-	       PIECES, compacted(), asked);
+	printf("# %d of %d pieces were moved, and %ld pages in all; %d blocks were asked for\n",
+	       moved, PIECES, compacted(), asked);
 	EXPECT_LE(ENOUGH, moved);
 	EXPECT_LE(moved, compacted());
 
