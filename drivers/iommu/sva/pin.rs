@@ -111,6 +111,10 @@ impl Room {
 
     fn remove(&self, find: impl FnOnce(&State) -> Option<PinId>) -> Result {
         let mut state = self.state.lock();
+
+        if state.ended {
+            return Err(ESRCH);
+        }
         let id = find(&state).ok_or(ENOENT)?;
         let node = state.ranges.remove_node(&id).ok_or(ENOENT)?;
         let (_, pinned) = node.to_key_value();
@@ -167,7 +171,7 @@ impl Bond {
     ///
     /// # Errors
     ///
-    /// `ENOENT`: there is none.
+    /// `ENOENT`: there is none. `ESRCH`: the bond has ended.
     pub(crate) fn unpin(&self, range: &Range<usize>) -> Result {
         let room = self.pins.0.as_ref().ok_or(ENOENT)?;
 

@@ -211,40 +211,56 @@ static uint64_t settled_jobs(int fd)
 	return info.jobs;
 }
 
+/*
+ * A process exits with a job in flight and many that wait. Tells the PASID, how many
+ * jobs there were and, when all has settled, how many of them had begun.
+ */
+static void exit_with_jobs(uint64_t *mailbox)
+{
+	int fd = open("/dev/mock_accel0", O_RDWR);
+	static struct endless endless;
+	static struct job job;
+	uint64_t submitted = 2;
+
+	accel_submit_endless(fd, &endless);
+	job = fill_job(&job.done, 0, 0);
+	while (accel_submit(fd, &job) > 0)
+		submitted++;
+	post(&mailbox[1], submitted);
+	post(&mailbox[0], accel_pasid(fd));
+	if (!fork()) {
+		while (!seen(&mailbox[2]))
+			;
+		post(&mailbox[3], settled_jobs(fd));
+	}
+	_exit(0);
+}
+
 /* The device must not go on under a PASID that may soon be another's. */
 TEST_F(process, exit_drops_the_jobs_that_wait)
 {
-	pid_t opener = fork();
+	uint64_t *mailbox = self->mailbox;
+	bool dropped = false;
 
-	if (!opener) {
-		int fd = open("/dev/mock_accel0", O_RDWR);
-		static struct endless endless;
-		static struct job job;
-		uint64_t submitted = 2;
+	/* On a busy machine all may be done before the driver hears of the exit. */
+	for (int round = 0; round < 20 && !dropped; round++) {
+		pid_t opener;
 
-		accel_submit_endless(fd, &endless);
-		job = fill_job(&job.done, 0, 0);
-		while (accel_submit(fd, &job) > 0)
-			submitted++;
-		post(&self->mailbox[1], submitted);
-		post(&self->mailbox[0], accel_pasid(fd));
-		if (!fork()) {
-			while (!seen(&self->mailbox[2]))
-				;
-			post(&self->mailbox[3], settled_jobs(fd));
-			_exit(0);
-		}
-		_exit(0);
+		memset(mailbox, 0, page_size());
+		opener = fork();
+		if (!opener)
+			exit_with_jobs(mailbox);
+		ASSERT_EQ(0, child_status(opener));
+		EXPECT_TRUE(bond_vanishes(DEVICE, seen(&mailbox[0])));
+		post(&mailbox[2], 1);
+		while (!seen(&mailbox[3]))
+			;
+		EXPECT_LT(16, seen(&mailbox[1]));
+		/* The one in flight, and perhaps a few before the driver heard of the exit. */
+		EXPECT_LE(2, seen(&mailbox[3]));
+		dropped = seen(&mailbox[3]) < seen(&mailbox[1]);
 	}
-	ASSERT_EQ(0, child_status(opener));
-	EXPECT_TRUE(bond_vanishes(DEVICE, seen(&self->mailbox[0])));
-	post(&self->mailbox[2], 1);
-	while (!seen(&self->mailbox[3]))
-		;
-	EXPECT_LT(16, seen(&self->mailbox[1]));
-	/* The one in flight, and perhaps a few before the driver heard of the exit. */
-	EXPECT_LE(2, seen(&self->mailbox[3]));
-	EXPECT_GT(seen(&self->mailbox[1]), seen(&self->mailbox[3]));
+	EXPECT_TRUE(dropped);
 }
 
 enum ending { EXIT, KILL, FAULT, RETURN };
