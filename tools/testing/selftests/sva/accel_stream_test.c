@@ -5,6 +5,7 @@
 
 #include "accel.h"
 #include "debugfs.h"
+#include "pagemap.h"
 
 #define PAGES 1024
 
@@ -47,13 +48,13 @@ FIXTURE_TEARDOWN(stream)
 static int present(const unsigned char *p, int count)
 {
 	uint64_t entries[PAGES + 1] = {};
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), found = 0;
+	int fd = pagemap_open(), found = 0;
 
-	if (fd < 0 || pread(fd, entries, count * 8, (uintptr_t)p / page_size() * 8) != count * 8)
+	if (fd < 0 || !pagemap_read(fd, p, entries, count))
 		return -1;
 	close(fd);
 	for (int i = 0; i < count; i++)
-		found += entries[i] >> 63;
+		found += entries[i] >> PRESENT & 1;
 	return found;
 }
 

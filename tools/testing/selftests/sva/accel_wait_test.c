@@ -11,6 +11,7 @@
 
 #include "accel.h"
 #include "debugfs.h"
+#include "pagemap.h"
 
 /* A disk that lies in memory. */
 #define SWAP_DISK "/dev/ram0"
@@ -54,22 +55,19 @@ FIXTURE_TEARDOWN(wait)
 /* How many page requests had to wait since the test began. */
 #define deferred() (read_stat("page_requests_deferred") - self->deferred)
 
-/* Whether the page is in the page table (bit 63), or in swap (62). */
+/* Whether the page is PRESENT, or SWAPPED. */
 static bool page_is(const void *p, int bit)
 {
-	uint64_t entry = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int fd = pagemap_open();
+	uint64_t entry;
+	bool known;
 
 	if (fd < 0)
 		return false;
-	if (pread(fd, &entry, 8, (uintptr_t)p / page_size() * 8) != 8)
-		entry = 0;
+	known = pagemap_read(fd, p, &entry, 1);
 	close(fd);
-	return entry >> bit & 1;
+	return known && entry >> bit & 1;
 }
-
-#define PRESENT 63
-#define SWAPPED 62
 
 /* A userfaultfd for pages that are missing in an area, or a negative errno. */
 static int uffd_for(void *area, size_t length)

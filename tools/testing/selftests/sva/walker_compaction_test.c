@@ -9,6 +9,7 @@
  * that, and where to, is up to it: the test goes by what it sees of its own pages.
  */
 
+#include "pagemap.h"
 #include "trace.h"
 #include "walker.h"
 
@@ -46,12 +47,11 @@ FIXTURE(compaction) {
 /* The number of the page frame at @p, or 0. */
 static uint64_t frame(int pagemap, const char *p)
 {
-	off_t at = (uintptr_t)p / page_size() * sizeof(uint64_t);
 	uint64_t entry;
 
-	if (pread(pagemap, &entry, sizeof(entry), at) != sizeof(entry))
+	if (!pagemap_read(pagemap, p, &entry, 1))
 		return 0;
-	return entry >> 63 ? entry & ((1ull << 55) - 1) : 0;
+	return entry >> PRESENT & 1 ? entry & FRAME : 0;
 }
 
 static int set_pool(long count)
@@ -71,7 +71,7 @@ FIXTURE_SETUP(compaction)
 	if (self->pool < 0)
 		SKIP(return, "this kernel has no huge pages of 2 MB");
 	ASSERT_EQ(0, walker_open(&self->w));
-	self->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	self->pagemap = pagemap_open();
 	ASSERT_LE(0, self->pagemap);
 	ASSERT_EQ(0, trace_begin());
 	ASSERT_EQ(0, trace_write("events/sva/enable", "0"));
