@@ -232,6 +232,16 @@ static inline uint64_t now_ms(void)
 	return now.tv_sec * 1000ull + now.tv_nsec / 1000000;
 }
 
+/* Waits until @condition holds, but not for ever; whether it does. */
+#define WAIT_UNTIL(condition) ({						\
+	uint64_t wait_end = now_ms() + PATIENCE_MS;				\
+	bool wait_holds;							\
+										\
+	while (!(wait_holds = (condition)) && now_ms() <= wait_end)		\
+		usleep(1000);							\
+	wait_holds;								\
+})
+
 /* Fresh anonymous memory, or NULL. */
 static inline void *map_fresh(size_t length)
 {

@@ -131,14 +131,7 @@ static inline int64_t read_device_stat(const char *device, const char *wanted)
 /* Waits until @device has no bond under @pasid; whether that came true. */
 static inline bool bond_vanishes(const char *device, unsigned int pasid)
 {
-	uint64_t end = now_ms() + PATIENCE_MS;
-
-	while (bond_refs(device, pasid) > 0) {
-		if (now_ms() > end)
-			return false;
-		usleep(1000);
-	}
-	return bond_refs(device, pasid) == 0;
+	return WAIT_UNTIL(bond_refs(device, pasid) <= 0) && bond_refs(device, pasid) == 0;
 }
 
 #endif /* SELFTESTS_SVA_DEBUGFS_H */

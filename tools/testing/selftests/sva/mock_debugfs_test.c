@@ -179,15 +179,8 @@ TEST_F(debugfs, raw_queues)
 /* Whether @counter grows beyond @before; the thread of its queue gets time. */
 static bool counted_more(const char *counter, int64_t before)
 {
-	uint64_t end = now_ms() + PATIENCE_MS;
-
 	/* There is none in the file before it counts. */
-	while (debugfs_counter("smmu0", counter) <= (before < 0 ? 0 : before)) {
-		if (now_ms() > end)
-			return false;
-		usleep(1000);
-	}
-	return true;
+	return WAIT_UNTIL(debugfs_counter("smmu0", counter) > (before < 0 ? 0 : before));
 }
 
 /* An access that neither asks for pages nor waits for them leaves an event. */

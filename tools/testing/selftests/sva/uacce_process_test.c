@@ -39,11 +39,7 @@ static void post(uint64_t *mailbox, uint64_t value)
 
 static bool seen(const uint64_t *mailbox, uint64_t value)
 {
-	uint64_t end = now_ms() + PATIENCE_MS;
-
-	while (__atomic_load_n(mailbox, __ATOMIC_ACQUIRE) != value && now_ms() < end)
-		usleep(1000);
-	return __atomic_load_n(mailbox, __ATOMIC_ACQUIRE) == value;
+	return WAIT_UNTIL(__atomic_load_n(mailbox, __ATOMIC_ACQUIRE) == value);
 }
 
 /* The same addresses and other data in each: what @pattern wrote must come back. */
