@@ -7,9 +7,9 @@
 
 use crate::{
     bindings,
-    domain::SvaDomain,
+    endpoint::Held,
     fault::FaultGroup,
-    group::{Endpoint, IommuGroup},
+    group::IommuGroup,
     pasid::Pasid,
     translation::Translation,
     tree::{impl_tree_item, Links},
@@ -17,13 +17,14 @@ use crate::{
 use kernel::{
     error::to_result,
     mm::{Mm, MmWithUser},
-    new_spinlock,
+    new_mutex,
     prelude::*,
     sync::{
         aref::ARef,
-        atomic::{AtomicFlag, Full, Release},
-        Arc, ArcBorrow, SpinLock,
+        atomic::{Acquire, Atomic, Relaxed, Release},
+        Arc, ArcBorrow, Mutex,
     },
+    time::{delay::fsleep, Delta},
     types::Opaque,
 };
 
@@ -33,11 +34,11 @@ pub trait FaultHandler: Send + Sync + Sized + 'static {
     /// it.
     ///
     /// May sleep for memory. Page requests of other processes come by the same thread, so what may
-    /// take longer, as I/O does, must be done elsewhere.
-    fn report(attachment: ArcBorrow<'_, Attachment<Self>>, mm: &Mm, group: FaultGroup<Self>);
+    /// take longer, as I/O does, must be done elsewhere: see [`FaultGroup::wait`].
+    fn report(attachment: ArcBorrow<'_, Attachment<Self>>, mm: &Mm, group: FaultGroup<'_, Self>);
 
-    /// The domain has been detached, and [`Self::report`] is not called any more: sees to it that
-    /// on return all groups have been answered. May sleep, but must not wait for pages.
+    /// The domain has been detached, and no [`Self::report`] runs or will: sees to it that on return
+    /// all groups have been answered. May sleep, but must not wait for pages.
     fn detached(&self);
 }
 
@@ -45,23 +46,24 @@ pub trait FaultHandler: Send + Sync + Sized + 'static {
 /// without.
 ///
 /// It is attached once, and detached by [`detach`](Self::detach). Whoever does not call that leaves
-/// it attached for ever.
+/// it attached for ever, and the device that it is attached through held.
 ///
 /// # Invariants
 ///
-/// While `at_work` is filled, the domain named there is attached with `handle` to the PASID named
+/// While `state` has [`AtWork`], the domain named there is attached with `handle` to the PASID named
 /// there of `group`. Nobody but the core uses `handle`, and the core only from the beginning of
-/// [`attach`](Self::attach) until [`detach`](Self::detach) empties `at_work`.
+/// [`attach`](Self::attach) until [`detach`](Self::detach) empties `state`.
 #[pin_data]
 pub struct Attachment<T: FaultHandler> {
     #[pin]
     handle: Opaque<bindings::iommu_attach_handle>,
     links: Links,
     group: ARef<IommuGroup>,
+    /// Locked around all that the core does with it. Taken before the group's mutex.
     #[pin]
-    at_work: SpinLock<Option<AtWork<T>>>,
-    /// The handle has been used, or is being.
-    used: AtomicFlag,
+    state: Mutex<State<T>>,
+    /// How many reports are under way.
+    reports: Atomic<u32>,
     #[pin]
     handler: T,
 }
@@ -72,15 +74,20 @@ impl_tree_item! {
     }
 }
 
+enum State<T: FaultHandler> {
+    New,
+    AtWork(AtWork<T>),
+    /// The core asks for a handle that it has not seen before.
+    Used,
+}
+
 /// What is attached, and how.
 struct AtWork<T: FaultHandler> {
     /// The attachment itself, which the core's handle leads to.
-    this: Arc<Attachment<T>>,
+    _this: Arc<Attachment<T>>,
     /// A member of the group, through which to reach it.
-    endpoint: Arc<Endpoint>,
+    through: Held,
     translation: Arc<Translation<T>>,
-    /// What was at work before: page requests may still be served there.
-    former: Option<KBox<AtWork<T>>>,
 }
 
 // SAFETY: The handle is only used by the core, which does so under locks; the rest is `Send`.
@@ -99,13 +106,13 @@ impl<T: FaultHandler> Attachment<T> {
             handle <- Opaque::zeroed(),
             links: Links::new(),
             group,
-            at_work <- new_spinlock!(None, "sva_attachment"),
-            used: AtomicFlag::new(false),
+            state <- new_mutex!(State::New, "sva_attachment"),
+            reports: Atomic::new(0),
             handler <- handler,
         })
     }
 
-    /// Attaches `translation` to its PASID of all members of `endpoint`'s group; or to their
+    /// Attaches `translation` to its PASID of all members of the group of `through`; or to their
     /// accesses without PASID, if it has none, in place of their default domain. That comes back
     /// with the detach, and the members' drivers must not do DMA in any other way until then.
     ///
@@ -126,135 +133,146 @@ impl<T: FaultHandler> Attachment<T> {
     /// - `ENOMEM`, or what the IOMMU driver says.
     pub fn attach(
         self: &Arc<Self>,
-        endpoint: Arc<Endpoint>,
+        through: Held,
         translation: Arc<Translation<T>>,
         _alive: &MmWithUser,
     ) -> Result {
+        let mut state = self.state.lock();
         let domain = translation.domain();
+        let handle = self.handle.get();
 
+        self.check_member(&through)?;
+        if !matches!(*state, State::New) {
+            return Err(EBUSY);
+        }
         if translation.pasid() == Pasid::NONE && !domain.attaches_without_pasid() {
             return Err(EOPNOTSUPP);
         }
-        self.use_handle(&endpoint, |handle| {
-            // SAFETY: `use_handle` gives a handle that stays valid until it is detached.
-            to_result(unsafe {
-                if translation.pasid() == Pasid::NONE {
-                    attach_group_handle(domain.as_raw(), endpoint.group().as_raw(), handle)
-                } else {
-                    bindings::iommu_attach_device_pasid(
-                        domain.as_raw(),
-                        endpoint.as_raw(),
-                        translation.pasid(),
-                        handle,
-                    )
-                }
-            })
-        })?;
-        self.begin(endpoint, translation, None);
-        Ok(())
-    }
-
-    /// Takes over from `old` with a new domain for the same address space, for all members of the
-    /// group: also one that has come since, as `endpoint` may have. Translations do not fail
-    /// meanwhile. Page requests that were reported before may still be served at `old`.
-    ///
-    /// Context and `_alive` as for [`Self::attach`].
-    ///
-    /// # Errors
-    ///
-    /// `EBUSY`: the group is being reset, or this has been attached before. `EINVAL`: `old` is not
-    /// attached, or not by a PASID of the same group. `ENOMEM`, or what the IOMMU driver says.
-    pub fn replace(
-        self: &Arc<Self>,
-        old: &Self,
-        endpoint: Arc<Endpoint>,
-        domain: SvaDomain<T>,
-        _alive: &MmWithUser,
-    ) -> Result {
-        let before = old.translation().ok_or(EINVAL)?;
-        let translation = Translation::with_pasid_of(&before, domain)?;
-        let former = KBox::<AtWork<T>>::new_uninit(GFP_KERNEL)?;
-        // Nobody else detaches it from here on.
-        let work = old.at_work.lock().take().ok_or(EINVAL)?;
-
-        let replaced = self.use_handle(&endpoint, |handle| {
-            // SAFETY: As in `attach`.
-            to_result(unsafe {
-                replace_device_pasid(
-                    translation.domain().as_raw(),
-                    endpoint.as_raw(),
+        // SAFETY: The device is held, so it stays in its group and behind its IOMMU. The handle is
+        // the attachment's, which keeps itself from now on until the detach; the core has not seen
+        // it before. If this fails the core has forgotten it.
+        to_result(unsafe {
+            if translation.pasid() == Pasid::NONE {
+                attach_group_handle(domain.as_raw(), self.group.as_raw(), handle)
+            } else {
+                bindings::iommu_attach_device_pasid(
+                    domain.as_raw(),
+                    through.as_raw(),
                     translation.pasid(),
                     handle,
                 )
-            })
+            }
+        })?;
+        // INVARIANT: Just attached.
+        *state = State::AtWork(AtWork {
+            _this: self.clone(),
+            through,
+            translation,
         });
-        if let Err(e) = replaced {
-            *old.at_work.lock() = Some(work);
-            return Err(e);
-        }
-        self.begin(endpoint, translation, Some(KBox::write(former, work)));
         Ok(())
     }
 
-    /// Has `attach` use the handle, if nobody has done so before.
-    fn use_handle(
-        self: &Arc<Self>,
-        endpoint: &Endpoint,
-        attach: impl FnOnce(*mut bindings::iommu_attach_handle) -> Result,
-    ) -> Result {
-        if !core::ptr::eq(endpoint.group(), self.group()) {
+    /// Attaches what is attached to `newcomer` as well, which came into the group after the
+    /// [`attach`](Self::attach): the core has not done that. The other members' translations are not
+    /// touched. The detach will reach it.
+    ///
+    /// Context as for [`Self::attach`].
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: nothing is attached, or not by PASID, or the device is in another group, or cannot
+    /// send the PASID. Else what the IOMMU driver says.
+    pub fn extend(&self, newcomer: &Held, _alive: &MmWithUser) -> Result {
+        let state = self.state.lock();
+        let State::AtWork(work) = &*state else {
+            return Err(EINVAL);
+        };
+        let (domain, pasid) = (work.translation.domain(), work.translation.pasid());
+
+        self.check_member(newcomer)?;
+        if pasid == Pasid::NONE
+            || pasid >= newcomer.max_pasids()
+            || !domain.fits(newcomer.endpoint())
+        {
             return Err(EINVAL);
         }
-        if self.used.xchg(true, Full) {
-            return Err(EBUSY);
+        self.group.for_each(|dev| {
+            if !core::ptr::eq(dev, newcomer.dev()) {
+                return Ok(());
+            }
+            // SAFETY: The core calls this with the group's mutex held, as it holds it itself when
+            // it calls that operation; the domain is attached to this PASID of the group, and stays
+            // so while `state` is locked. The device is a member, behind the IOMMU whose driver
+            // made the domain. The core undoes it with the detach, as for each member there is.
+            to_result(unsafe {
+                let domain = domain.as_raw();
+                let set = (*(*domain).ops).set_dev_pasid.ok_or(EOPNOTSUPP)?;
+
+                set(domain, newcomer.as_raw(), pasid, core::ptr::null_mut())
+            })
+        })
+    }
+
+    /// Reaches the group through `other` from now on, if it was reached through a device that
+    /// `leaves`. Nothing happens if it is not attached.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if `other` is in another group.
+    pub fn pass_on(&self, leaves: &Held, other: &Held) -> Result {
+        let mut state = self.state.lock();
+
+        self.check_member(other)?;
+        let former = match &mut *state {
+            State::AtWork(work) if core::ptr::eq(work.through.dev(), leaves.dev()) => {
+                Some(core::mem::replace(&mut work.through, other.clone()))
+            }
+            _ => None,
+        };
+
+        drop(state);
+        drop(former);
+        Ok(())
+    }
+
+    fn check_member(&self, held: &Held) -> Result {
+        if core::ptr::eq(held.group(), self.group()) {
+            Ok(())
+        } else {
+            Err(EINVAL)
         }
-        attach(self.handle.get()).inspect_err(|_| self.used.store(false, Release))
     }
 
-    /// Notes what has just been attached with the handle.
-    fn begin(
-        self: &Arc<Self>,
-        endpoint: Arc<Endpoint>,
-        translation: Arc<Translation<T>>,
-        former: Option<KBox<AtWork<T>>>,
-    ) {
-        // INVARIANT: The caller has attached it. Only one caller ever does: see `used`.
-        *self.at_work.lock() = Some(AtWork {
-            this: self.clone(),
-            endpoint,
-            translation,
-            former,
-        });
-    }
-
-    /// Detaches, if it is attached; also what this took over from. On return all page requests
-    /// have been answered.
+    /// Detaches, if it is attached, and gives what was. On return all page requests have been
+    /// answered; the PASID is free again when the last of the [`Translation`] has been dropped.
     ///
     /// May sleep. It takes the group's mutex and waits for the page requests in flight, so it must
     /// be called neither in a page request's worker nor in an mmu notifier.
-    pub fn detach(&self) {
-        let Some(work) = self.at_work.lock().take() else {
-            return;
+    pub fn detach(&self) -> Option<Arc<Translation<T>>> {
+        let mut state = self.state.lock();
+        let State::AtWork(work) = core::mem::replace(&mut *state, State::Used) else {
+            // Not to be attached any more, either.
+            return None;
         };
         let domain = work.translation.domain().as_raw();
 
-        // SAFETY: By the type invariants this is attached.
+        // SAFETY: By the type invariants this is attached, to the group of a device that is held.
         unsafe {
             match work.translation.pasid() {
                 Pasid::NONE => detach_group_handle(domain, self.group.as_raw()),
                 pasid => {
-                    bindings::iommu_detach_device_pasid(domain, work.endpoint.as_raw(), pasid);
+                    bindings::iommu_detach_device_pasid(domain, work.through.as_raw(), pasid);
                 }
             }
         }
-        // The IOMMU driver reports no more requests for this PASID, and has drained its queue: no
-        // `report` runs. What waits elsewhere names devices that may go now.
-        let mut next = Some(&work);
-
-        while let Some(work) = next {
-            work.this.handler.detached();
-            next = work.former.as_deref();
+        drop(state);
+        // The core finds the handle no more. A driver may have reported until just before that;
+        // what runs needs nothing but memory.
+        while self.reports.load(Acquire) > 0 {
+            fsleep(Delta::from_micros(100));
         }
+        self.handler.detached();
+        Some(work.translation)
     }
 
     /// The group.
@@ -262,32 +280,12 @@ impl<T: FaultHandler> Attachment<T> {
         &self.group
     }
 
-    /// Reaches the group through `endpoint` from now on, since its former member leaves.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if the device is in another group.
-    pub fn set_endpoint(&self, endpoint: Arc<Endpoint>) -> Result {
-        if !core::ptr::eq(endpoint.group(), self.group()) {
-            return Err(EINVAL);
-        }
-        let mut work = self.at_work.lock();
-        // The former endpoint is dropped without the lock.
-        let former = match &mut *work {
-            Some(work) => core::mem::replace(&mut work.endpoint, endpoint),
-            None => endpoint,
-        };
-
-        drop(work);
-        drop(former);
-        Ok(())
-    }
-
-    /// What is attached, if anything is.
+    /// What is attached, if anything is. May sleep.
     pub fn translation(&self) -> Option<Arc<Translation<T>>> {
-        let work = self.at_work.lock();
-
-        work.as_ref().map(|work| work.translation.clone())
+        match &*self.state.lock() {
+            State::AtWork(work) => Some(work.translation.clone()),
+            _ => None,
+        }
     }
 
     /// What handles the page requests.
@@ -300,12 +298,12 @@ impl<T: FaultHandler> Attachment<T> {
     /// # Safety
     ///
     /// `group` must be unanswered and have arrived at an attachment of this `T`. The result must
-    /// not be used after [`FaultHandler::report`] has returned.
+    /// not be used after the report's end has been counted.
     unsafe fn of_group<'a>(group: *mut bindings::iopf_group) -> ArcBorrow<'a, Self> {
         // SAFETY: The core found the handle for this group; by the type invariants of
         // `SvaDomain`, it is embedded in an attachment of this type, in an `Arc`. The attachment
-        // lives on: a reference is kept in it until the detach has had the IOMMU driver stop
-        // reporting and drain its queue, and by the caller of `attach` until then.
+        // lives on: it keeps a reference to itself until the detach has seen that no report is
+        // under way, and the caller of `attach` has one until that returns.
         unsafe {
             let handle = (*group).attach_handle;
 
@@ -324,22 +322,6 @@ impl<T: FaultHandler> Attachment<T> {
 ///
 /// As for the core's function: valid pointers, and a handle that stays valid until it is detached.
 #[inline(never)]
-unsafe fn replace_device_pasid(
-    domain: *mut bindings::iommu_domain,
-    dev: *mut bindings::device,
-    pasid: u32,
-    handle: *mut bindings::iommu_attach_handle,
-) -> c_int {
-    // SAFETY: By this function's contract.
-    unsafe { bindings::iommu_replace_device_pasid(domain, dev, pasid, handle) }
-}
-
-/// As [`replace_device_pasid`].
-///
-/// # Safety
-///
-/// As for the core's function: valid pointers, and a handle that stays valid until it is detached.
-#[inline(never)]
 unsafe fn attach_group_handle(
     domain: *mut bindings::iommu_domain,
     group: *mut bindings::iommu_group,
@@ -349,7 +331,7 @@ unsafe fn attach_group_handle(
     unsafe { bindings::iommu_attach_group_handle(domain, group, handle) }
 }
 
-/// As [`replace_device_pasid`].
+/// As [`attach_group_handle`].
 ///
 /// # Safety
 ///
@@ -368,20 +350,28 @@ unsafe fn detach_group_handle(
 /// # Safety
 ///
 /// To be called by the core alone, with a group for a domain made by [`SvaDomain::alloc`].
+///
+/// [`SvaDomain::alloc`]: crate::domain::SvaDomain::alloc
 pub(crate) unsafe extern "C" fn report<T: FaultHandler>(group: *mut bindings::iopf_group) -> c_int {
-    // SAFETY: The core passes a group that has just arrived, and the contract names the domain,
-    // which is attached now and so holds a reference to its mm.
-    let (attachment, mm) = unsafe {
+    // SAFETY: The core passes a group that has just arrived. The IOMMU's driver reports nothing to a
+    // PASID once a detach has returned, so the attachment is there until we have counted ourselves.
+    let attachment = unsafe { Attachment::<T>::of_group(group) };
+    let reports = &attachment.reports;
+
+    reports.add(1, Relaxed);
+    // SAFETY: As above: the handle names the domain that is attached, or has been until just now;
+    // it holds a reference to its mm, and is not freed as long as we are counted.
+    let mm = unsafe {
         let domain = (*(*group).attach_handle).domain;
 
-        (
-            Attachment::<T>::of_group(group),
-            Mm::from_raw((*domain).__bindgen_anon_1.__bindgen_anon_2.mm),
-        )
+        Mm::from_raw((*domain).__bindgen_anon_1.__bindgen_anon_2.mm)
     };
-    // SAFETY: The core passes on the duty to answer the group.
+    // SAFETY: The core passes on the duty to answer the group, whose device the IOMMU's driver keeps
+    // until this returns.
     let group = unsafe { FaultGroup::from_raw(group) };
 
     T::report(attachment, mm, group);
+    // All that was done with the attachment comes before: pairs with `detach`.
+    reports.fetch_sub(1, Release);
     0
 }

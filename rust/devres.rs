@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Data that belongs to a device for as long as its driver is bound.
+//! Data that belongs to a device behind an IOMMU for as long as its driver is bound.
+//!
+//! Data comes with the device's [`Endpoint`], which can be held from [`add`] on. Before the data is
+//! gone, the device may be held by nobody any more.
 //!
 //! C header: [`include/linux/device/devres.h`](srctree/include/linux/device/devres.h)
 
-use crate::{bindings, device_raw};
+use crate::{bindings, device_raw, endpoint::Endpoint};
 use core::{any::TypeId, ptr::NonNull};
 use kernel::{
     device::{Bound, Device},
@@ -14,7 +17,9 @@ use kernel::{
 
 /// Data that a device keeps while it has a driver; at most one of each type.
 pub trait DeviceData: Send + Sync + Sized + 'static {
-    /// The driver leaves the device, and nobody [took](take) the data back before. May sleep.
+    /// The driver leaves the device, and nobody [ended](end) the data before. May sleep.
+    ///
+    /// When this returns, the device's endpoint is closed: who still holds it is waited for.
     fn driver_gone(self: Arc<Self>);
 }
 
@@ -28,6 +33,8 @@ struct Node {
     data: *const c_void,
     /// Consumes `data`.
     gone: unsafe fn(*const c_void),
+    /// Open, and to be closed by who takes the node out of the list.
+    endpoint: Arc<Endpoint>,
 }
 
 /// # Safety
@@ -47,6 +54,7 @@ unsafe extern "C" fn release(_dev: *mut bindings::device, res: *mut c_void) {
 
     // SAFETY: By the type invariants of `Node`.
     unsafe { (node.gone)(node.data) };
+    node.endpoint.close();
 }
 
 /// # Safety
@@ -77,13 +85,21 @@ unsafe extern "C" fn matches_data(
     c_int::from(core::ptr::eq(node.data, wanted))
 }
 
-/// Gives `data` to `dev` until its driver leaves. May sleep.
+/// Gives `data` to `dev` until its driver leaves, and lets `endpoint` be held as long. May sleep.
 ///
 /// # Errors
 ///
+/// - `EINVAL`: `endpoint` is another device's, or was added before.
 /// - `EBUSY`: the device has data of this type.
 /// - `ENOMEM`.
-pub fn add<T: DeviceData>(dev: &Device<Bound>, data: Arc<T>) -> Result {
+pub fn add<T: DeviceData>(
+    dev: &Device<Bound>,
+    endpoint: &Arc<Endpoint>,
+    data: Arc<T>,
+) -> Result {
+    if !core::ptr::eq(endpoint.dev(), &**dev) {
+        return Err(EINVAL);
+    }
     // SAFETY: Allocates memory for a `Node`; the name is a static string.
     let node = NonNull::new(unsafe {
         bindings::__devres_alloc_node(
@@ -97,6 +113,16 @@ pub fn add<T: DeviceData>(dev: &Device<Bound>, data: Arc<T>) -> Result {
     .ok_or(ENOMEM)?
     .cast::<Node>();
     let mut wanted = TypeId::of::<T>();
+    // SAFETY: `Bound` is the proof that the driver is there during this call. Whoever takes the
+    // node out of the device's list closes the endpoint, the kernel at the latest when the driver
+    // leaves; if it does not get there, we do below.
+    let opened = unsafe { endpoint.open() };
+
+    if !opened {
+        // SAFETY: The memory is ours, and has not been used.
+        unsafe { bindings::devres_free(node.as_ptr().cast()) };
+        return Err(EINVAL);
+    }
     let raw = Arc::into_raw(data);
 
     // SAFETY: The memory is new and large enough.
@@ -105,6 +131,7 @@ pub fn add<T: DeviceData>(dev: &Device<Bound>, data: Arc<T>) -> Result {
             type_id: wanted,
             data: raw.cast(),
             gone: gone::<T>,
+            endpoint: endpoint.clone(),
         });
     }
     // SAFETY: `dev` is valid; the node is complete. `devres_get` adds the node, or frees it and
@@ -121,8 +148,12 @@ pub fn add<T: DeviceData>(dev: &Device<Bound>, data: Arc<T>) -> Result {
     if core::ptr::eq(there, node.as_ptr().cast()) {
         return Ok(());
     }
-    // SAFETY: The node was freed without a call of `release`, so this reference is still ours.
-    drop(unsafe { Arc::from_raw(raw) });
+    endpoint.close();
+    // SAFETY: The node was freed without a call of `release`, so these references are still ours.
+    unsafe {
+        drop(Arc::from_raw(raw));
+        drop(Arc::from_raw(Arc::as_ptr(endpoint)));
+    }
     Err(EBUSY)
 }
 
@@ -189,14 +220,49 @@ pub fn find<T: DeviceData>(dev: &Device) -> Option<Arc<T>> {
     Some(unsafe { Arc::from_raw(wanted.found.cast::<T>()) })
 }
 
-/// Takes `data` back from `dev`, without a call of [`DeviceData::driver_gone`].
+/// The endpoint that came with data of `dev`. Takes a spinlock of the device.
+pub fn endpoint(dev: &Device) -> Option<Arc<Endpoint>> {
+    /// # Safety
+    ///
+    /// To be called by the kernel, with a resource that [`add`] added and an `Option<Arc<Endpoint>>`.
+    unsafe extern "C" fn takes(
+        _dev: *mut bindings::device,
+        res: *mut c_void,
+        found: *mut c_void,
+    ) -> c_int {
+        // SAFETY: By this function's contract. The node stays while the kernel holds the device's
+        // lock, as it does around this call.
+        unsafe { *found.cast::<Option<Arc<Endpoint>>>() = Some((*res.cast::<Node>()).endpoint.clone()) };
+        1
+    }
+
+    let mut found = None::<Arc<Endpoint>>;
+
+    // SAFETY: `dev` is valid; the callback gets nodes that have `release`, and `found`.
+    unsafe {
+        bindings::devres_find(
+            device_raw(dev),
+            Some(release),
+            Some(takes),
+            (&raw mut found).cast(),
+        )
+    };
+    found
+}
+
+/// Ends the data of `dev`, without a call of [`DeviceData::driver_gone`]: calls `end` with it, and
+/// then waits until nobody holds the device. May sleep.
 ///
-/// `None` if it is not there: the driver has left, or somebody else took it.
-pub fn take<T: DeviceData>(dev: &Device, data: &Arc<T>) -> Option<Arc<T>> {
+/// `None` if it is not there: the driver has left, or somebody else ends it.
+pub fn end<T: DeviceData, R>(
+    dev: &Device,
+    data: &Arc<T>,
+    end: impl FnOnce(&Arc<T>) -> R,
+) -> Option<R> {
     let mut wanted = Arc::as_ptr(data);
 
     // SAFETY: `dev` is valid; the callback gets nodes that have `release`, and the address.
-    let node = NonNull::new(unsafe {
+    let found = NonNull::new(unsafe {
         bindings::devres_remove(
             device_raw(dev),
             Some(release),
@@ -205,12 +271,16 @@ pub fn take<T: DeviceData>(dev: &Device, data: &Arc<T>) -> Option<Arc<T>> {
         )
     })?
     .cast::<Node>();
-    // SAFETY: `devres_remove` made the node ours.
-    let raw = unsafe { node.as_ref() }.data;
+    // SAFETY: `devres_remove` made the node ours, and nobody else frees or reads it.
+    let node = unsafe { found.read() };
 
-    // SAFETY: The node is off the list, and nobody else frees it.
-    unsafe { bindings::devres_free(node.as_ptr().cast()) };
+    // SAFETY: As above; what it held has been moved out.
+    unsafe { bindings::devres_free(found.as_ptr().cast()) };
     // SAFETY: The addresses are the same, so this is the node that `add` made for `data`: its
     // type is `T`, and its reference is ours now.
-    Some(unsafe { Arc::from_raw(raw.cast::<T>()) })
+    let data = unsafe { Arc::from_raw(node.data.cast::<T>()) };
+    let result = end(&data);
+
+    node.endpoint.close();
+    Some(result)
 }

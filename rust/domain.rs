@@ -5,7 +5,7 @@
 use crate::{
     attachment::{self, FaultHandler},
     bindings,
-    group::Endpoint,
+    endpoint::{Endpoint, Held},
 };
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
@@ -33,18 +33,18 @@ unsafe impl<T: FaultHandler> Send for SvaDomain<T> {}
 unsafe impl<T: FaultHandler> Sync for SvaDomain<T> {}
 
 impl<T: FaultHandler> SvaDomain<T> {
-    /// Has the driver of `endpoint`'s IOMMU make a domain for `mm`. May sleep; takes `mmap_lock`
-    /// if the driver registers an mmu notifier.
+    /// Has the driver of `held`'s IOMMU make a domain for `mm`. May sleep; takes `mmap_lock` if the
+    /// driver registers an mmu notifier.
     ///
     /// # Errors
     ///
     /// `EOPNOTSUPP` if the driver has no such domains, else what the driver says.
-    pub fn alloc(endpoint: &Endpoint, mm: &MmWithUser) -> Result<Self> {
-        let ops = endpoint.ops();
-        // SAFETY: The endpoint's IOMMU and its operations are valid while it is in use.
+    pub fn alloc(held: &Held, mm: &MmWithUser) -> Result<Self> {
+        let ops = held.ops();
+        // SAFETY: The device is held, so it stays behind its IOMMU, whose operations are valid.
         let alloc = unsafe { (*ops).domain_alloc_sva }.ok_or(EOPNOTSUPP)?;
-        // SAFETY: The device is behind this driver's IOMMU, and `mm` is alive.
-        let ptr = from_err_ptr(unsafe { alloc(endpoint.as_raw(), mm.as_raw()) })?;
+        // SAFETY: As above, and `mm` is alive.
+        let ptr = from_err_ptr(unsafe { alloc(held.as_raw(), mm.as_raw()) })?;
         let ptr = NonNull::new(ptr).ok_or(ENOMEM)?;
 
         // SAFETY: The domain is new, so nobody else reads it. The core's `iommu_domain_free`

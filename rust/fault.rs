@@ -2,8 +2,8 @@
 
 //! Page requests: groups of them as the IOMMU core hands them over.
 
-use crate::{attachment::FaultHandler, bindings};
-use core::{marker::PhantomData, ptr::NonNull};
+use crate::{attachment::FaultHandler, bindings, endpoint::Held};
+use core::{marker::PhantomData, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 use kernel::{device::Device, impl_flags};
 
 impl_flags!(
@@ -56,40 +56,22 @@ pub struct PageRequest {
     pub access: Access,
 }
 
-/// A group of page requests, which get one answer together.
-///
-/// Exactly one: [`respond`](Self::respond) consumes the group, and one that is dropped unanswered
-/// is answered [`Response::Invalid`], so that no device waits forever.
+/// What a group of page requests says of itself.
 ///
 /// # Invariants
 ///
-/// `group` is an unanswered group that arrived at an attachment of `T`, and the duty to answer and
-/// free it is ours.
-pub struct FaultGroup<T: FaultHandler> {
+/// `group` is an unanswered group, which nobody changes but through this; its device is behind its
+/// IOMMU.
+pub struct Requests {
     group: NonNull<bindings::iopf_group>,
-    _handler: PhantomData<fn() -> T>,
 }
 
-// SAFETY: A group may be answered on any thread.
-unsafe impl<T: FaultHandler> Send for FaultGroup<T> {}
+// SAFETY: A group belongs to no thread.
+unsafe impl Send for Requests {}
+// SAFETY: Nobody writes to what a shared reference reads.
+unsafe impl Sync for Requests {}
 
-impl<T: FaultHandler> FaultGroup<T> {
-    /// Takes over a group from the core.
-    ///
-    /// # Safety
-    ///
-    /// `group` must be valid and as the type invariants say.
-    pub(crate) unsafe fn from_raw(group: *mut bindings::iopf_group) -> Self {
-        // INVARIANT: By this function's contract.
-        // SAFETY: A valid pointer is not null.
-        let group = unsafe { NonNull::new_unchecked(group) };
-
-        Self {
-            group,
-            _handler: PhantomData,
-        }
-    }
-
+impl Requests {
     /// How many requests the group has: at least one.
     pub fn len(&self) -> usize {
         // SAFETY: The group is valid by the type invariants.
@@ -102,8 +84,8 @@ impl<T: FaultHandler> FaultGroup<T> {
     }
 
     /// The requests, the last one last.
-    pub fn requests(&self) -> impl Iterator<Item = PageRequest> + '_ {
-        // SAFETY: The group is valid, and so is its list: it does not change until we free it.
+    pub fn iter(&self) -> impl Iterator<Item = PageRequest> + '_ {
+        // SAFETY: The group is valid, and so is its list: it does not change until it is freed.
         let head = unsafe { &raw mut (*self.group.as_ptr()).faults };
         // SAFETY: As above.
         let mut node = unsafe { (*head).next };
@@ -128,8 +110,7 @@ impl<T: FaultHandler> FaultGroup<T> {
 
     /// The device that asks.
     pub fn device(&self) -> &Device {
-        // SAFETY: The group is valid, and holds its device's fault data, which goes before the
-        // device does.
+        // SAFETY: The group is valid, and by the type invariants its device is there.
         unsafe { Device::from_raw((*(*self.group.as_ptr()).fault_param).dev) }
     }
 
@@ -178,31 +159,151 @@ impl<T: FaultHandler> FaultGroup<T> {
         (arrival != 0).then(|| now() as u64 - arrival as u64)
     }
 
-    /// Answers the group.
+    /// Answers the group, and frees it.
     ///
-    /// Calls the IOMMU driver, and takes a mutex of the device's queue: may sleep.
-    pub fn respond(self, response: Response) {
-        let group = core::mem::ManuallyDrop::new(self).group;
-
-        // SAFETY: By the type invariants the group is unanswered, and ours to free.
-        unsafe { Self::answer(group, response) };
-    }
-
     /// # Safety
     ///
-    /// `group` must be unanswered, and the caller's to free.
-    unsafe fn answer(group: NonNull<bindings::iopf_group>, response: Response) {
-        // SAFETY: By this function's contract.
+    /// The group must be the caller's to free, and not be used afterwards.
+    unsafe fn answer(&self, response: Response) {
+        // SAFETY: By the type invariants the group is unanswered and its device there; the rest by
+        // this function's contract.
         unsafe {
-            bindings::iopf_group_response(group.as_ptr(), response.code());
-            bindings::iopf_free_group(group.as_ptr());
+            bindings::iopf_group_response(self.group.as_ptr(), response.code());
+            bindings::iopf_free_group(self.group.as_ptr());
         }
     }
 }
 
-impl<T: FaultHandler> Drop for FaultGroup<T> {
+/// A group of page requests, which get one answer together, while it is being reported.
+///
+/// Exactly one: [`respond`](Self::respond) consumes the group, and one that is dropped unanswered
+/// is answered [`Response::Invalid`], so that no device waits forever. It cannot outlive the report:
+/// the IOMMU core lists it, and answers what it lists when a driver has no more use for page
+/// requests. What takes longer [waits](Self::wait).
+///
+/// # Invariants
+///
+/// The group arrived at an attachment of `T`, and the duty to answer and free it is ours. The IOMMU's
+/// driver is just reporting it, and so keeps the device, and keeps the core from answering it.
+pub struct FaultGroup<'a, T: FaultHandler> {
+    requests: Requests,
+    _report: PhantomData<(&'a (), fn() -> T)>,
+}
+
+impl<T: FaultHandler> FaultGroup<'_, T> {
+    /// Takes over a group from the core.
+    ///
+    /// # Safety
+    ///
+    /// `group` must be valid and as the type invariants say for the whole lifetime of the result.
+    pub(crate) unsafe fn from_raw(group: *mut bindings::iopf_group) -> Self {
+        // INVARIANT: By this function's contract.
+        // SAFETY: A valid pointer is not null.
+        let group = unsafe { NonNull::new_unchecked(group) };
+
+        Self {
+            requests: Requests { group },
+            _report: PhantomData,
+        }
+    }
+
+    /// See [`Requests::note_arrival`].
+    pub fn note_arrival(&mut self) {
+        self.requests.note_arrival();
+    }
+
+    /// Keeps the group beyond the report, which `device` is the device of. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// The group itself, if its device is another.
+    pub fn wait(self, device: Held) -> Result<WaitingGroup, Self> {
+        if !core::ptr::eq(self.device(), device.dev()) {
+            return Err(self);
+        }
+        let Requests { group } = ManuallyDrop::new(self).requests;
+
+        // SAFETY: The group is listed, since it is being reported; the core forgets it.
+        unsafe { bindings::iopf_group_dequeue(group.as_ptr()) };
+        // INVARIANT: The device is held, and nobody else answers the group now.
+        Ok(WaitingGroup {
+            requests: Requests { group },
+            device: ManuallyDrop::new(device),
+        })
+    }
+
+    /// Answers the group.
+    ///
+    /// Calls the IOMMU driver, and takes a mutex of the device's queue: may sleep.
+    pub fn respond(self, response: Response) {
+        // SAFETY: By the type invariants it is ours to free, and nobody uses it afterwards.
+        unsafe { ManuallyDrop::new(self).requests.answer(response) };
+    }
+}
+
+impl<T: FaultHandler> Deref for FaultGroup<'_, T> {
+    type Target = Requests;
+
+    fn deref(&self) -> &Requests {
+        &self.requests
+    }
+}
+
+impl<T: FaultHandler> Drop for FaultGroup<'_, T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants; nobody uses `self` after this.
-        unsafe { Self::answer(self.group, Response::Invalid) };
+        unsafe { self.requests.answer(Response::Invalid) };
+    }
+}
+
+/// A group of page requests that waits for its answer; else as [`FaultGroup`].
+///
+/// # Invariants
+///
+/// The core does not list the group; the duty to answer and free it is ours. Its device is `device`.
+pub struct WaitingGroup {
+    requests: Requests,
+    device: ManuallyDrop<Held>,
+}
+
+impl WaitingGroup {
+    /// Whether its device is about to leave. Any context.
+    pub fn device_leaves(&self) -> bool {
+        self.device.leaves()
+    }
+
+    /// Answers the group, and lets its device go.
+    ///
+    /// Calls the IOMMU driver, and takes a mutex of the device's queue: may sleep.
+    pub fn respond(self, response: Response) {
+        // SAFETY: By the type invariants it is ours to free; nothing is used after this.
+        unsafe { ManuallyDrop::new(self).end(response) };
+    }
+
+    /// # Safety
+    ///
+    /// Only once, and `self` must not be used afterwards.
+    unsafe fn end(&mut self, response: Response) {
+        // SAFETY: By the type invariants the group is ours, and by this function's contract both
+        // are done for the first time. The device stays until the group is answered.
+        unsafe {
+            self.requests.answer(response);
+            ManuallyDrop::drop(&mut self.device);
+        }
+    }
+}
+
+impl Deref for WaitingGroup {
+    type Target = Requests;
+
+    fn deref(&self) -> &Requests {
+        &self.requests
+    }
+}
+
+impl Drop for WaitingGroup {
+    fn drop(&mut self) {
+        // SAFETY: Nobody uses `self` after this.
+        unsafe { self.end(Response::Invalid) };
     }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! IOMMU groups, and devices as members of one.
+//! IOMMU groups.
 //!
 //! C header: [`include/linux/iommu.h`](srctree/include/linux/iommu.h)
 
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
-    device::{Bound, Device},
+    device::Device,
     error::to_result,
     prelude::*,
     sync::aref::{ARef, AlwaysRefCounted},
@@ -164,76 +164,5 @@ unsafe extern "C" fn visit_member<F: FnMut(&Device) -> Result>(
     match visit(dev) {
         Ok(()) => 0,
         Err(e) => e.to_errno(),
-    }
-}
-
-/// A device behind an IOMMU, with its group.
-///
-/// # Invariants
-///
-/// The device had a driver when this was made. Whoever owns an endpoint stops using it before
-/// that driver is gone (see [`crate::devres`]), so that `dev->iommu` is valid whenever a method
-/// runs.
-pub struct Endpoint {
-    dev: ARef<Device>,
-    group: ARef<IommuGroup>,
-}
-
-impl Endpoint {
-    /// Takes `dev` as a member of its IOMMU group.
-    ///
-    /// # Errors
-    ///
-    /// `ENODEV` if no IOMMU serves the device.
-    pub fn new(dev: &Device<Bound>) -> Result<Self> {
-        let group = IommuGroup::of(dev).ok_or(ENODEV)?;
-
-        // INVARIANT: `Bound` proves that the device has a driver. A device in a group has been
-        // probed by the IOMMU core, which sets `dev->iommu`.
-        Ok(Self {
-            dev: ARef::from(&**dev),
-            group,
-        })
-    }
-
-    /// The device.
-    pub fn dev(&self) -> &Device {
-        &self.dev
-    }
-
-    /// The device's group.
-    pub fn group(&self) -> &IommuGroup {
-        &self.group
-    }
-
-    /// How many PASIDs the device and its IOMMU have: one more than the largest; 0 is none.
-    pub fn max_pasids(&self) -> u32 {
-        // SAFETY: `dev->iommu` is valid by the type invariants.
-        unsafe { (*(*self.as_raw()).iommu).max_pasids }
-    }
-
-    /// Whether the IOMMU's driver can share a process's address space at all.
-    pub fn has_sva(&self) -> bool {
-        // SAFETY: As for `max_pasids`. The IOMMU's ops outlive the devices that it serves.
-        unsafe { (*self.ops()).domain_alloc_sva.is_some() }
-    }
-
-    /// Whether firmware has the device use memory, which must then stay mapped one to one for its
-    /// accesses without PASID.
-    pub fn needs_direct(&self) -> bool {
-        // SAFETY: `dev->iommu` is valid by the type invariants; the field is set before the device
-        // has a driver.
-        unsafe { (*(*self.as_raw()).iommu).require_direct() != 0 }
-    }
-
-    /// The raw device, for C functions.
-    pub(crate) fn as_raw(&self) -> *mut bindings::device {
-        crate::device_raw(&self.dev)
-    }
-
-    /// The operations of the IOMMU's driver.
-    pub(crate) fn ops(&self) -> *const bindings::iommu_ops {
-        // SAFETY: `dev->iommu` is valid by the type invariants, and names its IOMMU.
-        unsafe { (*(*(*self.as_raw()).iommu).iommu_dev).ops }
     }
 }

@@ -6,12 +6,13 @@
  */
 
 #include "helpers/carve.c"
-#include "helpers/counted.c"
 #include "helpers/cpu.c"
 #include "helpers/fault.c"
 #include "helpers/gup.c"
 #include "helpers/inject.c"
 #include "helpers/iommu.c"
 #include "helpers/memory.c"
+#include "helpers/mm.c"
 #include "helpers/pin.c"
 #include "helpers/test.c"
+#include "helpers/wake.c"

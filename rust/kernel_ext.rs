@@ -11,11 +11,13 @@ pub mod attachment;
 pub mod bindings;
 pub mod carve;
 pub mod configfs;
-pub mod counted;
 pub mod cpu;
 pub mod crc32;
 pub mod devres;
+pub mod dma_owner;
 pub mod domain;
+pub mod endpoint;
+pub mod exit_notifier;
 pub mod fault;
 #[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
 pub mod fault_attr;
@@ -41,12 +43,14 @@ pub mod resv_region;
 pub mod test_dma;
 #[cfg(CONFIG_KUNIT)]
 pub mod test_support;
+pub mod task;
 pub mod thread;
 pub mod tracepoint;
 pub mod translation;
 pub mod tree;
 #[cfg(CONFIG_UACCE)]
 pub mod uacce;
+pub mod wake;
 pub mod workqueue;
 
 // A library crate has no `module!`; the printing macros want this all the same.

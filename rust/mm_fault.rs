@@ -8,9 +8,11 @@
 use crate::{
     bindings,
     fault::{Access, AccessKind},
+    wake,
 };
 use core::{mem::ManuallyDrop, ops::Range};
 use kernel::{
+    error::to_result,
     mm::{
         virt::{self, VmaRef},
         MmWithUser,
@@ -228,18 +230,18 @@ pub fn memory_at_hand(mm: &MmWithUser, pages: usize) -> bool {
 
 /// Makes the page at `addr` present for `access`, as a fault of the process itself would.
 ///
-/// For workers, which get no signals. Takes the lock of the one mapping concerned where that is
-/// possible, else `mmap_lock` for reading. Sleeps as long as it takes: for I/O, or until somebody
-/// answers at a `userfaultfd`; without a lock then, as far as the kernel can.
+/// Takes the lock of the one mapping concerned where that is possible, else `mmap_lock` for reading.
+/// Sleeps as long as it takes: for I/O, or until somebody answers at a `userfaultfd`; without a lock
+/// then, as far as the kernel can. It ends early if the task is being killed, or is a kernel thread
+/// whose job [ends early](crate::wake::EarlyEnd).
 ///
 /// # Errors
 ///
 /// - `EFAULT`: nothing is mapped there, or the mapping does not allow the access.
+/// - `EINTR`: it ended early.
 /// - `ENOMEM`, `EIO`: the kernel has no page for it.
 pub fn fault_in(mm: &MmWithUser, addr: u64, access: Access) -> Result {
-    const PATIENT: u32 = bindings::FAULT_FLAG_ALLOW_RETRY
-        | bindings::FAULT_FLAG_KILLABLE
-        | bindings::FAULT_FLAG_INTERRUPTIBLE;
+    const PATIENT: u32 = bindings::FAULT_FLAG_ALLOW_RETRY | bindings::FAULT_FLAG_KILLABLE;
 
     let mut flags = PATIENT;
     let addr = usize::try_from(addr).map_err(|_| EFAULT)?;
@@ -261,8 +263,12 @@ pub fn fault_in(mm: &MmWithUser, addr: u64, access: Access) -> Result {
         }
     }
     loop {
-        let mmap = ManuallyDrop::new(mm.mmap_read_lock());
-        let fault = match mmap.vma_lookup(addr) {
+        // What the handler waited for, it did not wait to the end.
+        if wake::is_ending() {
+            return Err(EINTR);
+        }
+        let mmap = ManuallyDrop::new(MmapLock::new(mm)?);
+        let fault = match mmap.lookup(addr) {
             Some(vma) => handle(vma, addr, access, flags),
             None => Err(EFAULT),
         };
@@ -278,6 +284,39 @@ pub fn fault_in(mm: &MmWithUser, addr: u64, access: Access) -> Result {
                 return fault.and_then(outcome);
             }
         }
+    }
+}
+
+/// `mmap_lock` of a process, held for reading.
+///
+/// # Invariants
+///
+/// The current task holds it.
+struct MmapLock<'a>(&'a MmWithUser);
+
+impl<'a> MmapLock<'a> {
+    /// Waits for the lock; `EINTR` if the task is being killed.
+    fn new(mm: &'a MmWithUser) -> Result<Self> {
+        // SAFETY: `mm` is valid.
+        to_result(unsafe { bindings::sva_mmap_read_lock_killable(mm.as_raw()) })?;
+        // INVARIANT: Just taken.
+        Ok(Self(mm))
+    }
+
+    /// The mapping that `addr` lies in.
+    fn lookup(&self, addr: usize) -> Option<&VmaRef> {
+        // SAFETY: The lock is held by the type invariants.
+        let vma = unsafe { bindings::vma_lookup(self.0.as_raw(), addr) };
+
+        // SAFETY: A mapping that is found stays as long as the lock is held, which the borrow keeps.
+        (!vma.is_null()).then(|| unsafe { VmaRef::from_raw(vma) })
+    }
+}
+
+impl Drop for MmapLock<'_> {
+    fn drop(&mut self) {
+        // SAFETY: Held by the type invariants.
+        unsafe { bindings::mmap_read_unlock(self.0.as_raw()) };
     }
 }
 

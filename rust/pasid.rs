@@ -2,7 +2,7 @@
 
 //! PASIDs of the kernel's global allocator.
 
-use crate::{bindings, group::Endpoint};
+use crate::{bindings, endpoint::Held};
 use kernel::prelude::*;
 
 /// A PASID: the 20-bit number with which a device tags its accesses to one address space.
@@ -28,19 +28,19 @@ impl Pasid {
         self.0 != Self::NONE
     }
 
-    /// Allocates the lowest free PASID, up to `max` and to what `endpoint` can send. May sleep.
+    /// Allocates the lowest free PASID, up to `max` and to what the device can send. May sleep.
     ///
     /// # Errors
     ///
     /// - `EOPNOTSUPP`: the device or its IOMMU has no PASIDs.
     /// - `ENOSPC`: all that the device may use are taken (or memory is short: the allocator does
     ///   not tell these apart).
-    pub fn alloc(endpoint: &Endpoint, max: u32) -> Result<Self> {
-        if endpoint.max_pasids() == 0 {
+    pub fn alloc(held: &Held, max: u32) -> Result<Self> {
+        if held.max_pasids() == 0 {
             return Err(EOPNOTSUPP);
         }
-        // SAFETY: The endpoint's device has a valid `dev->iommu`, which is all the allocator reads.
-        let id = unsafe { bindings::iommu_alloc_global_pasid(endpoint.as_raw()) };
+        // SAFETY: The device is held, so `dev->iommu` is valid, which is all the allocator reads.
+        let id = unsafe { bindings::iommu_alloc_global_pasid(held.as_raw()) };
 
         if id == bindings::IOMMU_PASID_INVALID as u32 {
             return Err(ENOSPC);

@@ -173,9 +173,12 @@ impl PinnedRange {
     }
 }
 
-/// Fails only if the process has just changed its mapping.
+/// Fails only if the process has just changed its mapping, or the task is being killed.
 fn touch_page(mm: &MmWithUser, addr: usize, access: Access) -> Result {
-    mm_fault::fault_in(mm, addr as u64, access).map_err(|e| if e == ENOMEM { e } else { EFAULT })
+    mm_fault::fault_in(mm, addr as u64, access).map_err(|e| match e {
+        e if e == ENOMEM || e == EINTR => e,
+        _ => EFAULT,
+    })
 }
 
 impl Drop for PinnedRange {

@@ -9,13 +9,14 @@
 
 use crate::{
     bindings,
-    group::{
-        Endpoint,
-        IommuGroup, //
-    }, //
+    group::IommuGroup, //
 };
 use core::ops::Range;
 use kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
     error::to_result,
     page::PAGE_SIZE,
     prelude::*, //
@@ -128,28 +129,31 @@ impl IommuGroup {
     }
 }
 
-impl Endpoint {
-    /// As [`IommuGroup::untranslated`], of this device alone: what a driver, firmware and bus say
-    /// of a device does not change.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub fn untranslated(&self) -> Result<KVec<Range<u64>>> {
-        let mut head = bindings::list_head::default();
-        let list = &raw mut head;
+/// As [`IommuGroup::untranslated`], of one device: what a driver, firmware and bus say of it does not
+/// change. May sleep.
+///
+/// # Errors
+///
+/// `ENOMEM`.
+pub(crate) fn untranslated(dev: &Device<Bound>) -> Result<KVec<Range<u64>>> {
+    let dev = crate::device_raw(dev);
+    let mut head = bindings::list_head::default();
+    let list = &raw mut head;
 
-        head.next = list;
-        head.prev = list;
-        // SAFETY: The device is behind an IOMMU by the type invariants, and the list is empty and
-        // initialised. What is put into it is given back.
-        unsafe {
-            bindings::iommu_get_resv_regions(self.as_raw(), list);
-            let ranges = ranges(list);
+    // SAFETY: A device with a driver stays as it is during the call, with or without an IOMMU.
+    if unsafe { (*dev).iommu_group }.is_null() {
+        return Ok(KVec::new());
+    }
+    head.next = list;
+    head.prev = list;
+    // SAFETY: The device is behind an IOMMU, and stays there since it has a driver; the list is
+    // empty and initialised. What is put into it is given back.
+    unsafe {
+        bindings::iommu_get_resv_regions(dev, list);
+        let ranges = ranges(list);
 
-            bindings::iommu_put_resv_regions(self.as_raw(), list);
-            ranges
-        }
+        bindings::iommu_put_resv_regions(dev, list);
+        ranges
     }
 }
 

@@ -262,6 +262,26 @@ impl<T: TreeItem<ID>, const ID: u64> Tree<T, ID> {
         }
     }
 
+    /// The objects whose keys are not below `key`, in order.
+    pub fn from(&self, key: &T::Key) -> Iter<'_, T, ID> {
+        let mut node = self.root.rb_node;
+        let mut next = ptr::null_mut();
+
+        while !node.is_null() {
+            // SAFETY: By the type invariants all nodes are valid, and this is one.
+            let (item, node_ref) = unsafe { (self.item(node), &*node) };
+
+            if item.key() < *key {
+                node = node_ref.rb_right;
+            } else {
+                next = node;
+                node = node_ref.rb_left;
+            }
+        }
+        // INVARIANT: A node of the tree, or null.
+        Iter { tree: self, next }
+    }
+
     /// All objects, in order.
     pub fn iter(&self) -> Iter<'_, T, ID> {
         Iter {
@@ -359,6 +379,12 @@ mod tests {
             value = value * 7 % 101;
         }
         assert!(tree.iter().map(|there| there.value).eq(1..=100));
+        for from in [0, 1, 37, 100, 101] {
+            assert!(tree
+                .from(&from)
+                .map(|there| there.value)
+                .eq(from.max(1)..=100));
+        }
         assert!(tree.get(&0).is_none() && tree.get(&101).is_none());
         for value in (1..=100).step_by(3) {
             assert!(tree.get(&value).is_some_and(|there| there.value == value));

@@ -30,13 +30,20 @@ impl OwnedQueue {
             bindings::alloc_workqueue_noprof(
                 c"%s".as_char_ptr(),
                 bindings::wq_flags_WQ_UNBOUND,
-                0,
+                bindings::wq_consts_WQ_MAX_ACTIVE as c_int,
                 name.as_char_ptr(),
             )
         };
 
         // INVARIANT: The queue is new.
         NonNull::new(queue).map(Self).ok_or(ENOMEM)
+    }
+
+    /// Waits until no work is left, also what that queues. May sleep; not from that work itself.
+    /// Nobody else may queue any meanwhile.
+    pub fn drain(&self) {
+        // SAFETY: By the type invariants the queue is valid.
+        unsafe { bindings::drain_workqueue(self.0.as_ptr()) };
     }
 
     /// Waits until all work that is queued now is done. May sleep; not from that work itself.

@@ -2,14 +2,11 @@
 /*
  * Shared virtual addressing: a device uses the address space of a process.
  *
- * A driver initialises its device, binds processes to it, and gives the PASID
- * that it gets to the device. The device then uses the process's own pointers.
+ * A driver initialises its device, binds processes to it, and gives the PASID of
+ * each bond to the device. The device then uses the process's own pointers.
  *
- * The functions have names of their own, because Linux exports a later and
- * different interface under the names of the 2018 patches. At the end of this
- * file these names are mapped to ours, so that a driver written to the patches
- * compiles as it is. A driver that wants Linux's own meaning of them says
- * "#define SVA_NO_SEED_NAMES" before it includes this file.
+ * The functions are in the symbol namespace "SVA". A driver that was written to the
+ * patches of 2018 finds their names in <linux/sva_seed.h>.
  *
  * All functions may sleep, and take mmap_lock and the mutex of the device's
  * IOMMU group: call them with neither held.
@@ -26,6 +23,9 @@
 struct device;
 struct iommu_group;
 struct mm_struct;
+
+/* One bind of an address space to a device, or to the devices of a group. */
+struct sva_bond;
 
 /* Accesses carry a PASID. A bond without this has the device's other accesses. */
 #define IOMMU_SVA_FEAT_PASID	BIT(0)
@@ -46,18 +46,21 @@ struct mm_struct;
 #define IOMMU_SVA_FEAT_NO_READ_AHEAD	BIT(2)
 
 /**
- * typedef sva_mm_exit_handler_t - told that a process which was bound is gone
+ * typedef sva_exit_t - told that a process which was bound is gone
  * @dev: the device
  * @pasid: the PASID of the bond, 0 for one without
  * @drvdata: what the driver passed to bind
  *
  * On return the device must send nothing more under @pasid, which may then
- * belong to another process; the driver does not unbind any more.
+ * belong to another process. The bond has ended then; its handle is still to be
+ * given back by sva_unbind(), now or later, which hits nobody else.
  *
- * Context: Process context, no locks held, may sleep. May unbind.
- * Return: 0; anything else is logged.
+ * The memory of the process is gone when this is called, and the device's accesses
+ * are refused already.
+ *
+ * Context: Process context, no locks held, may sleep.
  */
-typedef int (*sva_mm_exit_handler_t)(struct device *dev, int pasid, void *drvdata);
+typedef void (*sva_exit_t)(struct device *dev, u32 pasid, void *drvdata);
 
 #if IS_ENABLED(CONFIG_IOMMU_API) && IS_ENABLED(CONFIG_IOMMU_IOPF) && \
 	IS_ENABLED(CONFIG_MMU_NOTIFIER) && !defined(SVA_DISABLED)
@@ -71,13 +74,20 @@ typedef int (*sva_mm_exit_handler_t)(struct device *dev, int pasid, void *drvdat
  * Must come before any bind. When the driver leaves the device without
  * sva_device_shutdown(), that is done for it, with a warning if it left bonds.
  *
+ * If the driver manages DMA itself, the device's group is claimed for the kernel
+ * until the shutdown: user space cannot have it meanwhile, and accesses without
+ * PASID are blocked unless they are bound. For other drivers the driver core does
+ * that, and their accesses without PASID are those of the DMA API.
+ *
  * Context: Process context, may sleep.
  * Return:
  * * 0		- the device can be bound
  * * -EINVAL	- @dev is NULL, or a bit of @features means nothing
  * * -ENODEV	- the device has no IOMMU
  * * -EOPNOTSUPP - the device or its IOMMU driver has no PASIDs or no SVA
- * * -EBUSY	- the device is initialized already
+ * * -EBUSY	- the device is initialized already; or its driver manages DMA
+ *		  itself (driver_managed_dma), and the IOMMU group belongs to user
+ *		  space, by VFIO or iommufd, or to a driver that uses the DMA API
  * * -ENOMEM
  */
 int sva_device_init(struct device *dev, unsigned long features, unsigned int max_pasid);
@@ -88,42 +98,46 @@ int sva_device_init(struct device *dev, unsigned long features, unsigned int max
  *
  * Ends all bonds of the device. The device must be quiet.
  *
- * Context: Process context, may sleep. Waits for a running exit handler, unless
- * called from it.
+ * Context: Process context, may sleep. Waits for a running exit callback,
+ * unless called from it.
  * Return: 0, or -EINVAL if the device is not initialized.
  */
 int sva_device_shutdown(struct device *dev);
 
 /**
- * sva_bind_device() - Bind a process address space to a device
+ * sva_bind() - Bind a process address space to a device
  * @dev: the device
  * @mm: the mm to bind; the caller holds a reference to it
- * @pasid: where the PASID is stored; IOMMU_NO_PASID (0) for a bond without
  * @flags: IOMMU_SVA_FEAT_*, a subset of what the device was initialized with,
  *	   or that and IOMMU_SVA_FEAT_NO_READ_AHEAD
- * @drvdata: passed to the exit handler
+ * @exit: called when the process exits, or NULL
+ * @drvdata: passed to @exit
  *
- * A second bind of the same mm to the same device with the same @flags and
- * @drvdata returns the same PASID, and needs a second unbind.
+ * A second bind of the same mm to the same device with the same @flags, @exit and
+ * @drvdata gives the same bond once more; the address space stays bound until both
+ * have been given back.
  *
- * Without IOMMU_SVA_FEAT_PASID the process gets what the device accesses
- * without a PASID; sva_unbind_device(dev, 0) gives that back to the DMA API.
- * Until then the device must do no other DMA without PASID: addresses of the DMA
- * API mean nothing there, and interrupts that the device sends as messages do
- * not arrive unless its IOMMU lets them pass. Bonds with PASIDs, of the same mm
- * or of others, may live beside it.
+ * Without @exit the driver does not hear of the end of the process: the device's
+ * accesses are refused from then on, and the PASID stays reserved.
+ *
+ * Without IOMMU_SVA_FEAT_PASID the process gets what the device accesses without a
+ * PASID, until the unbind. Until then the device must do no other DMA without
+ * PASID: addresses of the DMA API mean nothing there, and interrupts that the device
+ * sends as messages do not arrive unless its IOMMU lets them pass. Bonds with
+ * PASIDs, of the same mm or of others, may live beside it.
+ *
+ * Each reason of a refusal is logged once, and shown in debugfs, sva/refused.
  *
  * Context: Process context, may sleep. Takes mmap_lock and the mutex of the
  * device's IOMMU group.
- * Return:
- * * 0		- @pasid is set, and the device may use it
+ * Return: the bond, to be given back by sva_unbind(), or an error pointer:
  * * -EINVAL	- a NULL argument, the device is not initialized, or @flags
  *		  has a bit that the device was not initialized with
- * * * -EOPNOTSUPP - the IOMMU cannot share this address space, or not without
+ * * -EOPNOTSUPP - the IOMMU cannot share this address space, or not without
  *		  PASID
  * * -ESRCH	- the process has exited
- * * -EEXIST	- the mm is bound with other @flags or another @drvdata, or with
- *		  another IOMMU_SVA_FEAT_IOPF to another device of the group
+ * * -EEXIST	- the mm is bound with other @flags, another @exit or @drvdata, or
+ *		  with another IOMMU_SVA_FEAT_IOPF to another device of the group
  * * -EBUSY	- the device's IOMMU group has other devices; without
  *		  IOMMU_SVA_FEAT_PASID also if another mm or another domain has
  *		  the place, or if the device's firmware needs memory mapped one
@@ -133,51 +147,72 @@ int sva_device_shutdown(struct device *dev);
  * * -ENOSPC	- no PASID is left that the device can send
  * * -ENOMEM
  */
-int sva_bind_device(struct device *dev, struct mm_struct *mm, int *pasid,
-		    unsigned long flags, void *drvdata);
+struct sva_bond *sva_bind(struct device *dev, struct mm_struct *mm, unsigned long flags,
+			  sva_exit_t exit, void *drvdata);
 
 /**
- * sva_unbind_device() - Remove a bond created with sva_bind_device()
- * @dev: the device
- * @pasid: the PASID that bind returned, 0 for the bond without one
+ * sva_bind_members() - Bind a process address space to the devices of a group
+ * @group: the IOMMU group; its members keep their drivers during the call
+ * @mm: the mm to bind; the caller holds a reference to it
+ * @flags: as for sva_bind()
+ * @exit: called for each member when the process exits, or NULL
+ * @drvdata: passed to @exit
  *
- * For the last unbind, the device must be quiet for @pasid, and its page
- * requests must have reached the IOMMU. On return none of them is in flight.
+ * Binds all members that are initialized for SVA, under one PASID, or none. A device
+ * that comes into the group later gets the bond when it is initialized.
+ * Without IOMMU_SVA_FEAT_PASID the group must have one member only.
+ * The devices of a group can reach each other without the IOMMU's knowledge, so
+ * whoever calls this accepts that they are not isolated from one another.
  *
- * Not to be called after the exit handler returned: the PASID may belong to
- * another process by then.
+ * Context: As sva_bind().
+ * Return: the bond, also if members were left out since they are not initialized for
+ * SVA: how many is logged. Or an error pointer: -ENODEV if no member is; -EPERM if
+ * the group has several devices, and a driver of theirs lets the driver core own its
+ * DMA (no driver_managed_dma), which then lets no member come back that has left;
+ * else as sva_bind().
+ */
+struct sva_bond *sva_bind_members(struct iommu_group *group, struct mm_struct *mm,
+				  unsigned long flags, sva_exit_t exit, void *drvdata);
+
+/**
+ * sva_unbind() - Give back what sva_bind() or sva_bind_members() gave
+ * @bond: the bond; NULL does nothing
+ *
+ * The last of the address space ends the bond: the device must be quiet for its PASID
+ * then, and its page requests must have reached the IOMMU. On return none of them is
+ * in flight.
+ *
+ * A bond ends before that when its process exits, if the driver hears of that, and
+ * when the device is shut down. This then touches nothing but the handle.
  *
  * Context: Process context, may sleep. Takes the mutex of the device's IOMMU
- * group. Waits for a running exit handler, unless called from it.
- * Return: 0, -EINVAL if the device is not initialized, -ESRCH if it has no bond
- * under @pasid.
+ * group. Waits for a running exit callback of the bond, unless called from it.
  */
-int sva_unbind_device(struct device *dev, int pasid);
+void sva_unbind(struct sva_bond *bond);
 
 /**
- * sva_unbind_device_all() - Detach all address spaces from a device
- * @dev: the device, which must be quiet
+ * sva_bond_pasid() - The PASID with which devices reach the address space
+ * @bond: the bond
  *
- * Ends the bonds however often they were bound.
- *
- * Context: As sva_unbind_device().
+ * Context: Any.
+ * Return: the PASID; IOMMU_NO_PASID (0) for a bond without. Once the bond has ended
+ * it may be another process's.
  */
-void sva_unbind_device_all(struct device *dev);
+u32 sva_bond_pasid(const struct sva_bond *bond);
 
 /**
- * sva_pin_range() - Keep memory present for a device that cannot wait for it
- * @dev: the device
- * @pasid: the PASID that bind returned
+ * sva_bond_pin() - Keep memory present for a device that cannot wait for it
+ * @bond: the bond; that of a group pins for each member
  * @addr: first address, at the start of a page
  * @len: number of bytes, of whole pages
  * @write: whether the device is to write too
  *
- * The device then reaches the range under @pasid without page requests. Pages
+ * The device then reaches the range without page requests. Pages
  * are faulted in, copied now if a write would copy them, and neither swapped out
  * nor moved. The process goes on using them. If it forks, it keeps them, and the
  * child gets copies of those that are private.
  *
- * The pages are released by sva_unpin_range(), at the end of the bond, and when
+ * The pages are released by sva_bond_unpin(), at the end of the bond, and when
  * the process exits. Pins may overlap; each is one of its own, and counted. A bond
  * with IOMMU_SVA_FEAT_IOPF may have pins as well.
  *
@@ -200,9 +235,8 @@ void sva_unbind_device_all(struct device *dev);
  * Context: Process context, may sleep, also for I/O. Takes mmap_lock.
  * Return:
  * * 0		- the device can use the range
- * * -EINVAL	- the device is not initialized, or the range is empty, wraps, or is
- *		  not of whole pages
- * * -ESRCH	- the device has no bond under @pasid, or its process has exited
+ * * -EINVAL	- the range is empty, wraps, or is not of whole pages
+ * * -ESRCH	- the bond has ended, or its process has exited
  * * -EFAULT	- part of the range is not mapped, is not memory, is not to be
  *		  accessed so by the process, or (with @write) is shared with a
  *		  file on a disk
@@ -211,12 +245,11 @@ void sva_unbind_device_all(struct device *dev);
  * * -EINTR	- the caller is being killed
  * After an error nothing more is pinned than before.
  */
-int sva_pin_range(struct device *dev, int pasid, unsigned long addr, size_t len, bool write);
+int sva_bond_pin(struct sva_bond *bond, unsigned long addr, size_t len, bool write);
 
 /**
- * sva_unpin_range() - Undo one sva_pin_range()
- * @dev: the device, which should not use the range any more
- * @pasid: the PASID that bind returned
+ * sva_bond_unpin() - Undo one sva_bond_pin()
+ * @bond: the bond
  * @addr: as it was pinned
  * @len: as it was pinned
  *
@@ -224,44 +257,10 @@ int sva_pin_range(struct device *dev, int pasid, unsigned long addr, size_t len,
  * the device may have written are marked dirty.
  *
  * Context: Process context, may sleep.
- * Return: 0; -EINVAL as sva_pin_range(), -ESRCH if the device has no bond under
- * @pasid, -ENOENT if there is no pin of exactly this range, or the process has
- * exited.
+ * Return: 0; -EINVAL as sva_bond_pin(), -ESRCH if the bond has ended, -ENOENT if there
+ * is no pin of exactly this range, or the process has exited.
  */
-int sva_unpin_range(struct device *dev, int pasid, unsigned long addr, size_t len);
-
-/**
- * sva_bind_group() - Share an address space with the devices of a group
- * @group: the IOMMU group; its members keep their drivers during the call
- * @mm: the mm to bind; the caller holds a reference to it
- * @pasid: where the PASID is stored
- * @flags: as for sva_bind_device()
- * @drvdata: passed to the exit handler
- *
- * Binds all members that are initialized for SVA, under one PASID, or none.
- * Without IOMMU_SVA_FEAT_PASID the group must have one member only.
- * The devices of a group can reach each other without the IOMMU's knowledge, so
- * whoever calls this accepts that they are not isolated from one another.
- *
- * Context: As sva_bind_device().
- * Return: 0, also if members were left out since they are not initialized for
- * SVA: how many is logged; -ENODEV if none is, else as sva_bind_device().
- */
-int sva_bind_group(struct iommu_group *group, struct mm_struct *mm, int *pasid,
-		   unsigned long flags, void *drvdata);
-
-/**
- * sva_unbind_group() - Remove a bond created with sva_bind_group()
- * @group: the group
- * @pasid: the PASID that bind returned
- *
- * Goes on past errors and logs each.
- *
- * Context: As sva_unbind_device().
- * Return: 0, -EINVAL if @group is NULL, -ESRCH if no member has a bond under
- * @pasid; otherwise the first error.
- */
-int sva_unbind_group(struct iommu_group *group, int pasid);
+int sva_bond_unpin(struct sva_bond *bond, unsigned long addr, size_t len);
 
 /**
  * sva_find() - Find the address space that devices reach with a PASID
@@ -275,50 +274,7 @@ int sva_unbind_group(struct iommu_group *group, int pasid);
  * the exit of the process may run, mmput(); ERR_PTR(-ESRCH) if no device has a
  * bond under @pasid, or if its process has exited.
  */
-struct mm_struct *sva_find(int pasid);
-
-/**
- * sva_pasid() - Find the PASID with which a device reaches an address space
- * @dev: the device
- * @mm: the mm; the caller holds a reference to it
- *
- * The other way round than sva_find(), for one device: several PASIDs may lead to
- * one mm, if a device cannot send the one that others use.
- *
- * Context: Process context, may sleep.
- * Return: what bind stored: a PASID, or IOMMU_NO_PASID (0) if @mm has only the bond
- * without; -EINVAL if an argument is NULL or the device is not initialized,
- * -ESRCH if @mm is not bound to it.
- */
-int sva_pasid(struct device *dev, struct mm_struct *mm);
-
-/**
- * sva_register_mm_exit_handler() - Be told of the exit of processes
- * @dev: the device
- * @handler: called once for each bond of an mm that lost its last user; the
- *	     bond is gone after it has returned
- *
- * Bonds made before are covered too.
- *
- * Context: Process context, may sleep. Takes mmap_lock of each mm bound.
- * Return: 0, -EINVAL if @handler is NULL or the device is not initialized,
- * -EBUSY if it has a handler, -ENOMEM.
- */
-int sva_register_mm_exit_handler(struct device *dev, sva_mm_exit_handler_t handler);
-
-/**
- * sva_unregister_mm_exit_handler() - Be told no more
- * @dev: the device
- *
- * Context: Process context, may sleep. Waits for a running handler: not to be
- * called from one.
- * Return: 0, or -EINVAL if the device is not initialized or has no handler.
- */
-int sva_unregister_mm_exit_handler(struct device *dev);
-
-#ifndef __BINDGEN__
-MODULE_IMPORT_NS("SVA");
-#endif
+struct mm_struct *sva_find(u32 pasid);
 
 #else /* no IOMMU, or no I/O page faults, or not wanted */
 
@@ -333,75 +289,43 @@ static inline int sva_device_shutdown(struct device *dev)
 	return -ENODEV;
 }
 
-static inline int sva_bind_device(struct device *dev, struct mm_struct *mm, int *pasid,
-				  unsigned long flags, void *drvdata)
-{
-	return -ENODEV;
-}
-
-static inline int sva_unbind_device(struct device *dev, int pasid)
-{
-	return -ENODEV;
-}
-
-static inline void sva_unbind_device_all(struct device *dev)
-{
-}
-
-static inline int sva_pin_range(struct device *dev, int pasid, unsigned long addr, size_t len,
-				bool write)
-{
-	return -ENODEV;
-}
-
-static inline int sva_unpin_range(struct device *dev, int pasid, unsigned long addr, size_t len)
-{
-	return -ENODEV;
-}
-
-static inline int sva_bind_group(struct iommu_group *group, struct mm_struct *mm, int *pasid,
-				 unsigned long flags, void *drvdata)
-{
-	return -ENODEV;
-}
-
-static inline int sva_unbind_group(struct iommu_group *group, int pasid)
-{
-	return -ENODEV;
-}
-
-static inline struct mm_struct *sva_find(int pasid)
+static inline struct sva_bond *sva_bind(struct device *dev, struct mm_struct *mm,
+					unsigned long flags, sva_exit_t exit, void *drvdata)
 {
 	return ERR_PTR(-ENODEV);
 }
 
-static inline int sva_pasid(struct device *dev, struct mm_struct *mm)
+static inline struct sva_bond *sva_bind_members(struct iommu_group *group, struct mm_struct *mm,
+						unsigned long flags, sva_exit_t exit,
+						void *drvdata)
+{
+	return ERR_PTR(-ENODEV);
+}
+
+static inline void sva_unbind(struct sva_bond *bond)
+{
+}
+
+static inline u32 sva_bond_pasid(const struct sva_bond *bond)
+{
+	return 0;
+}
+
+static inline int sva_bond_pin(struct sva_bond *bond, unsigned long addr, size_t len, bool write)
 {
 	return -ENODEV;
 }
 
-static inline int sva_register_mm_exit_handler(struct device *dev, sva_mm_exit_handler_t handler)
+static inline int sva_bond_unpin(struct sva_bond *bond, unsigned long addr, size_t len)
 {
 	return -ENODEV;
 }
 
-static inline int sva_unregister_mm_exit_handler(struct device *dev)
+static inline struct mm_struct *sva_find(u32 pasid)
 {
-	return -ENODEV;
+	return ERR_PTR(-ENODEV);
 }
 
-#endif
-
-#ifndef SVA_NO_SEED_NAMES
-#define iommu_sva_device_init		sva_device_init
-#define iommu_sva_device_shutdown	sva_device_shutdown
-#define iommu_sva_bind_device		sva_bind_device
-#define iommu_sva_unbind_device		sva_unbind_device
-#define __iommu_sva_unbind_dev_all	sva_unbind_device_all
-#define iommu_sva_bind_group		sva_bind_group
-#define iommu_sva_unbind_group		sva_unbind_group
-#define iommu_register_mm_exit_handler	sva_register_mm_exit_handler
-#define iommu_unregister_mm_exit_handler sva_unregister_mm_exit_handler
 #endif
 
 #endif /* _LINUX_SVA_H */

@@ -13,19 +13,17 @@
 #include <linux/mock_smmu.h>
 #include <linux/mock_smmu_compare.h>
 #include <linux/mock_uacce.h>
-#include <linux/sva.h>
+#define SVA_SEED_NAMES
+#include <linux/sva_seed.h>
 #include <linux/uacce.h>
 #include <trace/events/sva.h>
 
-#include "counted.h"
 #include "page_state.h"
 
 /* Exported for modules, but declared in a header that only the IOMMU core has. */
 int iommu_attach_group_handle(struct iommu_domain *domain, struct iommu_group *group,
 			      struct iommu_attach_handle *handle);
 void iommu_detach_group_handle(struct iommu_domain *domain, struct iommu_group *group);
-int iommu_replace_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid,
-			       struct iommu_attach_handle *handle);
 
 static const u32 RUST_CONST_HELPER_FAULT_FLAG_REMOTE = FAULT_FLAG_REMOTE;
 static const u32 RUST_CONST_HELPER_FAULT_FLAG_USER = FAULT_FLAG_USER;

@@ -4,6 +4,7 @@
 #include <linux/device.h>
 #include <linux/dma-map-ops.h>
 #include <linux/iommu.h>
+#include <linux/pci.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 
@@ -84,4 +85,19 @@ void rust_helper_sva_iotlb_gather_add(struct iommu_domain *domain,
 	if (iommu_iotlb_gather_is_disjoint(gather, iova, size))
 		iommu_iotlb_sync(domain, gather);
 	iommu_iotlb_gather_add_range(gather, iova, size);
+}
+
+/*
+ * Whether the driver of @dev, which has one and keeps it, does not use the DMA API, so
+ * that the bus has not counted it for its group.
+ */
+bool rust_helper_sva_driver_manages_dma(struct device *dev)
+{
+	if (dev->bus == &platform_bus_type)
+		return to_platform_driver(dev->driver)->driver_managed_dma;
+#ifdef CONFIG_PCI
+	if (dev->bus == &pci_bus_type)
+		return to_pci_driver(dev->driver)->driver_managed_dma;
+#endif
+	return false;
 }

@@ -7,12 +7,14 @@
 //! and run: see `drivers/misc/sva-test/context.rs`.
 
 use crate::{
-    bond::{Request, Scope},
-    core::CORE,
-    device::{self, AnyHandler, SvaDevice},
+    bond::{
+        self as inner,
+        core::CORE,
+        device::{self, AnyHandler, SvaDevice},
+        group::{self, GroupRequest},
+        Request,
+    },
     features::Features,
-    group,
-    owner::AnyOwner,
 };
 use kernel::{
     device::{Bound, Device as KernelDevice},
@@ -20,7 +22,7 @@ use kernel::{
     prelude::*,
     sync::{aref::ARef, Arc},
 };
-use kernel_ext::{devres, group::Endpoint};
+use kernel_ext::{devres, endpoint::Endpoint};
 
 pub(crate) mod bond;
 mod owner;
@@ -28,7 +30,7 @@ pub(crate) mod pinned;
 
 use self::owner::RustOwner;
 pub use self::{bond::Bond, pinned::Pinned};
-pub use crate::owner::End;
+pub use crate::bond::owner::End;
 
 /// A driver's way to stop its device: all that it owes to those whose memory the device uses.
 ///
@@ -106,7 +108,8 @@ impl<T: Handler> Device<T> {
     /// - `ENODEV`: the device has no IOMMU.
     /// - `EOPNOTSUPP`: [`Features::PASID`] is asked for, and the device or its IOMMU driver has no
     ///   PASIDs or no SVA.
-    /// - `EBUSY`: the device is initialised already.
+    /// - `EBUSY`: the device is initialised already. Or its driver manages DMA itself, and its IOMMU
+    ///   group belongs to user space, by VFIO or iommufd, or to a driver that uses the DMA API.
     /// - `ENOMEM`.
     pub fn init(
         dev: &KernelDevice<Bound>,
@@ -155,9 +158,12 @@ impl<T: Handler> Device<T> {
         flags: Features,
         data: Arc<T::BondData>,
     ) -> Result<Bond<T>> {
-        let request = Self::request(Scope::Device, flags, &data);
-
-        let bond = crate::bond::Bond::bind(&self.device, mm, request)?;
+        let request = Request {
+            flags,
+            identity: RustOwner::<T>::identity_of(&data),
+            owner: || RustOwner::<T>::any(&self.device, &data),
+        };
+        let bond = inner::Bond::bind(&self.device, mm, request)?;
 
         Ok(Bond::of_device(bond, data))
     }
@@ -194,6 +200,8 @@ impl<T: Handler> Device<T> {
     /// # Errors
     ///
     /// - `EEXIST`: a member is bound to this `mm` with other flags or other data.
+    /// - `EPERM`: the group has several devices, and a driver of theirs lets the driver core own its
+    ///   DMA (no `driver_managed_dma`): the core would let no member come back that has left.
     /// - Else as [`Self::bind`].
     pub fn bind_group(
         &self,
@@ -201,37 +209,20 @@ impl<T: Handler> Device<T> {
         flags: Features,
         data: Arc<T::BondData>,
     ) -> Result<Bond<T>> {
-        let bonds = group::bind(
-            self.device.endpoint.group(),
-            mm,
-            RustOwner::<T>::drives,
-            || Self::request(Scope::Group, flags, &data),
-        )?;
-        let Some(own) = bonds.of_device(&self.device).cloned() else {
-            bonds.unbind();
-            return Err(ENODEV);
-        };
-
-        Ok(Bond::of_group(own, bonds, data))
-    }
-
-    fn request(
-        scope: Scope,
-        flags: Features,
-        data: &Arc<T::BondData>,
-    ) -> Request<impl FnOnce() -> Result<AnyOwner>> {
-        let data = data.clone();
-
-        Request {
-            scope,
+        let request = GroupRequest {
             flags,
             identity: RustOwner::<T>::identity_of(&data),
-            owner: move || {
-                let owner = Arc::new(RustOwner::<T>::new(data), GFP_KERNEL)?;
+            suits: |device: &SvaDevice| device.has_handler_of::<T>(),
+            owner: |device: &SvaDevice| RustOwner::<T>::any(device, &data),
+        };
+        let bound = group::bind(
+            self.device.endpoint.group(),
+            Some(&self.device),
+            mm,
+            &request,
+        )?;
 
-                Ok(AnyOwner::Rust(owner))
-            },
-        }
+        Ok(Bond::of_group(bound, data))
     }
 
     /// What the device was initialised with: the flags that bonds may have.
@@ -255,18 +246,16 @@ impl<T: Handler> Drop for Device<T> {
         let dev = self.device.endpoint.dev();
 
         // If it is not there any more, the driver has left, and the device is shut down.
-        if let Some(device) = devres::take::<SvaDevice>(dev, &self.device) {
-            device.shut_down();
-        }
+        let _ = devres::end(dev, &self.device, |device| device.shut_down());
     }
 }
 
 /// The largest PASID that `dev` and its IOMMU can have; 0 if the device or the IOMMU's driver has
-/// no PASIDs or no SVA. Any context.
+/// no PASIDs or no SVA. May sleep.
 ///
 /// # Errors
 ///
-/// `ENODEV`: the device has no IOMMU.
+/// `ENODEV`: the device has no IOMMU. `ENOMEM`.
 pub fn max_pasid(dev: &KernelDevice<Bound>) -> Result<u32> {
     Ok(device::max_pasid_of(&Endpoint::new(dev)?))
 }

@@ -3,52 +3,105 @@
 //! Bonds: a device may use the address space of a process.
 
 use crate::{
-    address_space::{AddressSpace, Inner},
-    attachments::GroupAttachment,
-    device::{Opened, SvaDevice},
-    fault::Faults,
+    fault::{service::FaultService, GroupAttachment},
     features::{Feature, Features},
-    hook::{Hooked, Running},
-    owner::{AnyOwner, Hook},
-    pin::Pins,
-    rid, trace,
+    trace,
 };
-use kernel::{current, mm::MmWithUser, prelude::*, sync::Arc};
+use kernel::{
+    current,
+    mm::MmWithUser,
+    prelude::*,
+    sync::{
+        atomic::{ordering::Relaxed, Atomic},
+        Arc,
+    },
+};
 use kernel_ext::{
-    counted::{Counted, Key},
+    endpoint::Held,
+    task::{self, COMM_LEN},
     tree::Links,
+};
+
+mod attach;
+pub(crate) mod core;
+pub(crate) mod device;
+mod exit;
+pub(crate) mod group;
+mod life;
+mod list;
+pub(crate) mod owner;
+pub(crate) mod pin;
+mod reserved;
+mod rid;
+mod space;
+mod why;
+
+use self::{
+    device::SvaDevice,
+    group::GroupBond,
+    life::{Called, Life},
+    owner::{AnyOwner, Identity},
+    pin::Pins,
+    space::{AddressSpace, Inner, Locked},
 };
 
 /// A device bound to an address space.
 ///
-/// It lives from bind until its last unbind, until the exit of its process if the driver has a
-/// hook for that, or until its device is shut down. An `Arc` to it may live on, and then only
-/// names it.
+/// It lives from bind until its last unbind, until the exit of its process if the driver wants to
+/// hear of that, or until its device is shut down: see [`life`]. An `Arc` to it may live on, and then
+/// only names it.
 #[pin_data]
 pub(crate) struct Bond {
     pub(crate) device: Arc<SvaDevice>,
     pub(crate) space: Arc<AddressSpace>,
-    /// The group's; that of a bond without PASID is its own. Another may have taken over from it.
-    pub(crate) attachment: Arc<GroupAttachment>,
+    /// The group's; that of a bond without PASID is its own.
+    attachment: Arc<GroupAttachment>,
     pub(crate) pasid: u32,
     pub(crate) flags: Features,
-    pub(crate) scope: Scope,
-    /// Whether the device came into a group that was bound (S16).
-    pub(crate) joined: bool,
     /// The process that bound, for people who read debugfs.
     pub(crate) pid: i32,
-    /// The driver's side.
-    pub(crate) hooked: Hooked,
+    pub(crate) comm: [u8; COMM_LEN],
+    life: Life,
     /// Released after the device has been detached.
     pub(crate) pins: Pins,
-    /// How often it was bound and not unbound: S2. At least 1 until it ends. Users whose bind or
-    /// unbind only counts find it by itself, while it is linked; else they take the lock.
-    #[pin]
-    pub(crate) users: Counted,
+    /// How often the device was bound by itself (S2). Binds of its group count there. Only for who
+    /// has the address space's lock, save one that is not the last to go.
+    own: Count,
     /// Among the bonds of its address space.
-    pub(crate) of_space: Links,
+    of_space: Links,
     /// Among the bonds of its device.
     pub(crate) of_device: Links,
+}
+
+/// How often something was bound, less how often it was unbound; may be less than none where a group
+/// was bound as well.
+struct Count(Atomic<i32>);
+
+impl Count {
+    fn get(&self) -> i32 {
+        self.0.load(Relaxed)
+    }
+
+    fn add(&self) {
+        self.0.add(1, Relaxed);
+    }
+
+    fn put(&self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+
+    /// Counts one less, if others are left: whether it did. Any context.
+    fn put_unless_last(&self) -> bool {
+        let mut now = self.get();
+
+        while now > 1 {
+            match self.0.cmpxchg(now, now - 1, Relaxed) {
+                Ok(_) => return true,
+                Err(other) => now = other,
+            }
+        }
+        false
+    }
 }
 
 /// What is bound: see S14.
@@ -62,10 +115,9 @@ pub(crate) enum Scope {
 
 /// What a driver asks for.
 pub(crate) struct Request<F> {
-    pub(crate) scope: Scope,
     pub(crate) flags: Features,
-    /// That of the [`Owner`] that `owner` makes.
-    pub(crate) identity: usize,
+    /// That of what `owner` makes.
+    pub(crate) identity: Identity,
     /// Called only if there is no bond yet.
     pub(crate) owner: F,
 }
@@ -75,9 +127,9 @@ struct Terms {
     scope: Scope,
     flags: Features,
     owner: AnyOwner,
-    refs: usize,
-    joined: bool,
+    group: Option<Arc<GroupBond>>,
     pid: i32,
+    comm: [u8; COMM_LEN],
 }
 
 impl Bond {
@@ -91,7 +143,8 @@ impl Bond {
     /// - `EOPNOTSUPP`: the IOMMU driver cannot share this address space, or not without PASID.
     /// - `EEXIST`: there is a bond with other flags or another identity; or with other flags
     ///   another member of the device's group has one.
-    /// - `EBUSY`: the device's group has other members (S14); without `PASID` see [`rid::attach`].
+    /// - `EBUSY`: the device's group has other members (S14); or the call is made by a driver that is
+    ///   told of the end of just this bond; without `PASID` also if something else has the place.
     /// - `EADDRINUSE`: the process uses addresses that the IOMMU cannot translate (S17).
     /// - `ENODEV`: the device has been shut down.
     /// - `ENOSPC`: no PASID is left that the device can send.
@@ -104,223 +157,184 @@ impl Bond {
     where
         F: FnOnce() -> Result<AnyOwner>,
     {
-        let flags = device.features.of_bond(request.flags).ok_or(EINVAL)?;
-        let request = Request { flags, ..request };
-
-        loop {
-            let opened = device.keep_open()?;
-            let space = device.core.space(mm)?;
-            let Some(mut inner) = space.lock() else {
-                // Its last bond has just ended: begin anew.
-                device.core.forget_space(&space);
-                continue;
-            };
-            let running = match inner.bonds.of_device(device, request.flags) {
-                Some(bond) => bond.hooked.running(&inner),
-                None => Running::No,
-            };
-
-            match running {
-                Running::No => {
-                    let bond = Self::bind_locked(&opened, &space, &mut inner, mm, request);
-
-                    Self::unlock(device, &space, inner);
-                    return bond;
-                }
-                Running::Here => return Err(EBUSY),
-                // It is ending. A shutdown need not wait for us meanwhile.
-                Running::Elsewhere => {
-                    drop(opened);
-                    space.wait_for_hook(&mut inner);
-                }
-            }
-        }
+        Self::try_bind(device, mm, request).inspect_err(|&e| device.tell_refused(e))
     }
 
-    fn bind_locked<F>(
-        opened: &Opened<'_>,
-        space: &Arc<AddressSpace>,
-        inner: &mut Inner,
+    fn try_bind<F>(
+        device: &Arc<SvaDevice>,
         mm: &MmWithUser,
         request: Request<F>,
     ) -> Result<Arc<Self>>
     where
         F: FnOnce() -> Result<AnyOwner>,
     {
-        let device = opened.device();
+        let flags = device.features.of_bond(request.flags).ok_or(EINVAL)?;
 
-        if let Some(bond) = inner.bonds.of_device(device, request.flags) {
-            let owner = bond.hooked.owner(inner);
-            let same = owner.is_some_and(|owner| owner.identity() == request.identity);
+        loop {
+            let space = device.core.space(mm)?;
+            let Some(mut inner) = space.lock() else {
+                // Its last bond has just ended: begin anew.
+                device.core.forget_space(&space);
+                continue;
+            };
+            let Some(bond) = inner.bonds.of_device(device, flags).map(Arc::from) else {
+                let bond = Self::make_alone(device, &space, &mut inner, mm, flags, request);
 
-            if bond.flags != request.flags || !same {
-                return Err(EEXIST);
+                space.unlock(&device.core, inner);
+                return bond;
+            };
+
+            match bond.called(&inner) {
+                Called::No => {
+                    bond.check_same(&inner, flags, request.identity)?;
+                    bond.own.add();
+                    trace::bind(bond.traced(), bond.refs_in(&inner) as usize);
+                    return Ok(bond);
+                }
+                Called::Here => return Err(EBUSY),
+                // It is ending.
+                Called::Elsewhere => space.wait(&mut inner),
             }
-            bond.users.inc();
-            trace::bind(&bond, bond.users.users());
-            return Ok(bond.into());
         }
-        if request.scope == Scope::Device && device.endpoint.group().len() != 1 {
-            return Err(EBUSY);
-        }
-        let owner = (request.owner)()?;
-
-        let terms = Terms {
-            // Without PASID no other member can share it.
-            scope: if request.flags.contains(Feature::Pasid) {
-                request.scope
-            } else {
-                Scope::Device
-            },
-            flags: request.flags,
-            owner,
-            refs: 1,
-            joined: false,
-            pid: current!().tgid(),
-        };
-
-        Self::make(opened, space, inner, mm, terms)
     }
 
+    /// Whether a bind with `flags` of `identity` may count as this bond, or `EEXIST`.
+    fn check_same(&self, inner: &Inner, flags: Features, identity: Identity) -> Result {
+        if self.flags == flags && self.is_of(inner, identity) {
+            Ok(())
+        } else {
+            Err(EEXIST)
+        }
+    }
+
+    /// Makes a bond of a device that is alone in its group.
+    fn make_alone<F>(
+        device: &Arc<SvaDevice>,
+        space: &Arc<AddressSpace>,
+        inner: &mut Inner,
+        mm: &MmWithUser,
+        flags: Features,
+        request: Request<F>,
+    ) -> Result<Arc<Self>>
+    where
+        F: FnOnce() -> Result<AnyOwner>,
+    {
+        let held = device.endpoint.hold().ok_or(ENODEV)?;
+
+        if device.endpoint.group().len() != 1 {
+            return Err(EBUSY);
+        }
+        let terms = Terms::new(Scope::Device, flags, (request.owner)()?, None);
+        let bond = Self::make(device, held, space, inner, mm, terms)?;
+
+        bond.own.add();
+        bond.announce(inner);
+        Ok(bond)
+    }
+
+    /// Makes a bond, which is attached then, but not live, nor counted.
     fn make(
-        opened: &Opened<'_>,
+        device: &Arc<SvaDevice>,
+        held: Held,
         space: &Arc<AddressSpace>,
         inner: &mut Inner,
         mm: &MmWithUser,
         terms: Terms,
     ) -> Result<Arc<Self>> {
-        let device = opened.device();
-
-        if terms.owner.hook(device) != Hook::None {
-            inner.watch_exit(&device.core, space, mm)?;
-        }
         let carved = inner.carve(device, mm, terms.scope)?;
-        let prepared = if terms.flags.contains(Feature::Pasid) {
-            inner.reach(device, mm)?;
+        let prepared =
             inner
                 .attachments
-                .prepare(device, mm, terms.flags, terms.scope)?
-        } else {
-            rid::prepare(device, mm, terms.flags)?
-        };
-        let (attachment, pasid) = (prepared.attachment.clone(), prepared.pasid);
-        let users = i32::try_from(terms.refs).map_err(|_| EINVAL)?;
-        let key = Key::new(
-            device.endpoint.dev(),
-            mm,
-            terms.owner.identity(),
-            terms.flags.into(),
-        );
+                .prepare(device, &held, mm, terms.flags, terms.scope)?;
+        let hears = terms.owner.clone();
         let bond = Arc::pin_init(
             pin_init!(Self {
                 device: device.clone(),
                 space: space.clone(),
-                attachment,
-                pasid,
+                attachment: prepared.attachment.clone(),
+                pasid: prepared.pasid,
                 flags: terms.flags,
-                scope: terms.scope,
-                joined: terms.joined,
                 pid: terms.pid,
-                hooked: Hooked::new(space, terms.owner),
+                comm: terms.comm,
+                life: Life::new(space, terms.owner, terms.group, held.clone()),
                 pins: Pins::new(),
-                users <- Counted::new(key, *pasid, users),
+                own: Count(Atomic::new(0)),
                 of_space: Links::new(),
                 of_device: Links::new(),
             }),
             GFP_KERNEL,
         )?;
+        let alone = terms.scope == Scope::Device || !terms.flags.contains(Feature::Pasid);
+        let mut make = || {
+            // First of all, so that its PASID, or the place without, is nobody else's.
+            device.list(bond.clone())?;
+            inner.bonds.add(bond.clone())?;
+            // Now: a handler that is registered from here on finds the bond in the list.
+            if hears.hears_of_exits(device) {
+                inner.watch_exit(&device.core, space, mm)?;
+            }
+            prepared.attach(&held, mm)?;
+            // Who came into the group just before the attach was reached by it.
+            if alone && device.endpoint.group().len() != 1 {
+                prepared.detach();
+                return Err(EBUSY);
+            }
+            if terms.flags.contains(Feature::Pasid) {
+                inner
+                    .attachments
+                    .begin_use(&bond.attachment)
+                    .inspect_err(|_| prepared.detach())?;
+            }
+            Ok(())
+        };
 
-        // The last step that can fail.
-        if terms.flags.contains(Feature::Pasid) {
-            prepared.attach(device, mm)?;
-        } else {
-            rid::attach(&prepared, device, mm)?;
+        if let Err(e) = make() {
+            bond.discard(inner);
+            return Err(e);
         }
-        opened.add_bond(bond.clone());
-        inner.commit(bond.clone(), carved);
-        trace::bind(&bond, bond.users.users());
-        bond.let_be_found();
-        device.count(|totals| totals.binds.add(1));
+        // What could not be kept is given back, and nothing else is lost.
+        let _ = inner.keep_carved(carved);
         Ok(bond)
     }
 
-    /// Gives `device`, which came into the group of this bond's device later, the same bond (S16).
-    ///
-    /// Nothing happens if it has one, if its driver is another that cannot have it, or if this one
-    /// or its process has ended meanwhile. May sleep; takes `mmap_lock` and the group's mutex.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::bind`].
-    pub(crate) fn extend_to(&self, device: &Arc<SvaDevice>) -> Result {
-        let flags = device.features.of_bond(self.flags).ok_or(EINVAL)?;
-        let Some(mm) = self.space.mm().mmget_not_zero() else {
-            return Ok(());
-        };
-        let mm = MmWithUser::into_mmput_async(mm);
-        let opened = device.keep_open()?;
-        let Some(mut inner) = self.space.lock() else {
-            return Ok(());
-        };
-        if !self.is_listed(&inner) {
-            return Ok(());
-        }
-        // Without an owner it is ending.
-        let Some(owner) = self.hooked.owner(&inner).cloned() else {
-            return Ok(());
-        };
-        let refs = self.users.users();
+    /// Making → live; the bond has been counted.
+    fn announce(&self, inner: &mut Inner) {
+        self.go_live(inner);
+        self.device.count(|totals| totals.binds.add(1));
+        trace::bind(self.traced(), self.refs_in(inner) as usize);
+    }
 
-        if !owner.suits(device) || inner.bonds.of_device(device, self.flags).is_some() {
-            return Ok(());
+    /// The device's page requests, and what is known of them.
+    pub(crate) fn faults(&self) -> &FaultService {
+        self.attachment.handler()
+    }
+
+    /// What trace events say of it.
+    fn traced(&self) -> trace::Traced<'_> {
+        trace::Traced {
+            dev: self.device.endpoint.dev(),
+            pasid: self.pasid,
+            pid: self.pid,
+            flags: self.flags.into(),
         }
-        let terms = Terms {
-            scope: self.scope,
+    }
+}
+
+impl Terms {
+    /// Of a bond that the current process makes.
+    fn new(
+        scope: Scope,
+        flags: Features,
+        owner: AnyOwner,
+        group: Option<Arc<GroupBond>>,
+    ) -> Self {
+        Self {
+            scope,
             flags,
             owner,
-            refs,
-            joined: true,
-            pid: self.pid,
-        };
-
-        Self::make(&opened, &self.space, &mut inner, &mm, terms)?;
-        Ok(())
-    }
-
-    /// Sees to it that the driver hears of the process's exit, if it has not begun.
-    pub(crate) fn watch_exit(&self) -> Result {
-        let Some(mm) = self.space.mm().mmget_not_zero() else {
-            return Ok(());
-        };
-        let mm = MmWithUser::into_mmput_async(mm);
-        let Some(mut inner) = self.space.lock() else {
-            return Ok(());
-        };
-
-        if !self.is_listed(&inner) {
-            return Ok(());
-        }
-        inner.watch_exit(&self.device.core, &self.space, &mm)
-    }
-
-    /// What is known of its group's page requests.
-    pub(crate) fn faults(&self) -> &Faults {
-        self.attachment.handler().faults()
-    }
-
-    /// How often the bond is bound; 0 if it has ended.
-    pub(crate) fn refs(&self) -> usize {
-        match self.space.lock() {
-            Some(inner) if self.is_listed(&inner) => self.users.users(),
-            _ => 0,
-        }
-    }
-
-    /// Lets users that only count find the bond. One of several devices of a group is left out,
-    /// since a device that joins the group must see its count stand still.
-    pub(crate) fn let_be_found(&self) {
-        if self.scope == Scope::Device {
-            self.users.link();
+            group,
+            pid: current!().tgid(),
+            comm: task::comm(),
         }
     }
 }

@@ -1,52 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The interface for drivers in C, as `include/linux/sva.h` declares and documents it.
+//! The interface for drivers in C, as `include/linux/sva.h` declares and documents it; that of 2018
+//! is in [`seed`].
 
 use crate::{
     api,
-    bond::{Bond, Request, Scope},
-    core::CORE,
-    device::SvaDevice,
+    bond::{
+        core::CORE,
+        device::SvaDevice,
+        group::{self, GroupBond, GroupRequest},
+        owner::{AnyOwner, Callback, Hears, Plain},
+        Bond, Request,
+    },
     features::Features,
-    group,
-    owner::{AnyOwner, End},
-    trace, //
 };
-use core::ops::Range;
+use core::{ops::Range, ptr::NonNull};
 use kernel::{
     device::{Bound, Device},
     ffi::{c_int, c_uint, c_ulong, c_void},
-    mm::{Mm, MmWithUser},
+    mm::{Mm, MmWithUser, MmWithUserAsync},
     prelude::*,
-    sync::{aref::ARef, Arc},
+    sync::{aref::ARef, Arc, ArcBorrow},
 };
 use kernel_ext::{
     bindings,
-    counted::{self, Key},
     devres,
     group::IommuGroup,
     pin::PinnedRange, //
 };
 
-mod owner;
+mod seed;
 
-pub(crate) use self::owner::{COwner, ExitHandler};
+/// Defines functions of the C interface; one that differs from its C prototype does not compile.
+macro_rules! export {
+    ($(
+        $(#[$attr:meta])*
+        fn $name:ident($($arg:ident: $type:ty),*) -> $ret:ty $body:block
+    )*) => {$(
+        $(#[$attr])*
+        #[no_mangle]
+        pub(crate) unsafe extern "C" fn $name($($arg: $type),*) -> $ret $body
 
-/// What a driver in C asks for.
-fn request(
-    scope: Scope,
-    flags: Features,
-    drvdata: *mut c_void,
-) -> Request<impl FnOnce() -> Result<AnyOwner>> {
-    let drvdata = drvdata.expose_provenance();
-
-    Request {
-        scope,
-        flags,
-        identity: drvdata,
-        owner: move || Ok(AnyOwner::C(COwner::new(drvdata))),
-    }
+        const _: () = {
+            // Both must have the one type that `if` has.
+            let _ = if true { bindings::$name } else { $name };
+        };
+    )*};
 }
+use export;
 
 /// A device that C code passed in, or `EINVAL`.
 ///
@@ -71,46 +72,20 @@ unsafe fn sva_device(dev: *mut bindings::device) -> Result<Arc<SvaDevice>> {
     devres::find::<SvaDevice>(unsafe { device(dev)? }).ok_or(EINVAL)
 }
 
-/// The initialised device's bond under `pasid`, or `ESRCH`.
-///
-/// # Safety
-///
-/// As for [`device`].
-unsafe fn bond(dev: *mut bindings::device, pasid: c_int) -> Result<Arc<Bond>> {
-    // SAFETY: By this function's contract.
-    let device = unsafe { sva_device(dev)? };
-
-    u32::try_from(pasid)
-        .ok()
-        .and_then(|pasid| device.bond(pasid))
-        .ok_or(ESRCH)
-}
-
-/// Counts one more user of a bond that there is already; its PASID.
+/// The memory of a process that C code passed in: `EINVAL` if there is none, `ESRCH` if it is gone.
 ///
 /// # Safety
 ///
 /// `mm` must be null, or an mm of which the caller holds a reference.
-unsafe fn repeat(
-    dev: *mut bindings::device,
-    mm: *mut bindings::mm_struct,
-    flags: c_ulong,
-    drvdata: *mut c_void,
-) -> Option<u32> {
-    let flags = u32::try_from(flags).ok()?;
-
+unsafe fn memory(mm: *mut bindings::mm_struct) -> Result<ARef<MmWithUserAsync>> {
     if mm.is_null() {
-        return None;
+        return Err(EINVAL);
     }
-    // SAFETY: By this function's contract the address space lives.
-    unsafe {
-        counted::try_get(&Key::new(
-            dev.cast(),
-            Mm::from_raw(mm),
-            drvdata.expose_provenance(),
-            flags,
-        ))
-    }
+    // SAFETY: By this function's contract.
+    let mm = unsafe { Mm::from_raw(mm) }.mmget_not_zero().ok_or(ESRCH)?;
+
+    // Dropped without our locks, but perhaps with the driver's.
+    Ok(MmWithUser::into_mmput_async(mm))
 }
 
 /// The range of `len` bytes at `addr`, or `EINVAL` if it wraps or is not whole pages.
@@ -129,21 +104,186 @@ fn errno(result: Result) -> c_int {
     }
 }
 
-/// Defines functions of the C interface; one that differs from its C prototype does not compile.
-macro_rules! export {
-    ($(
-        $(#[$attr:meta])*
-        fn $name:ident($($arg:ident: $type:ty),*) -> $ret:ty $body:block
-    )*) => {$(
-        $(#[$attr])*
-        #[no_mangle]
-        pub(crate) unsafe extern "C" fn $name($($arg: $type),*) -> $ret $body
+/// Binds a device.
+fn bind(
+    device: &Arc<SvaDevice>,
+    mm: &MmWithUser,
+    flags: c_ulong,
+    plain: Plain,
+) -> Result<Arc<Bond>> {
+    let request = Request {
+        flags: Features::from_bits(flags as usize)?,
+        identity: plain.identity(),
+        owner: || Ok(AnyOwner::Plain(plain)),
+    };
 
-        const _: () = {
-            // Both must have the one type that `if` has.
-            let _ = if true { bindings::$name } else { $name };
-        };
-    )*};
+    Bond::bind(device, mm, request)
+}
+
+/// Binds the members of a group, and logs how many were left out.
+fn bind_members(
+    group: &IommuGroup,
+    mm: &MmWithUser,
+    flags: c_ulong,
+    plain: Plain,
+) -> Result<Arc<GroupBond>> {
+    let request = GroupRequest {
+        flags: Features::from_bits(flags as usize)?,
+        identity: plain.identity(),
+        suits: |_: &SvaDevice| true,
+        owner: |_: &SvaDevice| Ok(AnyOwner::Plain(plain)),
+    };
+    let bound = group::bind(group, None, mm, &request)?;
+
+    bound.log_left_out(group);
+    Ok(bound.group)
+}
+
+/// The driver's side of a bond with a callback of its own.
+fn plain(exit: bindings::sva_exit_t, drvdata: *mut c_void) -> Plain {
+    Plain {
+        data: drvdata.expose_provenance(),
+        hears: match exit {
+            None => Hears::Nothing,
+            Some(exit) => Hears::Bond(Callback {
+                call: call_exit,
+                code: exit as usize,
+            }),
+        },
+    }
+}
+
+fn call_exit(dev: &Device, pasid: u32, code: usize, data: usize) {
+    // SAFETY: `plain` alone pairs this function with an address, that of such a function.
+    let exit: bindings::sva_exit_t = unsafe { ::core::mem::transmute(code) };
+
+    if let Some(exit) = exit {
+        // SAFETY: The driver passed the function for this bond, and has not got it back before it
+        // has ended; `drvdata` is what it passed with it.
+        unsafe {
+            exit(
+                ::core::ptr::from_ref(dev).cast_mut().cast(),
+                pasid,
+                ::core::ptr::with_exposed_provenance_mut(data),
+            );
+        }
+    }
+}
+
+/// What a `struct sva_bond` is: a pointer to one of these, whose lowest bit tells which.
+enum Handle<D, G> {
+    Device(D),
+    Group(G),
+}
+
+/// A handle with its reference.
+type OwnedHandle = Handle<Arc<Bond>, Arc<GroupBond>>;
+/// A handle that is only looked at.
+type LentHandle<'a> = Handle<ArcBorrow<'a, Bond>, ArcBorrow<'a, GroupBond>>;
+
+/// In the pointer of a group's bond. What is in an `Arc` lies at a multiple of more.
+const GROUP: usize = 1;
+const _: () = assert!(align_of::<GroupBond>() > GROUP && align_of::<Bond>() > GROUP);
+
+impl OwnedHandle {
+    fn into_raw(self) -> *mut bindings::sva_bond {
+        match self {
+            Self::Device(bond) => Arc::into_raw(bond).cast_mut().cast(),
+            Self::Group(group) => Arc::into_raw(group)
+                .map_addr(|addr| addr | GROUP)
+                .cast_mut()
+                .cast(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `raw` must come from [`Self::into_raw`], and is given up.
+    unsafe fn from_raw(raw: NonNull<bindings::sva_bond>) -> Self {
+        let raw = raw.as_ptr();
+
+        // SAFETY: By this function's contract, and the bit tells which.
+        unsafe {
+            if raw.addr() & GROUP == 0 {
+                Self::Device(Arc::from_raw(raw.cast()))
+            } else {
+                Self::Group(Arc::from_raw(raw.map_addr(|addr| addr & !GROUP).cast()))
+            }
+        }
+    }
+}
+
+impl<'a> LentHandle<'a> {
+    /// # Safety
+    ///
+    /// `raw` must come from [`OwnedHandle::into_raw`], and not be given up during `'a`.
+    unsafe fn from_raw(raw: *const bindings::sva_bond) -> Self {
+        // SAFETY: By this function's contract, and the bit tells which.
+        unsafe {
+            if raw.addr() & GROUP == 0 {
+                Self::Device(ArcBorrow::from_raw(raw.cast()))
+            } else {
+                Self::Group(ArcBorrow::from_raw(
+                    raw.map_addr(|addr| addr & !GROUP).cast(),
+                ))
+            }
+        }
+    }
+
+    fn pasid(&self) -> u32 {
+        match self {
+            Self::Device(bond) => bond.pasid,
+            Self::Group(group) => group.pasid,
+        }
+    }
+
+    /// The bonds of its devices.
+    fn bonds(&self) -> Result<KVec<Arc<Bond>>> {
+        match self {
+            Self::Device(bond) => {
+                let mut bonds = KVec::new();
+
+                bonds.push((*bond).into(), GFP_KERNEL)?;
+                Ok(bonds)
+            }
+            Self::Group(group) => group.members(),
+        }
+    }
+
+    /// Pins `range` for all devices, or for none.
+    fn pin(&self, range: &Range<usize>, write: bool) -> Result {
+        let bonds = self.bonds()?;
+        let mut result = Err(ESRCH);
+
+        for (done, bond) in bonds.iter().enumerate() {
+            result = bond.pin(range.clone(), write).map(|_| ());
+            if result.is_err() {
+                for bond in bonds.iter().take(done) {
+                    // It may have ended meanwhile.
+                    let _ = bond.unpin(range);
+                }
+                break;
+            }
+        }
+        result
+    }
+
+    /// Undoes [`Self::pin`]: goes on past errors, and gives the first.
+    fn unpin(&self, range: &Range<usize>) -> Result {
+        let bonds = self.bonds()?;
+        let mut results = bonds.iter().map(|bond| bond.unpin(range));
+        let first = results.next().unwrap_or(Err(ESRCH));
+
+        results.fold(first, Result::and)
+    }
+}
+
+/// What bind returns.
+fn handle(bound: Result<OwnedHandle>) -> *mut bindings::sva_bond {
+    match bound {
+        Ok(handle) => handle.into_raw(),
+        Err(e) => e.to_ptr(),
+    }
 }
 
 export! {
@@ -162,7 +302,7 @@ export! {
             let core = CORE.get().ok_or(ENODEV)?;
             // SAFETY: By this function's contract the device has a driver; the type is
             // transparent over its context.
-            let dev = unsafe { &*core::ptr::from_ref(dev).cast::<Device<Bound>>() };
+            let dev = unsafe { &*::core::ptr::from_ref(dev).cast::<Device<Bound>>() };
 
             SvaDevice::init(core, dev, features, max_pasid, None)?;
             Ok(())
@@ -175,9 +315,9 @@ export! {
     fn sva_device_shutdown(dev: *mut bindings::device) -> c_int {
         errno((|| {
             // SAFETY: By this function's contract.
-            let device = unsafe { sva_device(dev)? };
+            let (dev, device) = unsafe { (device(dev)?, sva_device(dev)?) };
 
-            devres::take(device.endpoint.dev(), &device).ok_or(EINVAL)?.shut_down();
+            devres::end(dev, &device, |device| device.shut_down()).ok_or(EINVAL)?;
             Ok(())
         })())
     }
@@ -185,207 +325,102 @@ export! {
     /// # Safety
     ///
     /// `dev` must be null, or a device that has a driver. `mm` must be null, or an mm of which
-    /// the caller holds a reference. `pasid` must be null, or valid for writing.
-    fn sva_bind_device(
+    /// the caller holds a reference. `exit` must be null, or may be called with `drvdata` until the
+    /// bond has ended.
+    fn sva_bind(
         dev: *mut bindings::device,
         mm: *mut bindings::mm_struct,
-        pasid: *mut c_int,
         flags: c_ulong,
+        exit: bindings::sva_exit_t,
         drvdata: *mut c_void
-    ) -> c_int {
-        if !pasid.is_null() && !trace::counts() {
+    ) -> *mut bindings::sva_bond {
+        handle((|| {
             // SAFETY: By this function's contract.
-            if let Some(bound) = unsafe { repeat(dev, mm, flags, drvdata) } {
-                // SAFETY: By this function's contract.
-                unsafe { pasid.write(bound as c_int) };
-                return 0;
-            }
-        }
-        errno((|| {
-            if mm.is_null() || pasid.is_null() {
-                return Err(EINVAL);
-            }
-            // SAFETY: By this function's contract.
-            let device = unsafe { sva_device(dev)? };
-            let flags = Features::from_bits(flags as usize)?;
-            // SAFETY: By this function's contract.
-            let mm = unsafe { Mm::from_raw(mm) }.mmget_not_zero().ok_or(ESRCH)?;
-            // Dropped without our locks, but perhaps with the driver's.
-            let mm = MmWithUser::into_mmput_async(mm);
-            let bond = Bond::bind(&device, &mm, request(Scope::Device, flags, drvdata))?;
+            let (device, mm) = unsafe { (sva_device(dev)?, memory(mm)?) };
 
-            // SAFETY: By this function's contract.
-            unsafe { pasid.write(bond.pasid as c_int) };
-            Ok(())
-        })())
-    }
-
-    /// # Safety
-    ///
-    /// `dev` must be null, or a device that has a driver.
-    fn sva_unbind_device(dev: *mut bindings::device, pasid: c_int) -> c_int {
-        // Most often others use the bond still. A negative number is no bond's.
-        if !trace::counts() && counted::try_put(dev.cast(), pasid as u32) {
-            return 0;
-        }
-        // SAFETY: By this function's contract.
-        errno(unsafe { bond(dev, pasid) }.and_then(|bond| bond.unbind()))
-    }
-
-    /// # Safety
-    ///
-    /// `dev` must be null, or a device that has a driver.
-    fn sva_unbind_device_all(dev: *mut bindings::device) -> () {
-        // SAFETY: By this function's contract.
-        if let Ok(device) = unsafe { sva_device(dev) } {
-            device.end_bonds(End::Unbind);
-        }
-    }
-
-    /// # Safety
-    ///
-    /// `dev` must be null, or a device that has a driver.
-    fn sva_pin_range(
-        dev: *mut bindings::device,
-        pasid: c_int,
-        addr: c_ulong,
-        len: usize,
-        write: bool
-    ) -> c_int {
-        errno((|| {
-            let range = range(addr, len)?;
-            // SAFETY: By this function's contract.
-            let bond = unsafe { bond(dev, pasid)? };
-
-            bond.pin(range, write)?;
-            Ok(())
-        })())
-    }
-
-    /// # Safety
-    ///
-    /// `dev` must be null, or a device that has a driver.
-    fn sva_unpin_range(
-        dev: *mut bindings::device,
-        pasid: c_int,
-        addr: c_ulong,
-        len: usize
-    ) -> c_int {
-        errno((|| {
-            let range = range(addr, len)?;
-
-            // SAFETY: By this function's contract.
-            unsafe { bond(dev, pasid)? }.unpin(&range)
+            Ok(Handle::Device(bind(&device, &mm, flags, plain(exit, drvdata))?))
         })())
     }
 
     /// # Safety
     ///
     /// `group` must be null, or a group of which the caller holds a reference, and whose members
-    /// keep their drivers for the time of the call; the rest as for `sva_bind_device`.
-    fn sva_bind_group(
+    /// keep their drivers for the time of the call; the rest as for `sva_bind`.
+    fn sva_bind_members(
         group: *mut bindings::iommu_group,
         mm: *mut bindings::mm_struct,
-        pasid: *mut c_int,
         flags: c_ulong,
+        exit: bindings::sva_exit_t,
         drvdata: *mut c_void
-    ) -> c_int {
-        errno((|| {
-            if group.is_null() || mm.is_null() || pasid.is_null() {
+    ) -> *mut bindings::sva_bond {
+        handle((|| {
+            if group.is_null() {
                 return Err(EINVAL);
             }
             // SAFETY: By this function's contract.
-            let group = unsafe { IommuGroup::from_raw(group) };
-            let flags = Features::from_bits(flags as usize)?;
-            // SAFETY: By this function's contract.
-            let mm = unsafe { Mm::from_raw(mm) }.mmget_not_zero().ok_or(ESRCH)?;
-            let mm = MmWithUser::into_mmput_async(mm);
-            let request = || request(Scope::Group, flags, drvdata);
-            let bound = group::bind(group, &mm, |_| true, request)?;
+            let (group, mm) = unsafe { (IommuGroup::from_raw(group), memory(mm)?) };
 
-            bound.log_left_out(group);
-            // SAFETY: By this function's contract.
-            unsafe { pasid.write(bound.pasid() as c_int) };
-            Ok(())
+            Ok(Handle::Group(bind_members(group, &mm, flags, plain(exit, drvdata))?))
         })())
     }
 
     /// # Safety
     ///
-    /// As for `sva_bind_group`.
-    fn sva_unbind_group(group: *mut bindings::iommu_group, pasid: c_int) -> c_int {
-        errno((|| {
-            if group.is_null() {
-                return Err(EINVAL);
-            }
-            // SAFETY: By this function's contract.
-            let group = unsafe { IommuGroup::from_raw(group) };
+    /// `bond` must be null, or what one of the functions above returned, and is given up.
+    fn sva_unbind(bond: *mut bindings::sva_bond) -> () {
+        let Some(bond) = NonNull::new(bond) else {
+            return;
+        };
 
-            group::unbind(group, u32::try_from(pasid).map_err(|_| ESRCH)?)
-        })())
+        // SAFETY: By this function's contract.
+        let _ = match unsafe { OwnedHandle::from_raw(bond) } {
+            // ESRCH tells that it has ended before.
+            Handle::Device(bond) => bond.unbind(),
+            Handle::Group(group) => group.unbind(),
+        };
+    }
+
+    /// # Safety
+    ///
+    /// `bond` must be what bind returned, and not be given up meanwhile.
+    fn sva_bond_pasid(bond: *const bindings::sva_bond) -> u32 {
+        // SAFETY: By this function's contract.
+        unsafe { LentHandle::from_raw(bond) }.pasid()
+    }
+
+    /// # Safety
+    ///
+    /// As for `sva_bond_pasid`.
+    fn sva_bond_pin(
+        bond: *mut bindings::sva_bond,
+        addr: c_ulong,
+        len: usize,
+        write: bool
+    ) -> c_int {
+        // SAFETY: By this function's contract.
+        let bond = unsafe { LentHandle::from_raw(bond) };
+
+        errno(range(addr, len).and_then(|range| bond.pin(&range, write)))
+    }
+
+    /// # Safety
+    ///
+    /// As for `sva_bond_pasid`.
+    fn sva_bond_unpin(bond: *mut bindings::sva_bond, addr: c_ulong, len: usize) -> c_int {
+        // SAFETY: By this function's contract.
+        let bond = unsafe { LentHandle::from_raw(bond) };
+
+        errno(range(addr, len).and_then(|range| bond.unpin(&range)))
     }
 
     /// # Safety
     ///
     /// None of its own: any number may be asked for.
-    fn sva_find(pasid: c_int) -> *mut bindings::mm_struct {
-        match u32::try_from(pasid).ok().and_then(api::find) {
+    fn sva_find(pasid: u32) -> *mut bindings::mm_struct {
+        match api::find(pasid) {
             // The caller puts this reference with mmput().
             Some(mm) => ARef::into_raw(mm).as_ptr().cast(),
             None => ESRCH.to_ptr(),
         }
-    }
-
-    /// # Safety
-    ///
-    /// `dev` must be null, or a device that has a driver. `mm` must be null, or an mm of which
-    /// the caller holds a reference.
-    fn sva_pasid(dev: *mut bindings::device, mm: *mut bindings::mm_struct) -> c_int {
-        let pasid = || {
-            if mm.is_null() {
-                return Err(EINVAL);
-            }
-            // SAFETY: By this function's contract.
-            let (device, mm) = unsafe { (sva_device(dev)?, Mm::from_raw(mm)) };
-
-            device.pasid_of(mm).ok_or(ESRCH)
-        };
-
-        match pasid() {
-            Ok(pasid) => pasid as c_int,
-            Err(e) => e.to_errno(),
-        }
-    }
-
-    /// # Safety
-    ///
-    /// `dev` must be null, or a device that has a driver. `handler` must be null, or a function
-    /// that may be called until it is unregistered.
-    fn sva_register_mm_exit_handler(
-        dev: *mut bindings::device,
-        handler: bindings::sva_mm_exit_handler_t
-    ) -> c_int {
-        errno((|| {
-            let handler = handler.ok_or(EINVAL)?;
-            // SAFETY: By this function's contract.
-            let device = unsafe { sva_device(dev)? };
-
-            device.set_exit_handler(ExitHandler::new(handler))
-        })())
-    }
-
-    /// # Safety
-    ///
-    /// `dev` must be null, or a device that has a driver.
-    fn sva_unregister_mm_exit_handler(dev: *mut bindings::device) -> c_int {
-        errno((|| {
-            // SAFETY: By this function's contract.
-            let device = unsafe { sva_device(dev)? };
-
-            device.take_exit_handler().ok_or(EINVAL)?;
-            // A call may have begun before.
-            device.core.queue.flush();
-            Ok(())
-        })())
     }
 }

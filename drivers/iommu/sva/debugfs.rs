@@ -3,11 +3,14 @@
 //! `/sys/kernel/debug/sva`: `bonds` and `stats`, and in `devices` a file for each device.
 
 use crate::{
-    bond::Bond,
-    core::{Core, CORE},
-    device::SvaDevice,
-    stats::{FaultStats, Totals},
+    bond::{
+        core::{Core, Gallery, CORE},
+        device::SvaDevice,
+        Bond,
+    },
+    fault::stats::{FaultStats, Totals},
 };
+use core::any::Any;
 use kernel::{
     debugfs::{Dir, File},
     device::Device,
@@ -24,6 +27,8 @@ pub(crate) struct Debugfs {
     bonds: File<()>,
     #[pin]
     stats: File<()>,
+    #[pin]
+    refused: File<()>,
 }
 
 impl Debugfs {
@@ -33,11 +38,12 @@ impl Debugfs {
     }
 
     pub(crate) fn new(root: Dir) -> impl PinInit<Self, Error> {
-        let again = root.clone();
+        let (for_stats, for_refused) = (root.clone(), root.clone());
 
         try_pin_init!(Self {
             bonds <- root.read_callback_file(c"bonds", (), &bonds),
-            stats <- again.read_callback_file(c"stats", (), &stats),
+            stats <- for_stats.read_callback_file(c"stats", (), &stats),
+            refused <- for_refused.read_callback_file(c"refused", (), &refused),
         })
     }
 }
@@ -47,26 +53,25 @@ pub(crate) struct DeviceFiles(Dir);
 
 /// The file of one device. Dropping it waits for those who are just reading it, who take the locks
 /// of the device, of its group and of address spaces.
-pub(crate) struct DeviceFile(#[expect(dead_code)] Pin<KBox<File<Arc<SvaDevice>>>>);
+struct DeviceFile(#[expect(dead_code)] Pin<KBox<File<Arc<SvaDevice>>>>);
 
 impl DeviceFiles {
     pub(crate) fn new(root: &Dir) -> Self {
         Self(root.subdir(c"devices"))
     }
+}
 
-    /// Makes the file of `device`, under its name. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`. A device whose name another one has gets no file, and that is no error.
-    pub(crate) fn add(&self, device: Arc<SvaDevice>) -> Result<DeviceFile> {
-        let named = device.clone();
-        let name = named.endpoint.dev().name();
-
-        Ok(DeviceFile(KBox::pin_init(
-            self.0.read_callback_file(name, device, &one_device),
+impl Gallery for DeviceFiles {
+    /// Makes the file of `device`, under its name. A device whose name another one has gets no file,
+    /// and that is no error.
+    fn show(&self, device: &Arc<SvaDevice>) -> Result<KBox<dyn Any + Send + Sync>> {
+        let name = device.endpoint.dev().name();
+        let file = KBox::pin_init(
+            self.0.read_callback_file(name, device.clone(), &one_device),
             GFP_KERNEL,
-        )?))
+        )?;
+
+        Ok(KBox::new(DeviceFile(file), GFP_KERNEL)?)
     }
 }
 
@@ -92,7 +97,7 @@ fn bonds(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
 fn bonds_header(f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(
         f,
-        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8} {:>8}  {}",
         "device",
         "group",
         "pasid",
@@ -103,7 +108,8 @@ fn bonds_header(f: &mut Formatter<'_>) -> fmt::Result {
         "pages",
         "refused",
         "ahead",
-        "pinned"
+        "pinned",
+        "process"
     )
 }
 
@@ -117,7 +123,7 @@ fn bond_line(bond: &Bond, f: &mut Formatter<'_>) -> fmt::Result {
     }
     writeln!(
         f,
-        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8} {:>8}  {}",
         name(endpoint.dev()),
         endpoint.group().id(),
         bond.pasid,
@@ -129,7 +135,15 @@ fn bond_line(bond: &Bond, f: &mut Formatter<'_>) -> fmt::Result {
         bond.faults().stats.refused.get(),
         bond.faults().stats.read_ahead.get(),
         bond.pins.pages(),
+        process(bond),
     )
+}
+
+/// The name of the process that bound.
+fn process(bond: &Bond) -> &str {
+    let name = CStr::from_bytes_until_nul(&bond.comm);
+
+    name.ok().and_then(|name| name.to_str().ok()).unwrap_or("?")
 }
 
 /// What a device is and has: lines `name value`, the members of its group, and after an empty
@@ -151,6 +165,9 @@ fn one_device(device: &Arc<SvaDevice>, f: &mut Formatter<'_>) -> fmt::Result {
 
         writeln!(f, "member {} {features}", name(member))?;
     }
+    device.core.refusals.each(Some(device.endpoint.dev()), |_, why, times| {
+        writeln!(f, "refused {times} {why}")
+    })?;
     writeln!(f, "bonds {}", bonds.len())?;
     write_totals(&device.totals, &faults, f)?;
     writeln!(f)?;
@@ -159,6 +176,17 @@ fn one_device(device: &Arc<SvaDevice>, f: &mut Formatter<'_>) -> fmt::Result {
         bond_line(bond, f)?;
     }
     Ok(())
+}
+
+/// Why devices could not be initialised or bound: a line for each reason, the last ones.
+fn refused(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
+    let Some(core) = CORE.get() else {
+        return Ok(());
+    };
+
+    core.refusals.each(None, |dev, why, times| {
+        writeln!(f, "{} {times} {why}", dev.to_str().unwrap_or("?"))
+    })
 }
 
 /// A line for each total, `name value`.
@@ -184,6 +212,8 @@ fn write_totals(totals: &Totals, faults: &FaultStats, f: &mut Formatter<'_>) -> 
     writeln!(f, "faults_refused {}", faults.refused.get())?;
     writeln!(f, "pages_there_before {}", faults.ready.get())?;
     writeln!(f, "page_requests_deferred {}", faults.deferred.get())?;
+    writeln!(f, "page_request_groups_over_limit {}", faults.over_limit.get())?;
+    writeln!(f, "page_request_groups_timed_out {}", faults.timed_out.get())?;
     writeln!(f, "pages_read_ahead {}", faults.read_ahead.get())?;
     writeln!(f, "pages_read_ahead_wasted {}", faults.wasted.get())
 }

@@ -3,10 +3,20 @@
 
 #include <linux/export.h>
 #include <linux/module.h>
-#include <linux/sva.h>
+#define SVA_SEED_NAMES
+#include <linux/sva_seed.h>
 
 EXPORT_SYMBOL_NS_GPL(sva_device_init, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_device_shutdown, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_bind, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_bind_members, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_unbind, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_bond_pasid, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_bond_pin, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_bond_unpin, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_find, "SVA");
+
+/* The names of 2018. */
 EXPORT_SYMBOL_NS_GPL(sva_bind_device, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_unbind_device, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_unbind_device_all, "SVA");
@@ -14,7 +24,6 @@ EXPORT_SYMBOL_NS_GPL(sva_pin_range, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_unpin_range, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bind_group, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_unbind_group, "SVA");
-EXPORT_SYMBOL_NS_GPL(sva_find, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_pasid, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_register_mm_exit_handler, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_unregister_mm_exit_handler, "SVA");

@@ -8,25 +8,26 @@
 //!
 //! # Where things are
 //!
+//! No folder imports from one above it.
+//!
 //! | module | its one idea |
 //! |---|---|
-//! | `api`, `c_api` | the interfaces for drivers in Rust and in C |
-//! | `device` | a device between init and shutdown, and its bonds by PASID |
-//! | `bond`, `unbind` | how bonds begin and end |
-//! | `owner`, `hook` | the driver's side of a bond, and when it is called |
-//! | `group` | binding all members of an IOMMU group, or none |
-//! | `address_space` | what one process has here, under one lock |
-//! | `bond_list`, `attachments` | of that: its bonds; its attachments |
-//! | `fault` | the page requests of one attachment: who serves them |
-//! | `serve`, `deferred` | serving them: those that need not wait, and those that may |
-//! | `read_ahead` | faulting in what a device is about to ask for |
-//! | `pin` | memory that a device touches without page requests |
-//! | `rid` | bonds without PASID |
-//! | `reserved` | addresses that the process must not use |
-//! | `exit` | what happens when a process exits |
-//! | `core` | the address spaces by mm, and the list of devices |
-//! | `features`, `stats` | flags; counts |
-//! | `debugfs`, `trace` | files to read counts and bonds; events as they happen |
+//! | `api`, `c_api`, `debugfs` | the faces: drivers in Rust, drivers in C, people |
+//! | `bond` | a device may use the address space of a process |
+//! | `bond/life` | the states of a bond, and all that leads from one to another |
+//! | `bond/space` | what one process has here, under one lock |
+//! | `bond/device` | a device between init and shutdown |
+//! | `bond/group` | binding all members of an IOMMU group, or none |
+//! | `bond/attach`, `rid` | how a bond is attached, with PASID and without |
+//! | `bond/owner` | the driver's side of a bond, and when it is called |
+//! | `bond/exit` | what happens when a process exits |
+//! | `bond/pin`, `reserved` | memory that a device needs no page requests for; that none may use |
+//! | `bond/core`, `why` | the address spaces by mm, the devices; reasons for people |
+//! | `fault` | page requests |
+//! | `fault/service`, `serve` | of one attachment; those that need not wait |
+//! | `fault/waiting`, `waits` | one group that waits; all of them, and their bounds |
+//! | `fault/read_ahead`, `stats` | faulting in what a device is about to ask for; counts |
+//! | `features`, `trace` | flags; events as they happen |
 //!
 //! # Words
 //!
@@ -38,46 +39,29 @@
 //!
 //! # Lock order
 //!
-//! Outermost first: address space → `mmap_lock` (watching for the exit) or device's state or the
-//! IOMMU group's mutex (attach, detach). The pins of a bond, the shards of the address space map
-//! and the device list are innermost. The fault path takes none of these. See
-//! `Documentation/locking.rst`.
+//! Outermost first: address space → `mmap_lock` (watching for the exit), device's state, or the
+//! attachment and then the IOMMU group's mutex (attach, detach). The pins of a bond, the shards of
+//! the address space map and the device list are innermost. The fault path takes none of these.
+//! See `Documentation/locking.rst`.
 
 use kernel::{prelude::*, sync::Arc};
 
-mod address_space;
 mod api;
-mod attachments;
 mod bond;
-mod bond_list;
 mod c_api;
-mod core;
 mod debugfs;
-mod deferred;
-mod device;
-mod exit;
 mod fault;
 mod features;
-mod group;
-mod hook;
-mod owner;
-mod pin;
-mod read_ahead;
-mod reserved;
-mod rid;
-mod serve;
-mod stats;
 mod trace;
-mod unbind;
 
 pub use api::{find, max_pasid, Bond, Device, End, Handler, Pinned};
 pub use features::{Feature, Features};
 
 use crate::{
-    core::{Core, CORE},
+    bond::core::{Core, CORE},
     debugfs::{Debugfs, DeviceFiles},
 };
-use kernel_ext::{global::Installed, notifier};
+use kernel_ext::{global::Installed, thread::KThread};
 
 module! {
     type: SvaCore,
@@ -90,6 +74,18 @@ module! {
             default: 64,
             description: "Most pages to fault in before a device asks for them; 0: none",
         },
+        wait_limit_process: u32 {
+            default: 256,
+            description: "Most page request groups of one process that may wait for their pages",
+        },
+        wait_limit_device: u32 {
+            default: 1024,
+            description: "Most page request groups of one device that may wait for their pages",
+        },
+        wait_seconds: u32 {
+            default: 60,
+            description: "How long a page request group may wait for its pages, in seconds",
+        },
     },
 }
 
@@ -101,6 +97,8 @@ pub struct SvaCore {
     // Dropped in this order.
     #[pin]
     debugfs: Debugfs,
+    /// Looks after page requests that wait.
+    waits: KThread,
     core: Installed<Core>,
 }
 
@@ -110,7 +108,11 @@ impl kernel::InPlaceModule for SvaCore {
         let files = DeviceFiles::new(&root);
 
         try_pin_init!(Self {
-            core: CORE.install(Arc::pin_init(Core::new(files), GFP_KERNEL)?)?,
+            core: CORE.install(Arc::pin_init(
+                Core::new(KBox::new(files, GFP_KERNEL)?),
+                GFP_KERNEL,
+            )?)?,
+            waits: core.waits.watch()?,
             debugfs <- Debugfs::new(root),
         })
     }
@@ -119,7 +121,6 @@ impl kernel::InPlaceModule for SvaCore {
 #[pinned_drop]
 impl PinnedDrop for SvaCore {
     fn drop(self: Pin<&mut Self>) {
-        // Notifiers that were dropped still own references to the core.
-        notifier::synchronize();
+        self.core.close();
     }
 }

@@ -5,10 +5,10 @@
 //! The events are this module's own. What generic code calls is compiled into drivers, so it must
 //! not be inlined there.
 
-use crate::{bond::Bond, device::SvaDevice, fault::FaultService};
 use kernel::device::Device;
 use kernel_ext::{
-    fault::{FaultGroup, Response},
+    attachment::FaultHandler,
+    fault::{FaultGroup, Requests, Response},
     tracepoint::trace_enabled, //
 };
 
@@ -36,14 +36,18 @@ mod events {
 
 pub(crate) use events::carve;
 
+/// What events say of a bond.
+pub(crate) struct Traced<'a> {
+    pub(crate) dev: &'a Device,
+    pub(crate) pasid: u32,
+    pub(crate) pid: i32,
+    pub(crate) flags: u32,
+}
+
 /// A device has been initialised.
 #[inline]
-pub(crate) fn device_init(device: &SvaDevice) {
-    events::device_init(
-        device.endpoint.dev(),
-        device.features.into(),
-        device.max_pasid,
-    );
+pub(crate) fn device_init(dev: &Device, features: u32, max_pasid: u32) {
+    events::device_init(dev, features, max_pasid);
 }
 
 /// Whether somebody wants to know of each bind and unbind.
@@ -54,42 +58,30 @@ pub(crate) fn counts() -> bool {
 
 /// A bind has succeeded, and the bond counts `refs` now.
 #[inline(never)]
-pub(crate) fn bind(bond: &Bond, refs: usize) {
-    events::bind(
-        bond.device.endpoint.dev(),
-        bond.pasid,
-        bond.pid,
-        bond.flags.into(),
-        refs as u64,
-    );
+pub(crate) fn bind(bond: Traced<'_>, refs: usize) {
+    events::bind(bond.dev, bond.pasid, bond.pid, bond.flags, refs as u64);
 }
 
 /// The bond counts one less, or has ended.
 #[inline(never)]
-pub(crate) fn unbind(bond: &Bond, refs: usize) {
-    events::unbind(
-        bond.device.endpoint.dev(),
-        bond.pasid,
-        bond.pid,
-        bond.flags.into(),
-        refs as u64,
-    );
+pub(crate) fn unbind(bond: Traced<'_>, refs: usize) {
+    events::unbind(bond.dev, bond.pasid, bond.pid, bond.flags, refs as u64);
 }
 
 /// The driver will be told of the exit of the process.
 #[inline]
-pub(crate) fn mm_exit(bond: &Bond) {
-    events::mm_exit(bond.device.endpoint.dev(), bond.pasid, bond.pid);
+pub(crate) fn mm_exit(bond: Traced<'_>) {
+    events::mm_exit(bond.dev, bond.pasid, bond.pid);
 }
 
 /// A group of page requests has arrived. The clock is read only for those who want the latency.
 #[inline]
-pub(crate) fn page_requests(group: &mut FaultGroup<FaultService>) {
+pub(crate) fn page_requests<T: FaultHandler>(group: &mut FaultGroup<'_, T>) {
     if trace_enabled!(page_response) {
         group.note_arrival();
     }
     if trace_enabled!(page_request) {
-        for request in group.requests() {
+        for request in group.iter() {
             events::page_request(
                 group.device(),
                 group.pasid(),
@@ -103,7 +95,7 @@ pub(crate) fn page_requests(group: &mut FaultGroup<FaultService>) {
 
 /// A group of page requests is about to be answered.
 #[inline]
-pub(crate) fn page_response(group: &FaultGroup<FaultService>, response: Response) {
+pub(crate) fn page_response(group: &Requests, response: Response) {
     if trace_enabled!(page_response) {
         events::page_response(
             group.device(),

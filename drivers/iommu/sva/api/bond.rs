@@ -3,8 +3,10 @@
 //! Bonds, as drivers in Rust have them.
 
 use super::Handler;
-use crate::{bond, group::GroupBonds};
-use core::slice;
+use crate::bond::{
+    self,
+    group::{Bound, GroupBond},
+};
 use kernel::{prelude::*, sync::Arc};
 
 /// One bind of an address space to a device, or to the devices of a group; dropping it unbinds.
@@ -24,8 +26,12 @@ pub struct Bond<T: Handler> {
 /// What a [`Bond`] has bound.
 enum Binds {
     Device(Arc<bond::Bond>),
-    /// The bond of the device that was asked, and with it those of all members.
-    Group(Arc<bond::Bond>, GroupBonds),
+    /// A group's, and what was asked: the bond of a device, which is a part of it.
+    Group {
+        own: Arc<bond::Bond>,
+        group: Arc<GroupBond>,
+        left_out: usize,
+    },
 }
 
 impl<T: Handler> Bond<T> {
@@ -35,9 +41,12 @@ impl<T: Handler> Bond<T> {
         Self { binds, data }
     }
 
-    /// `own` is the bond of the device that was asked, one of `all`.
-    pub(super) fn of_group(own: Arc<bond::Bond>, all: GroupBonds, data: Arc<T::BondData>) -> Self {
-        let binds = Binds::Group(own, all);
+    pub(super) fn of_group(bound: Bound, data: Arc<T::BondData>) -> Self {
+        let binds = Binds::Group {
+            own: bound.own,
+            group: bound.group,
+            left_out: bound.left_out,
+        };
 
         Self { binds, data }
     }
@@ -73,7 +82,7 @@ impl<T: Handler> Bond<T> {
     pub fn left_out(&self) -> usize {
         match &self.binds {
             Binds::Device(_) => 0,
-            Binds::Group(_, bonds) => bonds.left_out(),
+            Binds::Group { left_out, .. } => *left_out,
         }
     }
 
@@ -86,15 +95,20 @@ impl<T: Handler> Bond<T> {
     /// The bond of the device itself.
     fn own(&self) -> &Arc<bond::Bond> {
         match &self.binds {
-            Binds::Device(bond) | Binds::Group(bond, _) => bond,
+            Binds::Device(bond) | Binds::Group { own: bond, .. } => bond,
         }
     }
 
-    /// The bonds of all devices.
-    pub(crate) fn all(&self) -> &[Arc<bond::Bond>] {
+    /// The bonds of all devices now. May sleep.
+    pub(super) fn all(&self) -> Result<KVec<Arc<bond::Bond>>> {
         match &self.binds {
-            Binds::Device(bond) => slice::from_ref(bond),
-            Binds::Group(_, bonds) => bonds.bonds(),
+            Binds::Device(bond) => {
+                let mut all = KVec::new();
+
+                all.push(bond.clone(), GFP_KERNEL)?;
+                Ok(all)
+            }
+            Binds::Group { group, .. } => group.members(),
         }
     }
 }
@@ -106,7 +120,9 @@ impl<T: Handler> Drop for Bond<T> {
                 // ESRCH tells that the bond has ended before.
                 let _ = bond.unbind();
             }
-            Binds::Group(_, bonds) => bonds.unbind(),
+            Binds::Group { group, .. } => {
+                let _ = group.unbind();
+            }
         }
     }
 }

@@ -3,64 +3,80 @@
 //! The owner of bonds of drivers in Rust.
 
 use super::Handler;
-use crate::{
-    device::SvaDevice,
-    owner::{End, Hook, Owner},
+use crate::bond::{
+    device::{AnyHandler, SvaDevice},
+    owner::{AnyOwner, End, Identity, Owner},
 };
-use core::{any::Any, marker::PhantomData};
-use kernel::sync::Arc;
+use core::{
+    any::{Any, TypeId},
+    marker::PhantomData,
+};
+use kernel::{prelude::*, sync::Arc};
 
-/// The owner of a bond of a driver in Rust. The handler is the device's.
+/// The owner of a bond of a driver in Rust.
 pub(super) struct RustOwner<T: Handler> {
+    /// That of the device, a `T`.
+    handler: AnyHandler,
     data: Arc<T::BondData>,
     _handler: PhantomData<fn() -> T>,
 }
 
 impl<T: Handler> RustOwner<T> {
-    pub(super) fn new(data: Arc<T::BondData>) -> Self {
-        Self {
-            data,
-            _handler: PhantomData,
+    /// Of a bond of `device` with `data`.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: the driver has left, or is another. `ENOMEM`.
+    pub(super) fn new(device: &SvaDevice, data: &Arc<T::BondData>) -> Result<Arc<Self>> {
+        let handler = device.handler().ok_or(ENODEV)?;
+
+        if !(&*handler as &dyn Any).is::<T>() {
+            return Err(ENODEV);
         }
+        Ok(Arc::new(
+            Self {
+                handler,
+                data: data.clone(),
+                _handler: PhantomData,
+            },
+            GFP_KERNEL,
+        )?)
+    }
+
+    /// As the driver's side of a bond.
+    pub(super) fn any(device: &SvaDevice, data: &Arc<T::BondData>) -> Result<AnyOwner> {
+        Ok(AnyOwner::Object(Self::new(device, data)?))
     }
 
     /// Tells data apart. All objects without contents are the same.
-    pub(super) fn identity_of(data: &Arc<T::BondData>) -> usize {
-        if size_of::<T::BondData>() == 0 {
-            0
-        } else {
-            Arc::as_ptr(data).addr()
+    pub(super) fn identity_of(data: &Arc<T::BondData>) -> Identity {
+        Identity {
+            kind: TypeId::of::<T>(),
+            data: if size_of::<T::BondData>() == 0 {
+                0
+            } else {
+                Arc::as_ptr(data).addr()
+            },
+            code: 0,
         }
-    }
-
-    /// Whether the driver of `device` has this handler.
-    pub(super) fn drives(device: &SvaDevice) -> bool {
-        device
-            .handler()
-            .is_some_and(|handler| (&*handler as &dyn Any).is::<T>())
     }
 }
 
 impl<T: Handler> Owner for RustOwner<T> {
-    fn identity(&self) -> usize {
+    fn identity(&self) -> Identity {
         Self::identity_of(&self.data)
     }
 
-    fn suits(&self, device: &SvaDevice) -> bool {
-        Self::drives(device)
+    fn for_device(&self, device: &SvaDevice) -> Option<Result<Arc<dyn Owner>>> {
+        let owner = device
+            .has_handler_of::<T>()
+            .then(|| Self::new(device, &self.data))?;
+
+        Some(owner.map(|owner| -> Arc<dyn Owner> { owner }))
     }
 
-    fn hook(&self, _device: &SvaDevice) -> Hook {
-        Hook::Always
-    }
-
-    fn stop(&self, device: &SvaDevice, pasid: u32, why: End) {
-        let handler = device.handler();
-
-        if let Some(handler) = handler
-            .as_ref()
-            .and_then(|handler| (&**handler as &dyn Any).downcast_ref::<T>())
-        {
+    fn stop(&self, pasid: u32, why: End) {
+        if let Some(handler) = (&*self.handler as &dyn Any).downcast_ref::<T>() {
             handler.stop(pasid, &self.data, why);
         }
     }

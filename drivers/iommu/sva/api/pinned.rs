@@ -3,7 +3,7 @@
 //! Pins for drivers in Rust: memory that a device reaches without page faults (S7).
 
 use super::{Bond, Handler};
-use crate::{bond, pin::PinId};
+use crate::bond::{self, pin::PinId};
 use core::ops::Range;
 use kernel::{prelude::*, sync::Arc};
 
@@ -42,9 +42,13 @@ impl<T: Handler> Bond<T> {
     /// - `ENOMEM`: more than `RLIMIT_MEMLOCK`, or no memory.
     /// - `EINTR`: the calling task is being killed.
     pub fn pin(&self, range: Range<usize>, write: bool) -> Result<Pinned> {
-        let mut pins = KVec::with_capacity(self.all().len(), GFP_KERNEL)?;
+        let all = self.all()?;
+        let mut pins = KVec::with_capacity(all.len(), GFP_KERNEL)?;
 
-        for bond in self.all() {
+        if all.is_empty() {
+            return Err(ESRCH);
+        }
+        for bond in &all {
             let pin = OnePin {
                 id: bond.pin(range.clone(), write)?,
                 bond: bond.clone(),

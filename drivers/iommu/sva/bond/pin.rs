@@ -6,7 +6,7 @@
 //! process's page table, which they keep filled. So releasing them needs no order with the device
 //! for the sake of memory; it is done after the detach, so that the device never sees them go.
 
-use crate::bond::Bond;
+use super::Bond;
 use core::ops::Range;
 use kernel::{
     mm::MmWithUser,
@@ -160,7 +160,7 @@ impl Bond {
     fn prepare_pins(&self, mm: &MmWithUser) -> Result {
         let mut inner = self.space.lock().ok_or(ESRCH)?;
 
-        if !self.is_listed(&inner) {
+        if !self.is_there(&inner) {
             return Err(ESRCH);
         }
         inner.watch_exit(&self.device.core, &self.space, mm)?;

@@ -9,9 +9,9 @@
 //!
 //! For a device that goes through memory in order, pages are faulted in ahead: see `read_ahead`.
 
-use crate::{
-    fault::{FaultService, Faults},
-    read_ahead::Step, //
+use super::{
+    read_ahead::Step,
+    service::FaultService, //
 };
 use core::{iter, ops::Range};
 use kernel::{
@@ -20,7 +20,7 @@ use kernel::{
     prelude::*, //
 };
 use kernel_ext::{
-    fault::{Access, FaultGroup, PageRequest},
+    fault::{Access, PageRequest, Requests},
     mm_fault::{self, Glimpse, LockedVma, PageState},
 };
 
@@ -118,12 +118,12 @@ fn rows(mut requests: impl Iterator<Item = PageRequest>) -> impl Iterator<Item =
     })
 }
 
-impl Faults {
+impl FaultService {
     /// Faults in what the group asks for, as far as that need not wait.
     ///
     /// One request that fails does not keep the others from being served.
     #[inline]
-    pub(crate) fn serve(&self, mm: &MmWithUser, group: &FaultGroup<FaultService>) -> Progress {
+    pub(super) fn serve(&self, mm: &MmWithUser, group: &Requests) -> Progress {
         let mut service = Service {
             faults: self,
             mm,
@@ -131,7 +131,7 @@ impl Faults {
             singly: false,
             progress: Progress::default(),
         };
-        let mut rows = rows(group.requests());
+        let mut rows = rows(group.iter());
 
         if let Some(first) = rows.next() {
             match rows.next() {
@@ -145,7 +145,7 @@ impl Faults {
 
 /// The service of one group.
 struct Service<'a> {
-    faults: &'a Faults,
+    faults: &'a FaultService,
     mm: &'a MmWithUser,
     /// The mapping that was served last: at most one at a time.
     locked: Option<LockedVma<'a>>,

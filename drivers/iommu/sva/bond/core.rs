@@ -2,12 +2,16 @@
 
 //! What the module has one of: the address spaces, the devices, the totals.
 
-use crate::{
-    address_space::AddressSpace,
-    debugfs::{DeviceFile, DeviceFiles},
+use super::{
     device::SvaDevice,
-    stats::Totals, //
+    space::AddressSpace,
+    why::Refusals, //
 };
+use crate::fault::{
+    stats::Totals,
+    waits::Waits, //
+};
+use core::any::Any;
 use kernel::{
     mm::{Mm, MmWithUser, MmWithUserAsync},
     new_mutex,
@@ -28,10 +32,20 @@ const SHARDS: usize = 64;
 /// Address spaces by mm.
 type Shard = Tree<AddressSpace>;
 
-/// A device that is initialised now, and its file.
+/// Who wants to know which devices are initialised: what shows them.
+pub(crate) trait Gallery: Send + Sync {
+    /// Shows a device until the result is dropped, which may sleep. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn show(&self, device: &Arc<SvaDevice>) -> Result<KBox<dyn Any + Send + Sync>>;
+}
+
+/// A device that is initialised now, and how it is shown.
 struct Listed {
     device: Arc<SvaDevice>,
-    _file: DeviceFile,
+    _shown: KBox<dyn Any + Send + Sync>,
 }
 
 /// State of the module.
@@ -45,27 +59,37 @@ pub(crate) struct Core {
     devices: Mutex<KVec<Listed>>,
     /// The number of the last device that was initialised.
     newest_device: Atomic<u64>,
-    device_files: DeviceFiles,
+    gallery: KBox<dyn Gallery>,
     /// Where the exits of processes are dealt with, and their address spaces mapped in.
     pub(crate) queue: Arc<OwnedQueue>,
-    /// Where page requests wait that take long. Not that above: nothing flushes this one.
-    pub(crate) waiters: OwnedQueue,
+    /// The page requests that take long. Their queue is not that above: nothing flushes theirs.
+    pub(crate) waits: Arc<Waits>,
     pub(crate) totals: Totals,
+    #[pin]
+    pub(crate) refusals: Refusals,
 }
 
 impl Core {
-    pub(crate) fn new(device_files: DeviceFiles) -> impl PinInit<Self, Error> {
+    pub(crate) fn new(gallery: KBox<dyn Gallery>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             spaces <- pin_init::pin_init_array_from_fn(|_| {
                 new_mutex!(Tree::new(), "sva_address_space_map")
             }),
             devices <- new_mutex!(KVec::new(), "sva_device_list"),
             newest_device: Atomic::new(0),
-            device_files,
+            gallery,
             queue: Arc::new(OwnedQueue::new(c"sva")?, GFP_KERNEL)?,
-            waiters: OwnedQueue::new(c"sva_faults")?,
+            waits: Arc::pin_init(Waits::new(), GFP_KERNEL)?,
             totals: Totals::default(),
+            refusals <- Refusals::new(),
         })
+    }
+
+    /// Waits until nothing of ours runs any more, for the end of the module: no driver is left that
+    /// could make new work. What it drops last would otherwise be dropped by a worker.
+    pub(crate) fn close(&self) {
+        self.waits.close();
+        self.queue.drain();
     }
 
     /// Gives a device a number that is larger than those of all before. What its caller did
@@ -100,9 +124,8 @@ impl Core {
             return Ok(there.into());
         }
         let space = Arc::pin_init(AddressSpace::new(ARef::from(&**mm)), GFP_KERNEL)?;
-        let added = shard.insert(space.clone());
 
-        debug_assert!(added.is_ok());
+        shard.insert(space.clone()).map_err(|_| EEXIST)?;
         Ok(space)
     }
 
@@ -131,21 +154,21 @@ impl Core {
             .sum()
     }
 
-    /// Lists a device, and makes its file. May sleep.
+    /// Lists a device, and shows it. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
     pub(crate) fn add_device(&self, device: Arc<SvaDevice>) -> Result {
-        let _file = self.device_files.add(device.clone())?;
+        let _shown = self.gallery.show(&device)?;
 
         self.devices
             .lock()
-            .push(Listed { device, _file }, GFP_KERNEL)?;
+            .push(Listed { device, _shown }, GFP_KERNEL)?;
         Ok(())
     }
 
-    /// Takes a device off the list, and its file away. May sleep, for those who read it.
+    /// Takes a device off the list, and has it shown no more. May sleep, for those who look.
     pub(crate) fn remove_device(&self, device: &SvaDevice) {
         let mut devices = self.devices.lock();
         let found = devices

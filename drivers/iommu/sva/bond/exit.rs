@@ -4,31 +4,25 @@
 //!
 //! The IOMMU driver has a notifier of its own: translations end there, whatever we do. Ours exists
 //! only where a driver wants to know, or has pinned memory. It just queues one work item: nothing
-//! waits inside a notifier, which may itself run in a page request's worker. The work calls the
-//! handler of each bond, without locks, and then ends the bond. A bond without handler just loses
-//! its pins.
+//! waits inside a notifier, which may itself run in a page request's worker. The work waits until
+//! the process's memory is gone, so that no handler keeps it from others, calls the handler of each
+//! bond, without locks, and then ends the bond. A bond without handler just loses its pins.
 
-use crate::{
-    address_space::AddressSpace,
-    bond::Bond,
-    core::Core,
-    owner::{AnyOwner, Hook},
-};
+use super::{core::Core, life::Stopping, owner::End, space::AddressSpace, Bond};
 use kernel::{
     mm::MmWithUser,
     prelude::*,
     sync::Arc,
+    time::{delay::fsleep, Delta},
     workqueue::{impl_has_work, new_work, Work, WorkItem},
 };
-use kernel_ext::notifier::{Callbacks, MmNotifier};
+use kernel_ext::exit_notifier::{self, ExitNotifier, OnExit};
 
-/// Sees the exit of a process. Dropping it neither sleeps nor waits.
-pub(crate) struct ExitWatch(#[expect(dead_code)] MmNotifier<Released>);
+/// Sees the exit of a process.
+pub(crate) struct ExitWatch(#[expect(dead_code)] Pin<KBox<ExitNotifier<Told>>>);
 
 /// Owned by the notifier.
-struct Released {
-    work: Arc<ExitWork>,
-}
+struct Told(Arc<ExitWork>);
 
 /// Deals with the exit of one process.
 #[pin_data]
@@ -59,15 +53,14 @@ impl ExitWatch {
             GFP_KERNEL,
         )?;
 
-        Ok(Self(MmNotifier::register(mm, Released { work })?))
+        Ok(Self(ExitNotifier::new(mm, Told(work))?))
     }
 }
 
-#[vtable]
-impl Callbacks for Released {
-    fn release(&self) {
+impl OnExit for Told {
+    fn exits(&self) {
         // A process exits once, so the work is not queued yet.
-        let _ = self.work.core.queue.enqueue(self.work.clone());
+        let _ = self.0.core.queue.enqueue(self.0.clone());
     }
 }
 
@@ -75,8 +68,12 @@ impl WorkItem for ExitWork {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        while let Some((bond, owner)) = next_bond(&this.space) {
-            bond.exit(owner);
+        // Pins keep pages, but not their mappings: they can wait, as the memory of others cannot.
+        while !exit_notifier::is_empty(this.space.mm()) {
+            fsleep(Delta::from_micros(200));
+        }
+        while let Some((bond, stopping)) = next_bond(&this.space) {
+            bond.exit(stopping);
         }
         while let Some(bond) = next_pinned(&this.space) {
             bond.pins.release();
@@ -84,17 +81,17 @@ impl WorkItem for ExitWork {
     }
 }
 
-/// Picks a bond whose driver wants to know, and marks that its hook runs.
-fn next_bond(space: &AddressSpace) -> Option<(Arc<Bond>, AnyOwner)> {
+/// Picks a bond whose driver wants to know, and marks that it is being called.
+fn next_bond(space: &AddressSpace) -> Option<(Arc<Bond>, Stopping)> {
     let mut inner = space.lock()?;
 
     loop {
-        let bond = inner.bonds.iter().find(|bond| bond.is_hook_due(&inner))?;
-        let bond: Arc<Bond> = bond.into();
+        let mut bonds = inner.bonds.iter();
+        let bond: Arc<Bond> = bonds.find(|bond| bond.is_exit_due(&inner))?.into();
 
         // Of a driver in C, the handler may have been unregistered meanwhile.
-        if let Some(owner) = bond.begin_hook(&mut inner, |hook| hook != Hook::None) {
-            return Some((bond, owner));
+        if let Some(stopping) = bond.begin_stop(&mut inner, End::Exit) {
+            return Some((bond, stopping));
         }
     }
 }

@@ -2,16 +2,13 @@
 
 //! The bonds of one address space.
 
-use crate::{
-    bond::Bond,
-    device::SvaDevice,
-    features::{Feature, Features},
+use super::{device::SvaDevice, Bond};
+use crate::features::{Feature, Features};
+use kernel::{
+    prelude::*,
+    sync::{Arc, ArcBorrow},
 };
-use kernel::sync::{Arc, ArcBorrow};
-use kernel_ext::{
-    group::{Endpoint, IommuGroup},
-    tree::{impl_tree_item, Tree},
-};
+use kernel_ext::tree::{impl_tree_item, Tree};
 
 /// The bonds of one address space: of each device at most one with a PASID, and one without.
 pub(crate) struct BondList(Tree<Bond, 0>);
@@ -58,22 +55,16 @@ impl BondList {
         self.0.iter()
     }
 
-    /// A device of `group` that has a bond with a PASID.
-    pub(crate) fn user_of(&self, group: &IommuGroup) -> Option<Arc<Endpoint>> {
-        self.iter()
-            .filter(|bond| bond.flags.contains(Feature::Pasid))
-            .map(|bond| bond.device.endpoint.clone())
-            .find(|endpoint| ::core::ptr::eq(endpoint.group(), group))
+    /// Lists a bond.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST`: its device has another like it here.
+    pub(crate) fn add(&mut self, bond: Arc<Bond>) -> Result {
+        self.0.insert(bond).map_err(|_| EEXIST)
     }
 
-    /// Lists a bond, whose device has no other like it here.
-    pub(crate) fn add(&mut self, bond: Arc<Bond>) {
-        let added = self.0.insert(bond);
-
-        debug_assert!(added.is_ok());
-    }
-
-    /// Takes a bond off the list; `None` if it had ended before.
+    /// Takes a bond off the list; `None` if it is not there.
     pub(crate) fn remove(&mut self, bond: &Bond) -> Option<Arc<Bond>> {
         if self.has(bond) {
             self.0.remove(&key(&bond.device, bond.flags))

@@ -2,37 +2,34 @@
 
 //! Devices that are initialised for SVA.
 
-use crate::{
-    bond::Bond,
-    c_api::ExitHandler,
+use super::{
     core::Core,
-    features::{Feature, Features},
     group,
-    owner::End,
-    stats::Totals,
+    owner::{Callback, End},
+    why::Why,
+    Bond,
+};
+use crate::{
+    fault::stats::Totals,
+    features::{Feature, Features},
     trace,
 };
-use core::{any::Any, ops::Range};
+use core::any::Any;
 use kernel::{
     device::{Bound, Device},
     mm::Mm,
-    new_condvar, new_mutex,
+    new_mutex,
     prelude::*,
-    sync::{Arc, CondVar, Mutex},
+    sync::{Arc, Mutex},
 };
 use kernel_ext::{
     devres::{self, DeviceData},
-    group::Endpoint,
+    dma_owner::DmaOwner,
+    endpoint::Endpoint,
     tree::{impl_tree_item, Tree},
 };
 
 /// A device between `device_init` and `device_shutdown`.
-///
-/// # Invariants
-///
-/// The endpoint is used only by those who keep the device open or own one of its bonds.
-/// [`Self::shut_down`] waits for the former and ends the latter; it runs before the device's
-/// driver is gone.
 #[pin_data]
 pub(crate) struct SvaDevice {
     pub(crate) core: Arc<Core>,
@@ -44,27 +41,22 @@ pub(crate) struct SvaDevice {
     pub(crate) max_pasid: u32,
     /// What happened to this device since it was initialised.
     pub(crate) totals: Totals,
-    /// What the process must not use as long as this device is bound (S17, S18).
-    pub(crate) untranslated: KVec<Range<u64>>,
     #[pin]
     state: Mutex<State>,
-    /// Nobody is binding any more.
-    #[pin]
-    idle: CondVar,
 }
 
-/// A [`crate::Handler`], whose type its driver knows.
+/// A handler, whose type its driver knows.
 pub(crate) type AnyHandler = Arc<dyn Any + Send + Sync>;
 
 struct State {
+    /// It has been initialised, and is not being shut down: bonds may be made.
     open: bool,
-    /// How many binds are at work.
-    binding: usize,
     bonds: Tree<Bond, 1>,
-    /// For drivers in C, what to call when a process exits.
-    exit_handler: Option<ExitHandler>,
-    /// For drivers in Rust, their [`crate::Handler`], until the device is shut down.
+    /// For drivers that hear of exits by device: what to call.
+    watcher: Option<Callback>,
+    /// For drivers in Rust, their handler.
     handler: Option<AnyHandler>,
+    dma: Option<DmaOwner>,
 }
 
 impl_tree_item! {
@@ -82,7 +74,7 @@ impl SvaDevice {
     /// - `ENODEV`: the device has no IOMMU.
     /// - `EOPNOTSUPP`: `PASID` is asked for, and the device or its IOMMU driver has no PASIDs or no
     ///   SVA.
-    /// - `EBUSY`: the device is initialised.
+    /// - `EBUSY`: the device is initialised; or its group's DMA is somebody else's, as user space's.
     /// - `ENOMEM`.
     pub(crate) fn init(
         core: Arc<Core>,
@@ -91,78 +83,92 @@ impl SvaDevice {
         max_pasid: u32,
         handler: Option<AnyHandler>,
     ) -> Result<Arc<Self>> {
+        let tell = |why: Why| core.refusals.tell(dev, why);
         // Asked again below; here it saves a second file in debugfs.
         if devres::find::<Self>(dev).is_some() {
-            return Err(EBUSY);
+            return Err(tell(Why::Initialised));
         }
-        let endpoint = Endpoint::new(dev)?;
+        let endpoint = Endpoint::new(dev).map_err(|e| match e {
+            e if e == ENODEV => tell(Why::NoIommu),
+            e => e,
+        })?;
         let limit = max_pasid_of(&endpoint);
 
         if features.contains(Feature::Pasid) && limit == 0 {
-            return Err(EOPNOTSUPP);
+            return Err(tell(Why::no_pasids(&endpoint)));
         }
-        let untranslated = endpoint.untranslated()?;
         let for_device = core.clone();
-        let number = core.number_device();
         let device = Arc::pin_init(
-            try_pin_init!(Self {
-                number,
+            pin_init!(Self {
+                number: for_device.number_device(),
                 core: for_device,
-                endpoint: Arc::new(endpoint, GFP_KERNEL)?,
+                endpoint: endpoint.clone(),
                 features,
                 max_pasid: if max_pasid == 0 { limit } else { limit.min(max_pasid) },
                 totals: Totals::default(),
-                untranslated,
                 state <- new_mutex!(
                     State {
-                        open: true,
-                        binding: 0,
+                        open: false,
                         bonds: Tree::new(),
-                        exit_handler: None,
+                        watcher: None,
                         handler,
+                        dma: None,
                     },
                     "sva_device"
                 ),
-                idle <- new_condvar!("sva_device_idle"),
-            }? Error),
+            }),
             GFP_KERNEL,
         )?;
 
         core.add_device(device.clone())?;
-        devres::add(dev, device.clone()).inspect_err(|_| core.remove_device(&device))?;
-        if let Err(e) = group::join(&device) {
-            if let Some(device) = devres::take(dev, &device) {
-                device.shut_down();
-            }
-            return Err(e);
+        devres::add(dev, &endpoint, device.clone()).inspect_err(|_| core.remove_device(&device))?;
+        if let Err(e) = device.open() {
+            let _ = devres::end(dev, &device, |device| device.shut_down());
+            return Err(match e {
+                e if e == EBUSY => tell(Why::OwnedByOthers),
+                e => e,
+            });
         }
-        trace::device_init(&device);
+        trace::device_init(dev, features.into(), device.max_pasid);
         Ok(device)
+    }
+
+    /// Claims the group, lets bonds be made, and joins those that the group has (S13, S16).
+    fn open(self: &Arc<Self>) -> Result {
+        let held = self.endpoint.hold().ok_or(ENODEV)?;
+        let dma = DmaOwner::claim(&held)?;
+        let mut state = self.state.lock();
+
+        state.dma = dma;
+        state.open = true;
+        drop(state);
+        group::join(self)
     }
 
     /// Ends all bonds and lets no new ones be made. May sleep; waits for exit handlers.
     ///
     /// Returns how many bonds it ended.
     pub(crate) fn shut_down(&self) -> usize {
-        let mut state = self.state.lock();
-
-        state.open = false;
-        while state.binding > 0 {
-            self.idle.wait(&mut state);
-        }
-        drop(state);
+        self.state.lock().open = false;
+        // Its page requests do not wait any more. Both in this order: see `Waits::add`.
+        self.endpoint.leave();
+        self.core
+            .waits
+            .abandon(|there| there.is_of(self.endpoint.dev()));
 
         let ended = self.end_bonds(End::Shutdown);
 
         self.core.remove_device(self);
-        // Whoever still has a bond that has ended must not have code of the driver with it.
-        let handler = self.state.lock().handler.take();
+        let mut state = self.state.lock();
+        // Whoever still names the device must not have code of the driver with it.
+        let left = (state.dma.take(), state.handler.take());
 
-        drop(handler);
+        drop(state);
+        drop(left);
         ended
     }
 
-    /// Ends all bonds that there are now. May sleep; waits for hooks.
+    /// Ends all bonds that there are now. May sleep; waits for drivers that are being called.
     pub(crate) fn end_bonds(&self, why: End) -> usize {
         let mut ended = 0;
 
@@ -177,6 +183,13 @@ impl SvaDevice {
     pub(crate) fn count(&self, what: impl Fn(&Totals)) {
         what(&self.totals);
         what(&self.core.totals);
+    }
+
+    /// Logs why it cannot be bound.
+    pub(super) fn tell_refused(&self, e: Error) {
+        if let Some(why) = Why::of_bind(e) {
+            self.core.refusals.tell(self.endpoint.dev(), why);
+        }
     }
 
     fn first_bond(&self) -> Option<Arc<Bond>> {
@@ -199,39 +212,57 @@ impl SvaDevice {
             .max()
     }
 
-    /// The handler of the device's driver, if that is in Rust.
+    /// Whether bonds may be made.
+    pub(super) fn is_open(&self) -> bool {
+        self.state.lock().open
+    }
+
+    /// The handler of the device's driver, if that is in Rust and has not left.
     pub(crate) fn handler(&self) -> Option<AnyHandler> {
         self.state.lock().handler.clone()
     }
 
-    /// What to call when a process exits, if the device's driver is in C and has said so.
-    pub(crate) fn exit_handler(&self) -> Option<ExitHandler> {
-        self.state.lock().exit_handler
+    /// Whether the device's driver has a handler of type `T`. Nothing of the driver's is touched
+    /// after it has left.
+    pub(crate) fn has_handler_of<T: Any>(&self) -> bool {
+        let state = self.state.lock();
+
+        state.handler.as_ref().is_some_and(|there| (**there).is::<T>())
     }
 
-    /// Has `handler` called when a process exits that is or will be bound.
+    /// Whether the device's driver is in Rust.
+    pub(super) fn has_handler(&self) -> bool {
+        self.state.lock().handler.is_some()
+    }
+
+    /// What to call when a process exits, if the device's driver has said so.
+    pub(crate) fn watcher(&self) -> Option<Callback> {
+        self.state.lock().watcher
+    }
+
+    /// Has `watcher` called when a process exits that is or will be bound.
     ///
     /// # Errors
     ///
-    /// `EBUSY`: the device has a handler. `ENOMEM`: it has none, as before.
-    pub(crate) fn set_exit_handler(&self, handler: ExitHandler) -> Result {
+    /// `EBUSY`: the device has one. `ENOMEM`: it has none, as before.
+    pub(crate) fn set_watcher(&self, watcher: Callback) -> Result {
         let mut state = self.state.lock();
 
-        if state.exit_handler.is_some() {
+        if state.watcher.is_some() {
             return Err(EBUSY);
         }
-        // First, so that a bind from now on watches by itself.
-        state.exit_handler = Some(handler);
+        // First, so that a bond that is not listed yet watches by itself.
+        state.watcher = Some(watcher);
         drop(state);
 
         self.watch_exits().inspect_err(|_| {
-            self.take_exit_handler();
+            let _ = self.take_watcher();
         })
     }
 
     /// Has nothing called any more when a process exits; calls under way go on.
-    pub(crate) fn take_exit_handler(&self) -> Option<ExitHandler> {
-        self.state.lock().exit_handler.take()
+    pub(crate) fn take_watcher(&self) -> Option<Callback> {
+        self.state.lock().watcher.take()
     }
 
     fn watch_exits(&self) -> Result {
@@ -252,25 +283,30 @@ impl SvaDevice {
         Ok(list)
     }
 
-    /// Keeps the device open as long as the result lives.
+    /// Lists a bond that is being made.
     ///
     /// # Errors
     ///
-    /// `ENODEV`: the device has been shut down.
-    pub(crate) fn keep_open(self: &Arc<Self>) -> Result<Opened<'_>> {
+    /// `ENODEV`: the device is being shut down. `EBUSY`: another has its PASID, or the place
+    /// without one.
+    pub(super) fn list(&self, bond: Arc<Bond>) -> Result {
         let mut state = self.state.lock();
 
         if !state.open {
             return Err(ENODEV);
         }
-        state.binding += 1;
-        Ok(Opened(self))
+        state.bonds.insert(bond).map_err(|_| EBUSY)
     }
 
-    /// Forgets a bond that has ended.
-    pub(crate) fn forget_bond(&self, bond: &Bond) {
-        let removed = self.state.lock().bonds.remove(&bond.pasid);
+    /// Takes a bond off the list, if it is there.
+    pub(super) fn unlist(&self, bond: &Bond) {
+        let mut state = self.state.lock();
+        let removed = match bond.of_device.is_listed() {
+            true => state.bonds.remove(&bond.pasid),
+            false => None,
+        };
 
+        drop(state);
         drop(removed);
     }
 }
@@ -297,31 +333,20 @@ pub(crate) fn max_pasid_of(endpoint: &Endpoint) -> u32 {
     }
 }
 
-/// A device that will not be shut down for now.
-pub(crate) struct Opened<'a>(&'a Arc<SvaDevice>);
+impl Bond {
+    /// Sees to it that the driver hears of the process's exit, if it has not begun.
+    fn watch_exit(&self) -> Result {
+        let Some(mm) = self.space.mm().mmget_not_zero() else {
+            return Ok(());
+        };
+        let mm = kernel::mm::MmWithUser::into_mmput_async(mm);
+        let Some(mut inner) = self.space.lock() else {
+            return Ok(());
+        };
 
-impl Opened<'_> {
-    /// The device.
-    pub(crate) fn device(&self) -> &Arc<SvaDevice> {
-        self.0
-    }
-
-    /// Lists a new bond of this device.
-    pub(crate) fn add_bond(&self, bond: Arc<Bond>) {
-        // There is no other under its PASID, nor without one, since it has been attached.
-        let added = self.0.state.lock().bonds.insert(bond);
-
-        debug_assert!(added.is_ok());
-    }
-}
-
-impl Drop for Opened<'_> {
-    fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-
-        state.binding -= 1;
-        if state.binding == 0 && !state.open {
-            self.0.idle.notify_all();
+        if !self.is_there(&inner) {
+            return Ok(());
         }
+        inner.watch_exit(&self.device.core, &self.space, &mm)
     }
 }

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Address spaces: all that one process has here.
+//! Address spaces: all that one process has here, under one lock.
 
-use crate::{
-    attachments::Attachments,
-    bond::{Bond, Scope},
-    bond_list::BondList,
+use super::{
+    attach::Attachments,
     core::Core,
     device::SvaDevice,
     exit::ExitWatch,
-    features::Feature,
+    list::BondList,
     reserved::{self, Carved},
+    Bond, Scope,
 };
 use kernel::{
     mm::{Mm, MmWithUser},
@@ -32,9 +31,9 @@ pub(crate) struct AddressSpace {
     mm: ARef<Mm>,
     #[pin]
     inner: Mutex<Inner>,
-    /// A driver's hook has returned, or what it waits for: a start of the device.
+    /// A call of a driver has returned, or what it waits for: a start of the device.
     #[pin]
-    hook_done: CondVar,
+    changed: CondVar,
     /// Among all address spaces.
     links: Links,
 }
@@ -54,6 +53,9 @@ pub(crate) struct Inner {
     carved: KVec<Carved>,
 }
 
+/// An address space whose lock is held.
+pub(crate) type Locked<'a> = Guard<'a, Inner, MutexBackend>;
+
 impl AddressSpace {
     pub(crate) fn new(mm: ARef<Mm>) -> impl PinInit<Self> {
         pin_init!(Self {
@@ -68,7 +70,7 @@ impl AddressSpace {
                 },
                 "sva_address_space"
             ),
-            hook_done <- new_condvar!("sva_hook_done"),
+            changed <- new_condvar!("sva_address_space_changed"),
             links: Links::new(),
         })
     }
@@ -89,20 +91,41 @@ impl AddressSpace {
     }
 
     /// Locks, unless the address space has retired.
-    pub(crate) fn lock(&self) -> Option<Guard<'_, Inner, MutexBackend>> {
+    pub(crate) fn lock(&self) -> Option<Locked<'_>> {
         let inner = self.inner.lock();
 
         (!inner.retired).then_some(inner)
     }
 
-    /// Waits, without the lock, until some driver's hook may have returned, or a start of a device.
-    pub(crate) fn wait_for_hook(&self, inner: &mut Guard<'_, Inner, MutexBackend>) {
-        self.hook_done.wait(inner);
+    /// Locks, even if the address space has retired: for an end under way.
+    pub(crate) fn lock_anyway(&self) -> Locked<'_> {
+        self.inner.lock()
     }
 
-    /// A bond whose hook has run has ended, or a start that a hook waits for.
-    pub(crate) fn wake_hook_waiters(&self) {
-        self.hook_done.notify_all();
+    /// Waits, without the lock, until some driver's call may have returned, or a start of a device.
+    pub(crate) fn wait(&self, inner: &mut Locked<'_>) {
+        self.changed.wait(inner);
+    }
+
+    /// Wakes who waits.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Unlocks, and lets the address space go if it has no bond. May sleep; takes `mmap_lock`.
+    pub(crate) fn unlock(self: &Arc<Self>, core: &Core, mut inner: Locked<'_>) {
+        if inner.retired || !inner.bonds.is_empty() {
+            return;
+        }
+        inner.retired = true;
+        // Still under the lock: a bind that comes next must not take ours for the process's.
+        inner.carved.clear();
+        let watch = inner.exit_watch.take();
+
+        drop(inner);
+        core.forget_space(self);
+        // It waits for calls under way.
+        drop(watch);
     }
 }
 
@@ -120,44 +143,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Records a bond that has been attached, and what was carved out for it.
-    pub(crate) fn commit(&mut self, bond: Arc<Bond>, carved: KVec<Carved>) {
-        if bond.flags.contains(Feature::Pasid) {
-            self.share(&bond.attachment);
-        }
-        self.bonds.add(bond);
-
-        let room = carved
-            .into_iter()
-            .all(|one| self.carved.push_within_capacity(one).is_ok());
-
-        debug_assert!(room);
-    }
-
-    /// Removes a bond, and detaches if it was the last on its attachment. May sleep.
-    ///
-    /// `false` if the bond had ended before.
-    pub(crate) fn remove(&mut self, bond: &Bond) -> bool {
-        if self.bonds.remove(bond).is_none() {
-            return false;
-        }
-        if !bond.flags.contains(Feature::Pasid) {
-            bond.attachment.detach();
-            return true;
-        }
-        let endpoint = &bond.device.endpoint;
-
-        if !self.leave(endpoint.group()) {
-            self.attachments.detach(endpoint.group());
-        } else if let Some(other) = self.bonds.user_of(endpoint.group()) {
-            // This device may leave now; the other stays as long as it has its bond.
-            self.attachments.hand_over(endpoint, &other);
-        }
-        true
-    }
-
     /// Carves out what `device`, or its group if `scope` is that, cannot translate. Dropping the
-    /// result undoes it; [committing](Self::commit) it keeps it until the last bond ends.
+    /// result undoes it; [keeping](Self::keep_carved) it does until the last bond ends.
     pub(crate) fn carve(
         &mut self,
         device: &SvaDevice,
@@ -166,7 +153,9 @@ impl Inner {
     ) -> Result<KVec<Carved>> {
         let queue = &device.core.queue;
         let carved = match scope {
-            Scope::Device => reserved::carve(queue, &device.untranslated, mm, &self.carved)?,
+            Scope::Device => {
+                reserved::carve(queue, device.endpoint.untranslated(), mm, &self.carved)?
+            }
             Scope::Group => {
                 let ranges = device.endpoint.group().untranslated()?;
 
@@ -178,21 +167,20 @@ impl Inner {
         Ok(carved)
     }
 
-    /// Retires an address space without bonds, and gives back what was carved out of it; the
-    /// caller then has the core forget it. May sleep; takes `mmap_lock`.
-    pub(crate) fn retire_if_unused(&mut self) -> Option<Remains> {
-        self.retired = self.bonds.is_empty();
-        self.retired.then(|| {
-            // Still under the lock: a bind that comes next must not take ours for the process's.
-            self.carved.clear();
-            Remains {
-                _exit_watch: self.exit_watch.take(),
-            }
-        })
+    /// Keeps what [`Self::carve`] has just given.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, never in practice: room was made. What was not kept is given back.
+    pub(crate) fn keep_carved(&mut self, carved: KVec<Carved>) -> Result {
+        for one in carved {
+            self.carved.push(one, GFP_KERNEL)?;
+        }
+        Ok(())
     }
-}
 
-/// What is left of an address space that has retired: to be dropped without its lock.
-pub(crate) struct Remains {
-    _exit_watch: Option<ExitWatch>,
+    /// The bond of `device` with or without PASID, as `bond` is.
+    pub(crate) fn has(&self, bond: &Bond) -> bool {
+        self.bonds.has(bond)
+    }
 }

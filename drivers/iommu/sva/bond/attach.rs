@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Attachments: how an address space is reached by the devices of IOMMU groups.
+
+use super::{device::SvaDevice, rid, Bond, Scope};
+use crate::{
+    fault::{service::FaultService, GroupAttachment},
+    features::{Feature, Features},
+    module_parameters,
+};
+use kernel::{
+    mm::MmWithUser,
+    prelude::*,
+    sync::{Arc, ArcBorrow},
+};
+use kernel_ext::{
+    attachment::Attachment,
+    domain::SvaDomain,
+    endpoint::{Endpoint, Held},
+    group::IommuGroup,
+    pasid::Pasid,
+    translation::Translation,
+    tree::Tree,
+};
+
+/// The attachments of one address space with PASIDs: one for each group.
+pub(crate) struct Attachments(Tree<GroupAttachment>);
+
+/// A translation of a process's addresses, for the devices of one kind of IOMMU.
+pub(super) type SpaceTranslation = Translation<FaultService>;
+
+/// How a bond that is being made is attached.
+pub(crate) struct Prepared {
+    pub(super) attachment: Arc<GroupAttachment>,
+    pub(super) pasid: u32,
+    /// What is to be attached, unless the attachment is there.
+    pub(super) new: Option<Arc<SpaceTranslation>>,
+    /// Other groups are attached to it already.
+    pub(super) shared: bool,
+}
+
+/// A new place for page requests of bonds of `device` with `flags`.
+pub(super) fn new_attachment(
+    device: &SvaDevice,
+    flags: Features,
+    newest: u64,
+) -> Result<Arc<GroupAttachment>> {
+    let read_ahead = match flags.contains(Feature::NoReadAhead) {
+        true => 0,
+        false => module_parameters::read_ahead.value(),
+    };
+    let serves = flags.contains(Feature::Iopf);
+    let service = FaultService::new(&device.core.waits, serves, read_ahead, newest);
+
+    Arc::pin_init(
+        Attachment::new(device.endpoint.group().into(), service),
+        GFP_KERNEL,
+    )
+}
+
+impl Prepared {
+    /// Attaches, if that is to be done. May sleep; takes the group's mutex, and perhaps `mmap_lock`.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY`: somebody else has the place. `ENOMEM`, and what the IOMMU driver says.
+    pub(crate) fn attach(&self, held: &Held, mm: &MmWithUser) -> Result {
+        let Some(translation) = &self.new else {
+            return Ok(());
+        };
+        let attach = |translation| self.attachment.attach(held.clone(), translation, mm);
+
+        match attach(translation.clone()) {
+            // A domain for another IOMMU of the same driver need not fit.
+            Err(e) if e == EINVAL && self.shared => {
+                let domain = SvaDomain::alloc(held, mm)?;
+
+                attach(Translation::with_pasid_of(translation, domain)?)
+            }
+            result => result,
+        }
+    }
+
+    /// Undoes [`Self::attach`]. May sleep.
+    pub(crate) fn detach(&self) {
+        if self.new.is_some() {
+            drop(self.attachment.detach());
+        }
+    }
+}
+
+impl Attachments {
+    pub(crate) fn new() -> Self {
+        Self(Tree::new())
+    }
+
+    /// The attachment to `group`, which its members share.
+    fn to(&self, group: &IommuGroup) -> Option<ArcBorrow<'_, GroupAttachment>> {
+        self.0.get(&group.key())
+    }
+
+    /// Finds the attachment to the group of `device`; or makes one that is to be attached, under a
+    /// PASID that fits all members. It changes nothing here until it is [used](Self::begin_use).
+    ///
+    /// A PASID and a domain that other attachments of this address space have are shared where
+    /// they fit. One that is there already is attached to the device, if it is not (S16).
+    ///
+    /// # Errors
+    ///
+    /// - `EBUSY`: without PASID, see [`rid::prepare`].
+    /// - `EEXIST`: the group is attached with another `IOPF` in its flags.
+    /// - `ENOSPC`: no PASID is left that the device can send.
+    /// - `ENOMEM`, and what the IOMMU driver says.
+    pub(crate) fn prepare(
+        &self,
+        device: &SvaDevice,
+        held: &Held,
+        mm: &MmWithUser,
+        flags: Features,
+        scope: Scope,
+    ) -> Result<Prepared> {
+        if !flags.contains(Feature::Pasid) {
+            return rid::prepare(device, held, mm, flags);
+        }
+        let group = device.endpoint.group();
+
+        if let Some(there) = self.to(group) {
+            return Self::join(there.into(), device, held, mm, flags);
+        }
+        let limit = match scope {
+            Scope::Device => device.max_pasid,
+            Scope::Group => device.max_pasid.min(group.max_pasid()),
+        };
+        let (translation, shared) = self.translation(held, mm, limit)?;
+        // Before the attach: who comes later may not be reached by it.
+        let newest = device.core.newest_device();
+
+        Ok(Prepared {
+            attachment: new_attachment(device, flags, newest)?,
+            pasid: translation.pasid(),
+            new: Some(translation),
+            shared,
+        })
+    }
+
+    fn join(
+        there: Arc<GroupAttachment>,
+        device: &SvaDevice,
+        held: &Held,
+        mm: &MmWithUser,
+        flags: Features,
+    ) -> Result<Prepared> {
+        let service = there.handler();
+        let translation = there.translation();
+        let pasid = translation.map_or(Pasid::NONE, |there| there.pasid());
+
+        // Page requests of all members arrive there.
+        if service.serves != flags.contains(Feature::Iopf) {
+            return Err(EEXIST);
+        }
+        // The PASID was chosen to fit all members, but a driver may have set a lower limit.
+        if pasid > device.max_pasid {
+            return Err(ENOSPC);
+        }
+        if device.number > service.newest() {
+            // It may have come into the group since.
+            let newest = device.core.newest_device();
+
+            there.extend(held, mm)?;
+            service.set_newest(newest);
+        }
+        if flags.contains(Feature::NoReadAhead) {
+            service.streams.turn_off();
+        }
+        Ok(Prepared {
+            attachment: there,
+            pasid,
+            new: None,
+            shared: true,
+        })
+    }
+
+    /// A domain for the IOMMU of `held` under a PASID up to `limit`: one that is there, or one with
+    /// a PASID that is there, or a new one. Whether the domain was there.
+    fn translation(
+        &self,
+        held: &Held,
+        mm: &MmWithUser,
+        limit: u32,
+    ) -> Result<(Arc<SpaceTranslation>, bool)> {
+        let endpoint: &Endpoint = held;
+        let all = || self.0.iter().filter_map(|there| there.translation());
+        let mut within = all().filter(|there| there.pasid() <= limit).peekable();
+        let first = within.peek().cloned();
+
+        if let Some(there) = within.find(|there| there.domain().fits(endpoint)) {
+            return Ok((there, true));
+        }
+        let new = match first {
+            Some(there) => Translation::with_pasid_of(&there, SvaDomain::alloc(held, mm)?)?,
+            None => {
+                let pasid = Pasid::alloc(held, limit)?;
+
+                Translation::new(SvaDomain::alloc(held, mm)?, pasid)?
+            }
+        };
+
+        Ok((new, false))
+    }
+
+    /// One more bond uses `attachment`, which is attached.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST`: its group has another.
+    pub(crate) fn begin_use(&mut self, attachment: &Arc<GroupAttachment>) -> Result {
+        let service = attachment.handler();
+        let users = service.users() + 1;
+
+        if users == 1 {
+            self.0.insert(attachment.clone()).map_err(|_| EEXIST)?;
+        }
+        service.set_users(users);
+        Ok(())
+    }
+}
+
+impl super::space::Inner {
+    /// `bond` uses its attachment no more. Detaches it if that was the last; on return no page
+    /// request of the bond's device is in flight then, nor one that waits. May sleep.
+    ///
+    /// Gives what was attached: the PASID is free when that is dropped.
+    pub(crate) fn end_use(&mut self, bond: &Bond, held: &Held) -> Option<Arc<SpaceTranslation>> {
+        let attachment = &bond.attachment;
+
+        if !bond.flags.contains(Feature::Pasid) {
+            return attachment.detach();
+        }
+        let service = attachment.handler();
+        let users = service.users() - 1;
+
+        service.set_users(users);
+        if users == 0 {
+            drop(self.attachments.0.remove(&attachment.group().key()));
+            return attachment.detach();
+        }
+        // Another device, which may not leave as long as it has its bond.
+        let other = self.bonds.iter().find_map(|there| {
+            let same = Arc::ptr_eq(&there.attachment, attachment);
+
+            (same && !::core::ptr::eq(&*there, bond)).then(|| there.held(self).cloned())?
+        });
+
+        if let Some(other) = other {
+            // The group is the same.
+            let _ = attachment.pass_on(held, &other);
+        }
+        // Without a detach nothing else sees to this device's requests.
+        bond.device
+            .core
+            .waits
+            .abandon(|there| there.is_at(attachment) && there.is_of(held.dev()));
+        None
+    }
+}

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The life of a bond: its states, and one function for each arrow between them.
+//!
+//! | from | to | by |
+//! |---|---|---|
+//! | making | live | [`Bond::go_live`]: all that may fail has been done |
+//! | making | ended | [`Bond::discard`]: something has failed |
+//! | live | stopping | [`Bond::begin_stop`]: the driver is to be called |
+//! | live, stopping | ended | [`Bond::finish`]: detached, then unlisted, then its PASID given back |
+//!
+//! All of that happens under the lock of the bond's address space, which is given back only while
+//! the driver is called: one task calls it, and others neither start the device nor bind or unbind
+//! meanwhile. See `Documentation/bond-states.rst`.
+
+use super::{
+    group::GroupBond,
+    owner::{AnyOwner, Call, End, Identity},
+    space::{AddressSpace, Inner, Locked},
+    Bond,
+};
+use crate::trace;
+use core::{num::NonZeroUsize, ptr::NonNull};
+use kernel::{
+    current,
+    prelude::*,
+    sync::{Arc, LockedBy},
+};
+use kernel_ext::endpoint::Held;
+
+/// What of a bond its address space's lock protects.
+pub(crate) struct Life(LockedBy<Record, Inner>);
+
+struct Record {
+    state: State,
+    /// The driver's side; `None` when all that is left to come is the end.
+    owner: Option<AnyOwner>,
+    /// How many tasks are just starting the device.
+    starting: usize,
+    /// The bond of a group that this one is a part of, and is bound as often as.
+    group: Option<Arc<GroupBond>>,
+    /// Keeps the device, from the beginning to the end.
+    held: Option<Held>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Making,
+    Live,
+    /// The driver is being called, by that task.
+    Stopping(TaskName),
+    Ended,
+}
+
+/// Names a task, and is compared only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct TaskName(NonZeroUsize);
+
+impl TaskName {
+    fn current() -> Self {
+        Self(NonNull::from(&*current!()).addr())
+    }
+}
+
+/// What to do before a bond ends.
+pub(crate) struct Stopping(Call);
+
+/// Whether the driver is being called for a bond.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Called {
+    No,
+    /// By this task.
+    Here,
+    Elsewhere,
+}
+
+impl Life {
+    /// Of a bond of `owner` in `space`, whose device is `held`, that is being made.
+    pub(super) fn new(
+        space: &AddressSpace,
+        owner: AnyOwner,
+        group: Option<Arc<GroupBond>>,
+        held: Held,
+    ) -> Self {
+        Self(space.locked_by(Record {
+            state: State::Making,
+            owner: Some(owner),
+            starting: 0,
+            group,
+            held: Some(held),
+        }))
+    }
+}
+
+// What there is to know.
+impl Bond {
+    fn record<'a>(&'a self, inner: &'a Inner) -> &'a Record {
+        self.life.0.access(inner)
+    }
+
+    fn record_mut<'a>(&'a self, inner: &'a mut Inner) -> &'a mut Record {
+        self.life.0.access_mut(inner)
+    }
+
+    /// Whether it is at work, and nothing has begun to end it.
+    pub(crate) fn is_live_in(&self, inner: &Inner) -> bool {
+        self.record(inner).state == State::Live
+    }
+
+    /// Whether it has been made and has not ended.
+    pub(crate) fn is_there(&self, inner: &Inner) -> bool {
+        matches!(
+            self.record(inner).state,
+            State::Live | State::Stopping(_)
+        )
+    }
+
+    /// Whether the driver is being called.
+    pub(crate) fn called(&self, inner: &Inner) -> Called {
+        match self.record(inner).state {
+            State::Stopping(task) if task == TaskName::current() => Called::Here,
+            State::Stopping(_) => Called::Elsewhere,
+            _ => Called::No,
+        }
+    }
+
+    /// Whether the bond ends when the call returns that is under way, and not before.
+    pub(super) fn is_end_left_to_call(&self, inner: &Inner) -> bool {
+        let record = self.record(inner);
+
+        matches!(record.state, State::Stopping(_)) && record.owner.is_none()
+    }
+
+    /// The owner, unless all that is left to come is the end.
+    pub(crate) fn owner<'a>(&'a self, inner: &'a Inner) -> Option<&'a AnyOwner> {
+        self.record(inner).owner.as_ref()
+    }
+
+    /// Whether binds of `identity` count as this one.
+    pub(crate) fn is_of(&self, inner: &Inner, identity: Identity) -> bool {
+        self.owner(inner)
+            .is_some_and(|owner| owner.identity() == identity)
+    }
+
+    /// The group's bond that it is a part of.
+    pub(crate) fn group<'a>(&'a self, inner: &'a Inner) -> Option<&'a Arc<GroupBond>> {
+        self.record(inner).group.as_ref()
+    }
+
+    /// Makes it a part of a group's bond, or of none.
+    pub(super) fn set_group(
+        &self,
+        inner: &mut Inner,
+        group: Option<Arc<GroupBond>>,
+    ) -> Option<Arc<GroupBond>> {
+        core::mem::replace(&mut self.record_mut(inner).group, group)
+    }
+
+    /// The device, unless the bond has ended.
+    pub(super) fn held<'a>(&'a self, inner: &'a Inner) -> Option<&'a Held> {
+        self.record(inner).held.as_ref()
+    }
+
+    /// How often it is bound: by itself, and as part of its group.
+    pub(crate) fn refs_in(&self, inner: &Inner) -> i64 {
+        let of_group = self.group(inner).map_or(0, |group| group.users(inner));
+
+        i64::from(self.own.get()) + i64::from(of_group)
+    }
+
+    /// Whether the driver wants to be called when the process exits, and has not been.
+    pub(super) fn is_exit_due(&self, inner: &Inner) -> bool {
+        let record = self.record(inner);
+        let owner = record.owner.as_ref();
+
+        record.state == State::Live && owner.is_some_and(|owner| owner.hears_of_exits(&self.device))
+    }
+
+    /// How often the bond is bound; 0 if it has ended, or is not made yet.
+    pub(crate) fn refs(&self) -> usize {
+        match self.space.lock() {
+            Some(inner) if self.is_there(&inner) => {
+                usize::try_from(self.refs_in(&inner)).unwrap_or(0)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Whether it is at work, and nothing has begun to end it.
+    pub(crate) fn is_live(&self) -> bool {
+        self.space
+            .lock()
+            .is_some_and(|inner| self.is_live_in(&inner))
+    }
+}
+
+// The arrows.
+impl Bond {
+    /// Making → live.
+    pub(super) fn go_live(&self, inner: &mut Inner) {
+        self.record_mut(inner).state = State::Live;
+    }
+
+    /// Making → ended: nobody has seen it at work. It is not attached.
+    pub(super) fn discard(&self, inner: &mut Inner) {
+        self.device.unlist(self);
+
+        let listed = inner.bonds.remove(self);
+        let record = self.record_mut(inner);
+
+        record.state = State::Ended;
+        let left = (record.owner.take(), record.group.take(), record.held.take());
+
+        drop((left, listed));
+    }
+
+    /// Live → stopping, by this task, if the driver is to be called for an end like `why`. Waits,
+    /// without the lock, for those who are starting the device.
+    ///
+    pub(super) fn begin_stop(&self, inner: &mut Locked<'_>, why: End) -> Option<Stopping> {
+        let record = self.record_mut(inner);
+
+        if record.state != State::Live {
+            return None;
+        }
+        let owner = record.owner.as_ref()?;
+        // As it is now: it may be unregistered before it is called, but not before it returns.
+        let call = owner.call(&self.device, why)?;
+        // One that is called whatever ends the bond has no other part in it from here on.
+        let owner = match call {
+            Call::Object(_) => record.owner.take(),
+            Call::Plain(..) => None,
+        };
+
+        record.state = State::Stopping(TaskName::current());
+        while self.record(inner).starting > 0 {
+            self.space.wait(inner);
+        }
+        drop(owner);
+        Some(Stopping(call))
+    }
+
+    /// Live or stopping → ended. Detaches first; then nothing lists the bond; then its PASID, or the
+    /// place without one, is given back. `false` if it had ended.
+    pub(super) fn finish(&self, mut inner: Locked<'_>) -> bool {
+        if !self.is_there(&inner) {
+            return false;
+        }
+        let waited_for = matches!(self.record(&inner).state, State::Stopping(_));
+        let record = self.record_mut(&mut inner);
+
+        record.state = State::Ended;
+        let left = (record.owner.take(), record.group.take());
+        let held = record.held.take();
+        // Nobody else ends it: the state has just said that it is there.
+        let attached = held
+            .as_ref()
+            .and_then(|held| inner.end_use(self, held));
+
+        self.device.unlist(self);
+        let listed = inner.bonds.remove(self);
+
+        self.device.count(|totals| {
+            totals.unbinds.add(1);
+            totals.ended.absorb(&self.faults().stats);
+        });
+        drop(attached);
+        if waited_for {
+            self.space.wake();
+        }
+        trace::unbind(self.traced(), 0);
+        self.space.unlock(&self.device.core, inner);
+        self.pins.end();
+        // Last of all: a device that leaves waits for this.
+        drop((left, listed));
+        drop(held);
+        true
+    }
+}
+
+// What drives them.
+impl Bond {
+    /// Takes back one bind; the last ends the bond.
+    ///
+    /// On return no page request of an ended bond is in flight. May sleep: waits for page requests
+    /// in flight, and for the driver if it is being called, unless by this task. Called from a call
+    /// that all ends have, it leaves the end to who made that.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`: the bond has ended.
+    pub(crate) fn unbind(&self) -> Result {
+        if !trace::counts() && self.own.put_unless_last() {
+            return Ok(());
+        }
+        let inner = self.lock_uncalled().ok_or(ESRCH)?;
+
+        self.own.put();
+        self.end_unless_bound(inner);
+        Ok(())
+    }
+
+    /// Ends the bond, unless it is bound still.
+    pub(super) fn end_unless_bound(&self, inner: Locked<'_>) {
+        let left = self.refs_in(&inner);
+
+        if let Some(left) = usize::try_from(left).ok().filter(|&left| left > 0) {
+            trace::unbind(self.traced(), left);
+        } else if !self.is_end_left_to_call(&inner) {
+            self.end_locked(inner, End::Unbind);
+        }
+    }
+
+    /// Ends the bond, however often it was bound; `false` if it had ended. As [`Self::unbind`].
+    pub(crate) fn end(&self, why: End) -> bool {
+        self.lock_uncalled()
+            .is_some_and(|inner| self.end_locked(inner, why))
+    }
+
+    /// Makes the call that [`Self::begin_stop`] gave when the process had exited, and ends the bond.
+    pub(super) fn exit(&self, stopping: Stopping) {
+        trace::mm_exit(self.traced());
+        self.stop(stopping, End::Exit);
+        self.device.count(|totals| totals.exits.add(1));
+        // The driver may have unbound; then there is nothing left to do.
+        self.end(End::Exit);
+    }
+
+    /// Locks the address space at a time when no other task calls the driver for this bond; `None`
+    /// if the bond has ended.
+    fn lock_uncalled(&self) -> Option<Locked<'_>> {
+        let mut inner = self.space.lock()?;
+
+        while self.called(&inner) == Called::Elsewhere {
+            self.space.wait(&mut inner);
+        }
+        self.is_there(&inner).then_some(inner)
+    }
+
+    /// Calls the driver, unless it was called already, and ends the bond.
+    pub(super) fn end_locked<'a>(&'a self, mut inner: Locked<'a>, why: End) -> bool {
+        if let Some(stopping) = self.begin_stop(&mut inner, why) {
+            drop(inner);
+            self.stop(stopping, why);
+            // It may have been ended from within the call, and the address space retired.
+            inner = self.space.lock_anyway();
+        }
+        self.finish(inner)
+    }
+
+    fn stop(&self, stopping: Stopping, why: End) {
+        stopping.0.run(&self.device, self.pasid, why);
+    }
+
+    /// Calls `start` with the PASID, unless the bond is ending; the driver is not called before
+    /// `start` has returned. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`: the bond has ended, or is about to.
+    pub(crate) fn start<R>(&self, start: impl FnOnce(u32) -> R) -> Result<R> {
+        let mut inner = self.space.lock().ok_or(ESRCH)?;
+
+        if !self.is_live_in(&inner) {
+            return Err(ESRCH);
+        }
+        self.record_mut(&mut inner).starting += 1;
+        drop(inner);
+
+        let started = start(self.pasid);
+        let mut inner = self.space.lock_anyway();
+
+        self.record_mut(&mut inner).starting -= 1;
+        if self.called(&inner) != Called::No {
+            self.space.wake();
+        }
+        Ok(started)
+    }
+}

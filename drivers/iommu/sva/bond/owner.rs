@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The driver's side of a bond.
+
+use super::device::SvaDevice;
+use core::any::TypeId;
+use kernel::{device::Device, prelude::*, sync::Arc};
+
+/// Why a bond ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The last bind was taken back.
+    Unbind,
+    /// The process has exited (S8).
+    Exit,
+    /// The device is shut down, or its driver leaves it (S11).
+    Shutdown,
+}
+
+/// Tells the driver's data of one bond from that of another: binds with the same count as one bond.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) kind: TypeId,
+    pub(crate) data: usize,
+    pub(crate) code: usize,
+}
+
+/// The driver's side of a bond of a driver with an object for it: called whatever ends the bond,
+/// which then ends when the call returns, and not before.
+///
+/// It goes before the bond's end is known to others, since it may be code of a driver that then
+/// leaves.
+pub(crate) trait Owner: Send + Sync {
+    fn identity(&self) -> Identity;
+
+    /// The same for `device`, which came into the group; `None` if its driver is another.
+    fn for_device(&self, device: &SvaDevice) -> Option<Result<Arc<dyn Owner>>>;
+
+    /// Stops the device for the bond. Without locks; may sleep.
+    fn stop(&self, pasid: u32, why: End);
+}
+
+/// The driver's side of any bond.
+#[derive(Clone)]
+pub(crate) enum AnyOwner {
+    Object(Arc<dyn Owner>),
+    /// Of a driver that has no more than a word for it, and hears of exits at most. While it is
+    /// called it may end the bond itself.
+    Plain(Plain),
+}
+
+/// See [`AnyOwner::Plain`].
+#[derive(Clone, Copy)]
+pub(crate) struct Plain {
+    /// Passed back to the driver, never followed.
+    pub(crate) data: usize,
+    pub(crate) hears: Hears,
+}
+
+/// Who is told of a process's exit.
+#[derive(Clone, Copy)]
+pub(crate) enum Hears {
+    Nothing,
+    /// What the bond says.
+    Bond(Callback),
+    /// What is registered for its device at that time, if anything is.
+    Device,
+}
+
+/// A function of the driver's.
+#[derive(Clone, Copy)]
+pub(crate) struct Callback {
+    /// Calls it for a device and PASID, with the data of the bond.
+    pub(crate) call: fn(dev: &Device, pasid: u32, code: usize, data: usize),
+    /// Its address.
+    pub(crate) code: usize,
+}
+
+/// What to do before a bond ends.
+pub(crate) enum Call {
+    Object(Arc<dyn Owner>),
+    Plain(Callback, usize),
+}
+
+impl Call {
+    pub(super) fn run(self, device: &SvaDevice, pasid: u32, why: End) {
+        match self {
+            Self::Object(owner) => owner.stop(pasid, why),
+            Self::Plain(callback, data) => {
+                (callback.call)(device.endpoint.dev(), pasid, callback.code, data);
+            }
+        }
+    }
+}
+
+impl Plain {
+    fn callback(&self, device: &SvaDevice) -> Option<Callback> {
+        match self.hears {
+            Hears::Nothing => None,
+            Hears::Bond(callback) => Some(callback),
+            Hears::Device => device.watcher(),
+        }
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        Identity {
+            kind: TypeId::of::<Self>(),
+            data: self.data,
+            code: match self.hears {
+                Hears::Nothing => 0,
+                Hears::Bond(callback) => callback.code,
+                Hears::Device => usize::MAX,
+            },
+        }
+    }
+}
+
+impl AnyOwner {
+    pub(super) fn identity(&self) -> Identity {
+        match self {
+            Self::Object(owner) => owner.identity(),
+            Self::Plain(plain) => plain.identity(),
+        }
+    }
+
+    /// See [`Owner::for_device`].
+    pub(super) fn for_device(&self, device: &SvaDevice) -> Option<Result<Self>> {
+        match self {
+            Self::Object(owner) => Some(owner.for_device(device)?.map(Self::Object)),
+            // A driver in Rust has promised to stop only what it has bound.
+            Self::Plain(_) if device.has_handler() => None,
+            Self::Plain(plain) => Some(Ok(Self::Plain(*plain))),
+        }
+    }
+
+    /// Whether the driver is to be called when the process of a bond of `device` exits.
+    pub(super) fn hears_of_exits(&self, device: &SvaDevice) -> bool {
+        match self {
+            Self::Object(_) => true,
+            Self::Plain(plain) => plain.callback(device).is_some(),
+        }
+    }
+
+    /// What to call before a bond of `device` ends, as it is registered now.
+    pub(super) fn call(&self, device: &SvaDevice, why: End) -> Option<Call> {
+        match (self, why) {
+            (Self::Object(owner), _) => Some(Call::Object(owner.clone())),
+            (Self::Plain(plain), End::Exit) => {
+                Some(Call::Plain(plain.callback(device)?, plain.data))
+            }
+            (Self::Plain(_), _) => None,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The page requests of one attachment: who serves them, and what is known of them.
+
+use super::{
+    read_ahead::Streams,
+    stats::FaultStats,
+    waiting::Waiting,
+    waits::Waits,
+    GroupAttachment, //
+};
+use crate::trace;
+use kernel::{
+    mm::{Mm, MmWithUser},
+    prelude::*,
+    sync::{
+        atomic::{ordering::Relaxed, Atomic},
+        Arc, ArcBorrow,
+    },
+};
+use kernel_ext::{
+    attachment::FaultHandler,
+    fault::{FaultGroup, Response},
+};
+
+/// Serves the page requests of one attachment.
+///
+/// Nothing of it is shared with another: page requests of different attachments do not meet, unless
+/// they have to wait.
+pub(crate) struct FaultService {
+    /// Whether the bonds have `IOPF`; else all that the device touches is pinned.
+    pub(crate) serves: bool,
+    /// The last device that had been initialised when this was attached, or extended. Those that
+    /// came later may have come into the group after that. Changed under the address space's lock.
+    newest: Atomic<u64>,
+    /// How many bonds use the attachment: changed under the address space's lock.
+    users: Atomic<u32>,
+    /// How many groups wait.
+    pub(super) waiting: Atomic<u32>,
+    pub(crate) stats: FaultStats,
+    pub(crate) streams: Streams,
+    pub(super) waits: Arc<Waits>,
+}
+
+impl FaultHandler for FaultService {
+    #[inline]
+    fn report(
+        attachment: ArcBorrow<'_, GroupAttachment>,
+        mm: &Mm,
+        mut group: FaultGroup<'_, Self>,
+    ) {
+        trace::page_requests(&mut group);
+
+        let service = attachment.handler();
+        let stats = &service.stats;
+
+        stats.arrived(group.len());
+
+        let user = match service.serves {
+            true => mm.mmget_not_zero(),
+            // All that the device may touch is pinned (S7).
+            false => None,
+        };
+        let Some(user) = user else {
+            // Or the process is gone; its page tables are being torn down.
+            stats.refused.add(group.len() as u64);
+            answer(group, Response::Invalid);
+            return;
+        };
+        // Were this the last reference, its exit would run right here, and want this thread to
+        // get on.
+        let user = MmWithUser::into_mmput_async(user);
+        let progress = service.serve(&user, &group);
+
+        // Before the answer: who has it may rely on the process's exit not having to wait for us.
+        drop(user);
+        if progress.served > 0 {
+            stats.served.add(progress.served);
+        }
+        if progress.ready > 0 {
+            stats.ready.add(progress.ready);
+        }
+        if progress.refused > 0 {
+            stats.refused.add(progress.refused);
+        }
+        let complete = progress.refused == 0;
+        let Some(late) = progress.deferred else {
+            // PRI has only one answer for all of a group.
+            let response = match complete {
+                true => Response::Success,
+                false => Response::Invalid,
+            };
+
+            answer(group, response);
+            return;
+        };
+        let requests = late.len() as u64;
+
+        stats.deferred.add(requests);
+        if Waiting::start(attachment, mm, group, late, complete).is_err() {
+            stats.refused.add(requests);
+        }
+    }
+
+    fn detached(&self) {
+        if self.waiting.load(Relaxed) > 0 {
+            self.waits
+                .abandon(|there| core::ptr::eq(there.service(), self));
+        }
+    }
+}
+
+/// Answers a group that did not wait.
+fn answer(group: FaultGroup<'_, FaultService>, response: Response) {
+    trace::page_response(&group, response);
+    group.respond(response);
+}
+
+impl FaultService {
+    /// The service for an attachment of bonds with `IOPF` if it `serves`, that reads up to
+    /// `read_ahead` pages ahead, made when `newest` was the last device.
+    pub(crate) fn new(waits: &Arc<Waits>, serves: bool, read_ahead: u32, newest: u64) -> Self {
+        Self {
+            serves,
+            newest: Atomic::new(newest),
+            users: Atomic::new(0),
+            waiting: Atomic::new(0),
+            stats: FaultStats::default(),
+            streams: Streams::new(read_ahead),
+            waits: waits.clone(),
+        }
+    }
+
+    /// How many bonds use the attachment, as long as nobody else has the address space's lock.
+    pub(crate) fn users(&self) -> u32 {
+        self.users.load(Relaxed)
+    }
+
+    /// As many bonds use the attachment now. Only for who has the address space's lock.
+    pub(crate) fn set_users(&self, users: u32) {
+        self.users.store(users, Relaxed);
+    }
+
+    /// See the field. Only for who has the address space's lock.
+    pub(crate) fn newest(&self) -> u64 {
+        self.newest.load(Relaxed)
+    }
+
+    /// See the field. Only for who has the address space's lock.
+    pub(crate) fn set_newest(&self, newest: u64) {
+        self.newest.store(newest, Relaxed);
+    }
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A page request group that may have to wait: for I/O, for memory, or for what a process itself
+//! does at a `userfaultfd`.
+//!
+//! A worker waits for it, and for no other. Nobody waits for the worker: whoever ends the bond
+//! answers the group himself, and wakes the worker, which then has nothing of the process.
+
+use super::{
+    service::FaultService,
+    waits::{Leave, Place},
+    GroupAttachment, //
+};
+use crate::{module_parameters, trace};
+use kernel::{
+    mm::Mm,
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{ordering::Relaxed, Atomic, AtomicFlag},
+        Arc, ArcBorrow, Mutex,
+    },
+    time::{Instant, Monotonic},
+    workqueue::{impl_has_work, new_work, Work, WorkItem},
+};
+use kernel_ext::{
+    devres,
+    endpoint::Held,
+    fault::{FaultGroup, PageRequest, Requests, Response, WaitingGroup},
+    mm_fault,
+    tree::{impl_tree_item, Links},
+    wake::EarlyEnd,
+};
+
+/// A group that waits.
+#[pin_data]
+pub(crate) struct Waiting {
+    /// Where the group arrived; it may be detached before the page comes.
+    attachment: Arc<GroupAttachment>,
+    mm: ARef<Mm>,
+    leave: Leave,
+    /// What is still to be served.
+    requests: KVec<PageRequest>,
+    /// Whether the others of the group have been served.
+    complete: bool,
+    since: Instant<Monotonic>,
+    /// A worker serves it, or is about to. Set once, under the lock of [`Waits`].
+    has_worker: AtomicFlag,
+    /// How many pages are there that were not.
+    served: Atomic<u32>,
+    /// Until it is answered, which is done under the lock.
+    #[pin]
+    group: Mutex<Option<WaitingGroup>>,
+    #[pin]
+    early_end: EarlyEnd,
+    links: Links,
+    #[pin]
+    work: Work<Self>,
+}
+
+impl_tree_item! {
+    impl TreeItem<0> for Waiting { self.links, key: Place = |waiting| waiting.leave.place() }
+}
+
+impl_has_work! {
+    impl HasWork<Self> for Waiting { self.work }
+}
+
+impl Waiting {
+    /// Has `requests` of `group`, whose others were all served if it is `complete`, served by a
+    /// worker. May sleep, for memory.
+    ///
+    /// # Errors
+    ///
+    /// The group has been answered "invalid". `EBUSY`: too many wait. `ENODEV`: the device is not
+    /// initialised for SVA, or is leaving, so that nobody would see to it that its group does not
+    /// outlive it. `ENOMEM`.
+    pub(super) fn start(
+        attachment: ArcBorrow<'_, GroupAttachment>,
+        mm: &Mm,
+        group: FaultGroup<'_, FaultService>,
+        requests: KVec<PageRequest>,
+        complete: bool,
+    ) -> Result {
+        let (waiting, group) = match Self::new(attachment, mm, &group, requests, complete) {
+            Ok((waiting, held)) => match group.wait(held) {
+                Ok(group) => (waiting, group),
+                Err(group) => return Err(refuse(group, EINVAL)),
+            },
+            Err(e) => {
+                if e == EBUSY {
+                    attachment.handler().stats.over_limit.add(1);
+                }
+                return Err(refuse(group, e));
+            }
+        };
+
+        *waiting.group.lock() = Some(group);
+        waiting.service().waits.add(&waiting).inspect_err(|_| {
+            waiting.answer(Response::Invalid, 0);
+        })
+    }
+
+    fn new(
+        attachment: ArcBorrow<'_, GroupAttachment>,
+        mm: &Mm,
+        group: &Requests,
+        requests: KVec<PageRequest>,
+        complete: bool,
+    ) -> Result<(Arc<Self>, Held)> {
+        let held = devres::endpoint(group.device())
+            .and_then(|endpoint| endpoint.hold())
+            .ok_or(ENODEV)?;
+        let device = core::ptr::from_ref(group.device()).addr();
+        let waits = &attachment.handler().waits;
+        let leave = waits.leave(mm.as_raw().addr(), device)?;
+        let waiting = Arc::pin_init(
+            pin_init!(Self {
+                attachment: attachment.into(),
+                mm: mm.into(),
+                leave,
+                requests,
+                complete,
+                since: Instant::now(),
+                has_worker: AtomicFlag::new(false),
+                served: Atomic::new(0),
+                group <- new_mutex!(None, "sva_waiting_group"),
+                early_end <- EarlyEnd::new(),
+                links: Links::new(),
+                work <- new_work!("sva_waiting"),
+            }),
+            GFP_KERNEL,
+        )?;
+
+        Ok((waiting, held))
+    }
+
+    pub(super) fn leave(&self) -> &Leave {
+        &self.leave
+    }
+
+    pub(super) fn service(&self) -> &FaultService {
+        self.attachment.handler()
+    }
+
+    pub(super) fn has_worker(&self) -> bool {
+        self.has_worker.load(Relaxed)
+    }
+
+    pub(super) fn set_has_worker(&self) {
+        self.has_worker.store(true, Relaxed);
+    }
+
+    /// Whether the device that asks is about to leave.
+    pub(super) fn device_leaves(&self) -> bool {
+        let group = self.group.lock();
+
+        group.as_ref().is_some_and(|group| group.device_leaves())
+    }
+
+    /// Whether the group is one of `device`, and unanswered.
+    pub(crate) fn is_of(&self, device: &kernel::device::Device) -> bool {
+        let group = self.group.lock();
+
+        group
+            .as_ref()
+            .is_some_and(|group| core::ptr::eq(group.device(), device))
+    }
+
+    /// Whether it arrived at `attachment`.
+    pub(crate) fn is_at(&self, attachment: &GroupAttachment) -> bool {
+        core::ptr::eq(&*self.attachment, attachment)
+    }
+
+    /// Whether it need not be waited for any longer: its time is up, or the process has gone.
+    pub(super) fn is_pointless(&self) -> bool {
+        let limit = i64::from(module_parameters::wait_seconds.value()) * 1000;
+
+        if self.group.lock().is_none() {
+            return false;
+        }
+        if self.since.elapsed().as_millis() >= limit {
+            self.service().stats.timed_out.add(1);
+            return true;
+        }
+        self.leave.is_alone_with(&self.mm)
+    }
+
+    /// Answers it without what it waits for, unless it has been answered, and ends the wait.
+    pub(super) fn give_up(&self) {
+        self.early_end.end();
+        self.answer(Response::Invalid, self.served());
+    }
+
+    /// Serves the requests, as long as somebody waits for the answer.
+    fn serve(&self) {
+        self.leave.with_memory(&self.mm, |mm| {
+            for request in &self.requests {
+                let result = mm_fault::fault_in(mm, request.addr, request.access);
+
+                if result == Err(EINTR) || self.group.lock().is_none() {
+                    break;
+                }
+                self.served.add(u32::from(result.is_ok()), Relaxed);
+            }
+        });
+    }
+
+    /// Answers, unless it has been done. Of the requests that waited so many were `served`.
+    fn answer(&self, response: Response, served: usize) {
+        let mut group = self.group.lock();
+
+        if let Some(group) = group.take() {
+            let stats = &self.service().stats;
+
+            stats.served.add(served as u64);
+            stats.refused.add((self.requests.len() - served) as u64);
+            // Under the lock: whoever finds no group then knows that it has been answered.
+            trace::page_response(&group, response);
+            group.respond(response);
+        }
+    }
+
+    fn served(&self) -> usize {
+        self.served.load(Relaxed) as usize
+    }
+
+    fn response(&self) -> Response {
+        if self.complete && self.served() == self.requests.len() {
+            Response::Success
+        } else {
+            Response::Invalid
+        }
+    }
+}
+
+/// Answers a group that cannot wait.
+fn refuse(group: FaultGroup<'_, FaultService>, why: Error) -> Error {
+    trace::page_response(&group, Response::Invalid);
+    group.respond(Response::Invalid);
+    why
+}
+
+impl WorkItem for Waiting {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        this.early_end.run(|| this.serve());
+        this.answer(this.response(), this.served());
+        this.service().waits.done(&this);
+    }
+}
