@@ -19,7 +19,7 @@ use kernel::{
     time::Delta, //
 };
 #[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
-use kernel_ext::fault_attr::FaultAttr;
+use kernel_test_ext::fault_attr::FaultAttr;
 
 /// How late a slow response is.
 pub const SLOW: Delta = Delta::from_millis(100);
