@@ -19,12 +19,8 @@ pub mod domain;
 pub mod endpoint;
 pub mod exit_notifier;
 pub mod fault;
-#[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
-pub mod fault_attr;
 pub mod global;
 pub mod group;
-pub mod gup;
-pub mod interval;
 pub mod io_pgtable;
 pub mod iommu_device;
 mod iommu_ops;
@@ -39,10 +35,6 @@ pub mod pin;
 pub mod platform_device;
 pub mod platform_driver;
 pub mod resv_region;
-#[cfg(CONFIG_KUNIT)]
-pub mod test_dma;
-#[cfg(CONFIG_KUNIT)]
-pub mod test_support;
 pub mod task;
 pub mod thread;
 pub mod tracepoint;
@@ -57,6 +49,6 @@ pub mod workqueue;
 const __LOG_PREFIX: &[u8] = b"sva_kernel_ext\0";
 
 /// The raw pointer of a device, for C functions. (`Device::as_raw` is private to its crate.)
-pub(crate) fn device_raw(dev: &Device) -> *mut bindings::device {
+pub fn device_raw(dev: &Device) -> *mut bindings::device {
     core::ptr::from_ref(dev).cast_mut().cast()
 }

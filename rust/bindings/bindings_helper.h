@@ -5,13 +5,11 @@
  */
 
 #include <linux/anon_inodes.h>
-#include <linux/fault-inject.h>
 #include <linux/iommu.h>
 #include <linux/mman.h>
 #include <linux/mm.h>
 #include <linux/mock_accel.h>
 #include <linux/mock_smmu.h>
-#include <linux/mock_smmu_compare.h>
 #include <linux/mock_uacce.h>
 #define SVA_SEED_NAMES
 #include <linux/sva_seed.h>

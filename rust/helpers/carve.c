@@ -3,6 +3,7 @@
 
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
+#include <linux/sched.h>
 
 /*
  * Nobody can access, change, unmap or inherit the mapping. It counts as no
@@ -26,4 +27,26 @@ void rust_helper_sva_unseal(struct mm_struct *mm, unsigned long addr)
 	if (vma)
 		vm_flags_clear(vma, VM_SEALED);
 	mmap_write_unlock(mm);
+}
+
+/*
+ * Fault injection: which allocation of the current task, counted from now on, is to
+ * fail; 0 is none. A worker takes it over from the task that it works for.
+ */
+u32 rust_helper_sva_take_fail_nth(void)
+{
+	u32 nth = 0;
+
+#ifdef CONFIG_FAULT_INJECTION
+	nth = READ_ONCE(current->fail_nth);
+	WRITE_ONCE(current->fail_nth, 0);
+#endif
+	return nth;
+}
+
+void rust_helper_sva_set_fail_nth(u32 nth)
+{
+#ifdef CONFIG_FAULT_INJECTION
+	WRITE_ONCE(current->fail_nth, nth);
+#endif
 }

@@ -53,9 +53,3 @@ bool rust_helper_sva_cpu_bbml3(void)
 {
 	return system_supports_bbml3();
 }
-
-/* Whether what user space may execute it may read, whatever the mapping says. */
-bool rust_helper_sva_exec_implies_read(void)
-{
-	return !IS_ENABLED(CONFIG_ARM64_EPAN) || !cpus_have_final_cap(ARM64_HAS_EPAN);
-}

@@ -44,3 +44,23 @@ phys_addr_t rust_helper_sva_virt_to_phys(const void *virt)
 {
 	return virt_to_phys(virt);
 }
+
+/*
+ * Maps @len bytes at @virt, whole pages from the allocator, to all of @vma, which is
+ * being set up. May sleep.
+ */
+int rust_helper_sva_insert_pages(struct vm_area_struct *vma, void *virt, size_t len)
+{
+	size_t at;
+	int ret;
+
+	if (vma->vm_end - vma->vm_start != len)
+		return -EINVAL;
+
+	for (at = 0; at < len; at += PAGE_SIZE) {
+		ret = vm_insert_page(vma, vma->vm_start + at, virt_to_page(virt + at));
+		if (ret)
+			return ret;
+	}
+	return 0;
+}

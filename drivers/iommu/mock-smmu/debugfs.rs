@@ -17,6 +17,8 @@
 //! fields that are not 0, by the names that [`crate::fmt`] gives them.
 
 mod caches;
+#[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
+pub(crate) mod faults;
 mod meaning;
 mod queues;
 mod strict;

@@ -110,12 +110,12 @@ pub struct Smmu {
     #[pin]
     clients: Mutex<RBTree<u32, Arc<Client>>>,
     /// What goes wrong on request.
-    inject: SetOnce<Arc<Faults>>,
+    inject: SetOnce<Arc<dyn Faults>>,
 }
 
 impl Smmu {
     /// From now on does wrong what `faults` says; once. Any context.
-    pub fn inject(&self, faults: Arc<Faults>) {
+    pub fn inject(&self, faults: Arc<dyn Faults>) {
         self.inject.populate(faults);
     }
 

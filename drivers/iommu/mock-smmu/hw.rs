@@ -211,7 +211,7 @@ impl Smmu {
     }
 
     /// From now on does wrong what `faults` says. Any context.
-    pub fn inject(&self, faults: Arc<Faults>) {
+    pub fn inject(&self, faults: Arc<dyn Faults>) {
         let before = self.engine.lock().faults.replace(faults);
         drop(before);
     }

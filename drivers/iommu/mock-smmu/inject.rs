@@ -11,15 +11,10 @@
 //! | `fail_invalidate` | an invalidation command is lost, though it seems complete |
 //! | `fail_alloc` | an address space, or the attachment of one, gets no memory |
 //!
-//! Without `CONFIG_FAULT_INJECTION_DEBUG_FS` nothing does, and there are no directories.
+//! Without `CONFIG_FAULT_INJECTION_DEBUG_FS` nothing does, and there are no directories. Both halves
+//! ask [`Faults`]; what makes the directories tells them whom.
 
-use kernel::{
-    prelude::*,
-    sync::Arc,
-    time::Delta, //
-};
-#[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
-use kernel_ext::fault_attr::FaultAttr;
+use kernel::time::Delta;
 
 /// How late a slow response is.
 pub const SLOW: Delta = Delta::from_millis(100);
@@ -39,54 +34,8 @@ pub enum Fault {
     Alloc,
 }
 
-/// The faults of an instance, with their directories.
-pub struct Faults {
-    #[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
-    points: [Pin<KBox<FaultAttr>>; 5],
-}
-
-impl Faults {
-    /// Makes the directories in that of `instance`, which must be there. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOENT` without that directory; `ENOMEM`.
-    #[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
-    pub fn new(instance: &CStr) -> Result<Arc<Self>> {
-        let point = |name| {
-            let attr = FaultAttr::new(crate::debugfs::TOP, instance, name);
-            KBox::pin_init(attr, GFP_KERNEL)
-        };
-        // In the order of `Fault`.
-        let points = [
-            point(c"fail_queue_full")?,
-            point(c"fail_response_drop")?,
-            point(c"fail_response_slow")?,
-            point(c"fail_invalidate")?,
-            point(c"fail_alloc")?,
-        ];
-        Ok(Arc::new(Self { points }, GFP_KERNEL)?)
-    }
-
-    /// Nothing to make.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    #[cfg(not(CONFIG_FAULT_INJECTION_DEBUG_FS))]
-    pub fn new(_instance: &CStr) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self {}, GFP_KERNEL)?)
-    }
-
+/// What decides whether something goes wrong.
+pub trait Faults: Send + Sync {
     /// Whether to do wrong this time. Any context.
-    #[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
-    pub fn strikes(&self, fault: Fault) -> bool {
-        self.points[fault as usize].should_fail()
-    }
-
-    /// Never.
-    #[cfg(not(CONFIG_FAULT_INJECTION_DEBUG_FS))]
-    pub fn strikes(&self, _fault: Fault) -> bool {
-        false
-    }
+    fn strikes(&self, fault: Fault) -> bool;
 }

@@ -19,7 +19,6 @@ use crate::{
         }, //
     },
     hw,
-    inject::Faults,
     line::Line,
     mmio::RegisterFile, //
 };
@@ -124,9 +123,9 @@ impl Instance {
             hw: self.hw.clone(),
         };
         self.debugfs = Some(debugfs::InstanceDir::new(parent, name, view)?);
-        // Fault injection is for tests; a kernel without debugfs has none.
-        if cfg!(CONFIG_DEBUG_FS) {
-            let faults = Faults::new(name)?;
+        #[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
+        {
+            let faults = debugfs::faults::new(name)?;
             self.hw.inject(faults.clone());
             self.smmu().inject(faults);
         }

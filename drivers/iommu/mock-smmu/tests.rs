@@ -45,11 +45,10 @@ use kernel::{
         Delta, //
     }, //
 };
-use kernel_ext::test_support::{
-    wait_until,
-    InTreeBond,
-    Protection,
-    TestMm, //
+use kernel_test_ext::{
+    in_tree::InTreeBond,
+    mm::{Protection, TestMm},
+    wait::wait_until, //
 };
 
 /// Fails the test with a message, but lets destructors run.

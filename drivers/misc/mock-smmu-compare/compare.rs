@@ -8,7 +8,7 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use kernel_ext::{
+use kernel_test_ext::{
     bindings::{
         mock_smmu_compare as Request,
         mock_smmu_compare_page as Page,

@@ -17,15 +17,13 @@ use kernel::{
         UserSlice, //
     }, //
 };
-use kernel_ext::{
-    bindings::{
-        mock_smmu_compare as Request,
-        MOCK_SMMU_COMPARE_IOC_MAGIC, //
-    },
-    misc_device::{
-        MiscFile,
-        Registration, //
-    }, //
+use kernel_ext::misc_device::{
+    MiscFile,
+    Registration, //
+};
+use kernel_test_ext::bindings::{
+    mock_smmu_compare as Request,
+    MOCK_SMMU_COMPARE_IOC_MAGIC, //
 };
 
 mod compare;

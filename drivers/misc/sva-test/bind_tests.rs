@@ -9,10 +9,8 @@ mod tests {
         record::Record,
     };
     use kernel::{page::PAGE_SIZE, prelude::*};
-    use kernel_ext::{
-        resv_region::{ResvKind, ResvRegion},
-        test_support::{IdleMm, Protection, TestMm},
-    };
+    use kernel_ext::resv_region::{ResvKind, ResvRegion};
+    use kernel_test_ext::mm::{IdleMm, Protection, TestMm};
     use smmu::device::{DeviceSpec, NO_RESV};
     use sva::{Feature, Features};
 

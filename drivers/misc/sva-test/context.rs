@@ -19,7 +19,7 @@ use kernel::{
         Arc,
     },
 };
-use kernel_ext::test_support::{Protection, TestMm};
+use kernel_test_ext::mm::{Protection, TestMm};
 use smmu::api::Dma;
 
 /// A device that works on queues.

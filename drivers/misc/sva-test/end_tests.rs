@@ -19,9 +19,10 @@ mod tests {
         },
         time::{delay::fsleep, Delta},
     };
-    use kernel_ext::{
-        test_support::{wait_until, IdleMm, Protection, TestMm},
-        thread::KThread,
+    use kernel_ext::thread::KThread;
+    use kernel_test_ext::{
+        mm::{IdleMm, Protection, TestMm},
+        wait::wait_until, //
     };
     use sva::{Bond, End};
 

@@ -12,7 +12,7 @@ use kernel::{
         Arc,
     },
 };
-use kernel_ext::test_support::with_bound;
+use kernel_test_ext::bound::with_bound;
 use smmu::{
     api::{Dma, DmaError},
     device::DeviceSpec,

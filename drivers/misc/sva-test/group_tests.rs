@@ -9,7 +9,10 @@ mod tests {
         record::Record,
     };
     use kernel::prelude::*;
-    use kernel_ext::test_support::{wait_until, Protection, TestMm};
+    use kernel_test_ext::{
+        mm::{Protection, TestMm},
+        wait::wait_until, //
+    };
     use smmu::device::DeviceSpec;
     use sva::{End, Features};
 

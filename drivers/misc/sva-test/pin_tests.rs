@@ -9,7 +9,7 @@ mod tests {
         record::Record,
     };
     use kernel::{page::PAGE_SIZE, prelude::*};
-    use kernel_ext::test_support::{Protection, TestMm};
+    use kernel_test_ext::mm::{Protection, TestMm};
     use sva::{Bond, Features, Handler};
 
     fn pin_one_page<T: Handler>(bond: &Bond<T>, addr: usize) -> Result<sva::Pinned> {

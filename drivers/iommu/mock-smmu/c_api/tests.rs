@@ -24,14 +24,10 @@ mod c_api {
         device::Device,
         prelude::*, //
     };
-    use kernel_ext::{
-        bindings,
-        phys::PhysPages,
-        test_support::{
-            InTreeBond,
-            Protection,
-            TestMm, //
-        }, //
+    use kernel_ext::{bindings, phys::PhysPages};
+    use kernel_test_ext::{
+        in_tree::InTreeBond,
+        mm::{Protection, TestMm}, //
     };
 
     const NONE: u32 = bindings::MOCK_SMMU_NO_SSID;

@@ -76,7 +76,7 @@ pub(super) struct Engine {
     pub(super) priq: Queue,
     pub(super) stats: Stats,
     /// What goes wrong on request.
-    pub(super) faults: Option<Arc<Faults>>,
+    pub(super) faults: Option<Arc<dyn Faults>>,
     /// The connected ports; a slot belongs to its port until the port goes.
     pub(super) ports: KVec<Option<KBox<PortState>>>,
 }

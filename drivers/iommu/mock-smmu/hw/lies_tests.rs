@@ -40,7 +40,7 @@ mod tests {
         }, //
     };
 
-    use kernel_ext::test_support::wait_until;
+    use kernel_test_ext::wait::wait_until;
 
     const HASTY: PortConfig = PortConfig {
         ats: true,

@@ -18,12 +18,8 @@ mod tests {
         },
         regs, //
     };
-    use kernel_ext::{
-        iommu_device::Driver as _,
-        notifier,
-        phys::PhysPages,
-        test_dma::TestDomain, //
-    };
+    use kernel_ext::{iommu_device::Driver as _, notifier, phys::PhysPages};
+    use kernel_test_ext::dma::TestDomain;
 
     const SSID: u32 = 5;
     const IOVA: usize = 0x1_2340_0000;

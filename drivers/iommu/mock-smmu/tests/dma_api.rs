@@ -14,12 +14,8 @@ mod tests {
             ResvKind,
             ResvRegion, //
         },
-        test_dma::{
-            set_domain_type,
-            DmaMapping,
-            DmaMemory, //
-        }, //
     };
+    use kernel_test_ext::dma::{set_domain_type, DmaMapping, DmaMemory};
 
     #[test]
     fn dma_api() -> Result {

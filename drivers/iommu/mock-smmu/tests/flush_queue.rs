@@ -8,13 +8,8 @@ mod tests {
         dma::*,
         *, //
     };
-    use kernel_ext::{
-        phys::PhysPages,
-        test_dma::{
-            set_domain_type,
-            DmaMapping, //
-        }, //
-    };
+    use kernel_ext::phys::PhysPages;
+    use kernel_test_ext::dma::{set_domain_type, DmaMapping};
 
     const DMA: &CStr = c"DMA";
     const DMA_FQ: &CStr = c"DMA-FQ";

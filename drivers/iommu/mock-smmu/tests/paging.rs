@@ -15,11 +15,8 @@ mod tests {
         },
         hw::DmaErrorKind, //
     };
-    use kernel_ext::{
-        iommu_device::Driver as _,
-        phys::PhysPages,
-        test_dma::TestDomain, //
-    };
+    use kernel_ext::{iommu_device::Driver as _, phys::PhysPages};
+    use kernel_test_ext::dma::TestDomain;
 
     /// Where tests map memory.
     const IOVA: usize = 0x1_2340_0000;

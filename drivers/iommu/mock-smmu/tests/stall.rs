@@ -23,9 +23,9 @@ mod tests {
     use kernel_ext::{
         iommu_device::Driver as _,
         phys::PhysPages,
-        test_dma::TestDomain,
         thread::KThread, //
     };
+    use kernel_test_ext::dma::TestDomain;
 
     /// A device that stalls, with PASIDs but without ATS.
     const STALLS: DeviceSpec = DeviceSpec {

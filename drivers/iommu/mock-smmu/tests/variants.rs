@@ -12,12 +12,8 @@ mod tests {
         fmt::regs,
         hw::DmaErrorKind, //
     };
-    use kernel_ext::{
-        iommu_device::Driver as _,
-        notifier,
-        phys::PhysPages,
-        test_dma::TestDomain, //
-    };
+    use kernel_ext::{iommu_device::Driver as _, notifier, phys::PhysPages};
+    use kernel_test_ext::dma::TestDomain;
 
     /// A device that stalls, with PASIDs but without ATS.
     const STALLS: DeviceSpec = DeviceSpec {

@@ -14,7 +14,7 @@ use kernel::{
     },
     workqueue, //
 };
-use kernel_ext::test_support::wait_until;
+use kernel_test_ext::wait::wait_until;
 
 use crate::{
     fmt::{

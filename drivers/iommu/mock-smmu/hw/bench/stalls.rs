@@ -6,7 +6,7 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use kernel_ext::test_support::wait_until;
+use kernel_test_ext::wait::wait_until;
 
 use crate::{
     fmt::{

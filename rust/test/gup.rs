@@ -98,7 +98,7 @@ fn find(addr: usize, write: bool, force: bool, order: &mut u32) -> Option<u64> {
 #[kunit_tests(kernel_ext_gup)]
 mod tests {
     use super::*;
-    use crate::test_support::{
+    use crate::mm::{
         Protection,
         TestMm, //
     };

@@ -118,7 +118,7 @@ impl PinnedDrop for Interval {
 #[kunit_tests(kernel_ext_interval)]
 mod tests {
     use super::*;
-    use crate::test_support::{
+    use crate::mm::{
         Protection,
         TestMm, //
     };

@@ -1,32 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Failures on request. */
+/* Failures on request, by files in debugfs. */
 
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>
-#include <linux/sched.h>
-
-/*
- * Fault injection: which allocation of the current task, counted from now on, is to
- * fail; 0 is none. A worker takes it over from the task that it works for.
- */
-u32 rust_helper_sva_take_fail_nth(void)
-{
-	u32 nth = 0;
-
-#ifdef CONFIG_FAULT_INJECTION
-	nth = READ_ONCE(current->fail_nth);
-	WRITE_ONCE(current->fail_nth, 0);
-#endif
-	return nth;
-}
-
-void rust_helper_sva_set_fail_nth(u32 nth)
-{
-#ifdef CONFIG_FAULT_INJECTION
-	WRITE_ONCE(current->fail_nth, nth);
-#endif
-}
 
 #ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
 /* Fails nothing, and says nothing when it does. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* For KUnit suites only. */
+/* What KUnit suites do that drivers do not. */
 
 #include <linux/device.h>
 #include <linux/dma-mapping.h>

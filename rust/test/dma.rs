@@ -2,16 +2,7 @@
 
 //! What KUnit tests need of classic DMA: paging domains, and the DMA API.
 
-use crate::{
-    bindings,
-    device_raw,
-    group::IommuGroup,
-    iommu_device::{
-        ClientDevice,
-        Driver, //
-    },
-    phys::PhysPages, //
-};
+use crate::bindings;
 use core::{
     marker::PhantomData,
     ptr::NonNull, //
@@ -23,6 +14,15 @@ use kernel::{
     },
     prelude::*,
     str::CString, //
+};
+use kernel_ext::{
+    device_raw,
+    group::IommuGroup,
+    iommu_device::{
+        ClientDevice,
+        Driver, //
+    },
+    phys::PhysPages, //
 };
 
 /// A paging domain from `iommu_paging_domain_alloc()`, as a driver has it that maps memory itself.

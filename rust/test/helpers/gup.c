@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What processes see of memory, and when that has changed. */
 
+#include <linux/cpufeature.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 
@@ -37,22 +38,8 @@ bool rust_helper_sva_mmu_interval_read_retry(struct mmu_interval_notifier *notif
 	return mmu_interval_read_retry(notifier, seq);
 }
 
-/*
- * Maps @len bytes at @virt, whole pages from the allocator, to all of @vma, which is
- * being set up. May sleep.
- */
-int rust_helper_sva_insert_pages(struct vm_area_struct *vma, void *virt, size_t len)
+/* Whether what user space may execute it may read, whatever the mapping says. */
+bool rust_helper_sva_exec_implies_read(void)
 {
-	size_t at;
-	int ret;
-
-	if (vma->vm_end - vma->vm_start != len)
-		return -EINVAL;
-
-	for (at = 0; at < len; at += PAGE_SIZE) {
-		ret = vm_insert_page(vma, vma->vm_start + at, virt_to_page(virt + at));
-		if (ret)
-			return ret;
-	}
-	return 0;
+	return !IS_ENABLED(CONFIG_ARM64_EPAN) || !cpus_have_final_cap(ARM64_HAS_EPAN);
 }

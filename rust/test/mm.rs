@@ -1,68 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What KUnit tests of IOMMU drivers need: an address space to share, and the kernel's own SVA.
+//! Address spaces for KUnit tests, which run in kernel threads.
 
-use crate::{
-    bindings,
-    iommu_device::{
-        ClientDevice,
-        Driver, //
-    }, //
-};
-use core::{
-    marker::PhantomData,
-    ptr::NonNull, //
-};
+use crate::bindings;
+use core::ptr::NonNull;
 use kernel::{
-    device::{
-        Bound,
-        Device, //
-    },
     error::from_err_ptr,
     mm::MmWithUser,
     page::PAGE_SIZE,
     prelude::*,
-    time::{
-        delay::fsleep,
-        Delta, //
-    },
     types::NotThreadSafe,
     uaccess::{
         UserPtr,
         UserSlice, //
     },
 };
-
-/// Calls `f` with a device that has a driver, which it keeps meanwhile; `None` if it has none.
-/// May sleep; takes the device's lock.
-pub fn with_bound<R>(dev: &Device, f: impl FnOnce(&Device<Bound>) -> R) -> Option<R> {
-    let raw = crate::device_raw(dev);
-
-    // SAFETY: The device is live, since it is borrowed.
-    unsafe { bindings::sva_device_lock(raw) };
-    // SAFETY: As above; the lock protects the field, and whoever binds or unbinds holds it.
-    let result = if unsafe { (*raw).driver }.is_null() {
-        None
-    } else {
-        // SAFETY: The device has a driver, which cannot leave it before the unlock.
-        Some(f(unsafe { dev.as_bound() }))
-    };
-    // SAFETY: Locked above.
-    unsafe { bindings::sva_device_unlock(raw) };
-    result
-}
-
-/// Waits until `condition` holds; `false` if it does not for half a minute, which is more than a
-/// guest on a busy machine needs for anything. May sleep.
-pub fn wait_until(condition: impl Fn() -> bool) -> bool {
-    for _ in 0..30_000 {
-        if condition() {
-            return true;
-        }
-        fsleep(Delta::from_millis(1));
-    }
-    false
-}
 
 /// How memory of a [`TestMm`] may be accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,49 +171,5 @@ impl Drop for IdleMm {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the user is ours.
         unsafe { bindings::mmput(self.mm.as_ptr()) };
-    }
-}
-
-/// A bond made by the kernel's own `iommu_sva_bind_device()`; unbound when dropped, which sleeps.
-///
-/// # Invariants
-///
-/// `handle` is a live handle from `iommu_sva_bind_device()`, of which this object owns a count.
-pub struct InTreeBond<'a> {
-    handle: NonNull<bindings::iommu_sva>,
-    pasid: u32,
-    _device: PhantomData<&'a ()>,
-}
-
-impl<'a> InTreeBond<'a> {
-    /// Binds `mm` to `device`, which must stay behind its IOMMU meanwhile. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `EOVERFLOW` if the address space's PASID is too large for the device; `ENOSPC` without a
-    /// free one; what the IOMMU driver says.
-    pub fn new<T: Driver>(device: &'a ClientDevice<T>, mm: &MmWithUser) -> Result<Self> {
-        let dev = crate::device_raw(device.device());
-        // SAFETY: The device is behind an IOMMU as long as it is borrowed, and `mm` has users.
-        let handle = from_err_ptr(unsafe { bindings::iommu_sva_bind_device(dev, mm.as_raw()) })?;
-        Ok(Self {
-            // SAFETY: The handle is live.
-            pasid: unsafe { bindings::iommu_sva_get_pasid(handle) },
-            // INVARIANT: Just bound.
-            handle: NonNull::new(handle).ok_or(EINVAL)?,
-            _device: PhantomData,
-        })
-    }
-
-    /// The PASID.
-    pub fn pasid(&self) -> u32 {
-        self.pasid
-    }
-}
-
-impl Drop for InTreeBond<'_> {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant.
-        unsafe { bindings::iommu_sva_unbind_device(self.handle.as_ptr()) };
     }
 }
