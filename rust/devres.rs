@@ -92,11 +92,7 @@ unsafe extern "C" fn matches_data(
 /// - `EINVAL`: `endpoint` is another device's, or was added before.
 /// - `EBUSY`: the device has data of this type.
 /// - `ENOMEM`.
-pub fn add<T: DeviceData>(
-    dev: &Device<Bound>,
-    endpoint: &Arc<Endpoint>,
-    data: Arc<T>,
-) -> Result {
+pub fn add<T: DeviceData>(dev: &Device<Bound>, endpoint: &Arc<Endpoint>, data: Arc<T>) -> Result {
     if !core::ptr::eq(endpoint.dev(), &**dev) {
         return Err(EINVAL);
     }
@@ -232,7 +228,9 @@ pub fn endpoint(dev: &Device) -> Option<Arc<Endpoint>> {
     ) -> c_int {
         // SAFETY: By this function's contract. The node stays while the kernel holds the device's
         // lock, as it does around this call.
-        unsafe { *found.cast::<Option<Arc<Endpoint>>>() = Some((*res.cast::<Node>()).endpoint.clone()) };
+        unsafe {
+            *found.cast::<Option<Arc<Endpoint>>>() = Some((*res.cast::<Node>()).endpoint.clone())
+        };
         1
     }
 

@@ -33,8 +33,10 @@ impl DmaOwner {
     /// `EBUSY`: the group is somebody else's: user space's, by VFIO or iommufd, or that of a driver
     /// which uses the DMA API. `ENOMEM`, and what the IOMMU driver says.
     pub fn claim(held: &Held) -> Result<Option<Self>> {
-        // SAFETY: The device is held, so it has a driver.
-        if !unsafe { bindings::sva_driver_manages_dma(held.as_raw()) } {
+        // SAFETY: The device is held, so it keeps the driver that it has.
+        let manages = unsafe { bindings::sva_driver_manages_dma(held.as_raw()) };
+
+        if !manages || held.needs_direct() {
             return Ok(None);
         }
         // SAFETY: As above, and it stays in its group.

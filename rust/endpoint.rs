@@ -74,16 +74,18 @@ impl Endpoint {
             )
         };
 
+        let untranslated = crate::resv_region::untranslated(dev)?;
+
         Arc::pin_init(
-            // INVARIANT: Closed.
-            try_pin_init!(Self {
+            // INVARIANT: Nobody can hold it.
+            pin_init!(Self {
                 dev: ARef::from(&**dev),
                 group,
                 ops,
                 has_sva,
                 max_pasids,
                 needs_direct,
-                untranslated: crate::resv_region::untranslated(dev)?,
+                untranslated,
                 holds: Atomic::new(Self::NEW),
                 idle <- Completion::new(),
             }),

@@ -88,16 +88,20 @@ void rust_helper_sva_iotlb_gather_add(struct iommu_domain *domain,
 }
 
 /*
- * Whether the driver of @dev, which has one and keeps it, does not use the DMA API, so
- * that the bus has not counted it for its group.
+ * Whether the driver of @dev, if it has one, does not use the DMA API, so that the bus
+ * has not counted it for its group.
  */
 bool rust_helper_sva_driver_manages_dma(struct device *dev)
 {
+	struct device_driver *driver = READ_ONCE(dev->driver);
+
+	if (!driver)
+		return false;
 	if (dev->bus == &platform_bus_type)
-		return to_platform_driver(dev->driver)->driver_managed_dma;
+		return to_platform_driver(driver)->driver_managed_dma;
 #ifdef CONFIG_PCI
 	if (dev->bus == &pci_bus_type)
-		return to_pci_driver(dev->driver)->driver_managed_dma;
+		return to_pci_driver(driver)->driver_managed_dma;
 #endif
 	return false;
 }

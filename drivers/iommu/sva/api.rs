@@ -222,7 +222,7 @@ impl<T: Handler> Device<T> {
             &request,
         )?;
 
-        Ok(Bond::of_group(bound, data))
+        Bond::of_group(bound, data)
     }
 
     /// What the device was initialised with: the flags that bonds may have.
@@ -257,7 +257,7 @@ impl<T: Handler> Drop for Device<T> {
 ///
 /// `ENODEV`: the device has no IOMMU. `ENOMEM`.
 pub fn max_pasid(dev: &KernelDevice<Bound>) -> Result<u32> {
-    Ok(device::max_pasid_of(&Endpoint::new(dev)?))
+    Endpoint::new(dev).map(|endpoint| device::max_pasid_of(&endpoint))
 }
 
 /// The address space that some device reaches with `pasid`; `None` if there is none, or if its

@@ -42,7 +42,7 @@ use self::{
     life::{Called, Life},
     owner::{AnyOwner, Identity},
     pin::Pins,
-    space::{AddressSpace, Inner, Locked},
+    space::{AddressSpace, Inner},
 };
 
 /// A device bound to an address space.
@@ -242,21 +242,22 @@ impl Bond {
         terms: Terms,
     ) -> Result<Arc<Self>> {
         let carved = inner.carve(device, mm, terms.scope)?;
-        let prepared =
-            inner
-                .attachments
-                .prepare(device, &held, mm, terms.flags, terms.scope)?;
+        let prepared = inner
+            .attachments
+            .prepare(device, &held, mm, terms.flags, terms.scope)?;
         let hears = terms.owner.clone();
+        let (attachment, pasid) = (prepared.attachment.clone(), prepared.pasid);
+        let for_bond = held.clone();
         let bond = Arc::pin_init(
             pin_init!(Self {
                 device: device.clone(),
                 space: space.clone(),
-                attachment: prepared.attachment.clone(),
-                pasid: prepared.pasid,
+                attachment,
+                pasid,
                 flags: terms.flags,
                 pid: terms.pid,
                 comm: terms.comm,
-                life: Life::new(space, terms.owner, terms.group, held.clone()),
+                life: Life::new(space, terms.owner, terms.group, for_bond),
                 pins: Pins::new(),
                 own: Count(Atomic::new(0)),
                 of_space: Links::new(),
@@ -322,12 +323,7 @@ impl Bond {
 
 impl Terms {
     /// Of a bond that the current process makes.
-    fn new(
-        scope: Scope,
-        flags: Features,
-        owner: AnyOwner,
-        group: Option<Arc<GroupBond>>,
-    ) -> Self {
+    fn new(scope: Scope, flags: Features, owner: AnyOwner, group: Option<Arc<GroupBond>>) -> Self {
         Self {
             scope,
             flags,

@@ -165,9 +165,12 @@ fn one_device(device: &Arc<SvaDevice>, f: &mut Formatter<'_>) -> fmt::Result {
 
         writeln!(f, "member {} {features}", name(member))?;
     }
-    device.core.refusals.each(Some(device.endpoint.dev()), |_, why, times| {
-        writeln!(f, "refused {times} {why}")
-    })?;
+    device
+        .core
+        .refusals
+        .each(Some(device.endpoint.dev()), |_, why, times| {
+            writeln!(f, "refused {times} {why}")
+        })?;
     writeln!(f, "bonds {}", bonds.len())?;
     write_totals(&device.totals, &faults, f)?;
     writeln!(f)?;
@@ -212,8 +215,16 @@ fn write_totals(totals: &Totals, faults: &FaultStats, f: &mut Formatter<'_>) -> 
     writeln!(f, "faults_refused {}", faults.refused.get())?;
     writeln!(f, "pages_there_before {}", faults.ready.get())?;
     writeln!(f, "page_requests_deferred {}", faults.deferred.get())?;
-    writeln!(f, "page_request_groups_over_limit {}", faults.over_limit.get())?;
-    writeln!(f, "page_request_groups_timed_out {}", faults.timed_out.get())?;
+    writeln!(
+        f,
+        "page_request_groups_over_limit {}",
+        faults.over_limit.get()
+    )?;
+    writeln!(
+        f,
+        "page_request_groups_timed_out {}",
+        faults.timed_out.get()
+    )?;
     writeln!(f, "pages_read_ahead {}", faults.read_ahead.get())?;
     writeln!(f, "pages_read_ahead_wasted {}", faults.wasted.get())
 }

@@ -51,7 +51,7 @@ pub(crate) fn device_init(dev: &Device, features: u32, max_pasid: u32) {
 }
 
 /// Whether somebody wants to know of each bind and unbind.
-#[inline]
+#[inline(never)]
 pub(crate) fn counts() -> bool {
     trace_enabled!(bind) || trace_enabled!(unbind)
 }

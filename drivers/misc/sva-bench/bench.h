@@ -7,7 +7,6 @@
 #include <linux/device.h>
 #include <linux/types.h>
 
-#define SVA_NO_SEED_NAMES
 #include <linux/sva.h>
 
 /* How often each operation is measured at most. */
@@ -46,7 +45,7 @@ struct bench_bond {
 	/* The in-tree implementation's. */
 	struct iommu_sva *handle;
 	/* Ours. */
-	int pasid;
+	struct sva_bond *ours;
 };
 
 /* An implementation. */
@@ -56,6 +55,8 @@ struct bench_peer {
 	void (*unbind)(struct bench_bond *bond);
 	u32 (*pasid)(struct bench_bond *bond);
 };
+
+void bench_watch_exits(bool watch);
 
 extern const struct bench_peer bench_in_tree, bench_ours;
 /* The two above. */
@@ -92,7 +93,6 @@ struct device *bench_device_make(enum bench_hardware hardware);
 void bench_device_drop(enum bench_hardware hardware, struct device *dev);
 int bench_device_init_sva(struct device *dev);
 void bench_device_end_sva(struct device *dev);
-int bench_device_watch_exit(struct device *dev);
 
 int bench_null_init(void);
 void bench_null_exit(void);

@@ -78,10 +78,11 @@ static int measure_on(enum bench_hardware hardware)
 	ret = bench_device_init_sva(dev);
 	if (!ret) {
 		ret = measure(hardware, dev, false);
-		if (!ret)
-			ret = bench_device_watch_exit(dev);
-		if (!ret)
+		if (!ret) {
+			bench_watch_exits(true);
 			ret = measure(hardware, dev, true);
+			bench_watch_exits(false);
+		}
 		bench_device_end_sva(dev);
 	}
 	bench_device_drop(hardware, dev);

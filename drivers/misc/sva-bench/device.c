@@ -78,13 +78,3 @@ void bench_device_end_sva(struct device *dev)
 {
 	sva_device_shutdown(dev);
 }
-
-static int bench_exited(struct device *dev, int pasid, void *drvdata)
-{
-	return 0;
-}
-
-int bench_device_watch_exit(struct device *dev)
-{
-	return sva_register_mm_exit_handler(dev, bench_exited);
-}

@@ -19,20 +19,34 @@ static u32 in_tree_pasid(struct bench_bond *bond)
 	return iommu_sva_get_pasid(bond->handle);
 }
 
+/* Called when a process exits, if anything is to be. */
+static sva_exit_t ours_exit;
+
+static void exited(struct device *dev, u32 pasid, void *drvdata)
+{
+}
+
+/* Whether bonds of ours hear of exits from now on. */
+void bench_watch_exits(bool watch)
+{
+	ours_exit = watch ? exited : NULL;
+}
+
 static int ours_bind(struct bench_bond *bond)
 {
-	return sva_bind_device(bond->dev, bond->mm, &bond->pasid,
-			       IOMMU_SVA_FEAT_PASID | IOMMU_SVA_FEAT_IOPF, NULL);
+	bond->ours = sva_bind(bond->dev, bond->mm, IOMMU_SVA_FEAT_PASID | IOMMU_SVA_FEAT_IOPF,
+			      ours_exit, NULL);
+	return PTR_ERR_OR_ZERO(bond->ours);
 }
 
 static void ours_unbind(struct bench_bond *bond)
 {
-	sva_unbind_device(bond->dev, bond->pasid);
+	sva_unbind(bond->ours);
 }
 
 static u32 ours_pasid(struct bench_bond *bond)
 {
-	return bond->pasid;
+	return sva_bond_pasid(bond->ours);
 }
 
 const struct bench_peer bench_in_tree = {

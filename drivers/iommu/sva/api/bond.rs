@@ -41,14 +41,14 @@ impl<T: Handler> Bond<T> {
         Self { binds, data }
     }
 
-    pub(super) fn of_group(bound: Bound, data: Arc<T::BondData>) -> Self {
+    pub(super) fn of_group(bound: Bound, data: Arc<T::BondData>) -> Result<Self> {
         let binds = Binds::Group {
-            own: bound.own,
+            own: bound.own.ok_or(ENODEV)?,
             group: bound.group,
             left_out: bound.left_out,
         };
 
-        Self { binds, data }
+        Ok(Self { binds, data })
     }
 
     /// Calls `start` with the PASID, unless the bond has ended: the one way to have the device work

@@ -97,12 +97,12 @@ impl SvaDevice {
         if features.contains(Feature::Pasid) && limit == 0 {
             return Err(tell(Why::no_pasids(&endpoint)));
         }
-        let for_device = core.clone();
+        let (for_device, of_device) = (core.clone(), endpoint.clone());
         let device = Arc::pin_init(
             pin_init!(Self {
                 number: for_device.number_device(),
                 core: for_device,
-                endpoint: endpoint.clone(),
+                endpoint: of_device,
                 features,
                 max_pasid: if max_pasid == 0 { limit } else { limit.min(max_pasid) },
                 totals: Totals::default(),
@@ -227,7 +227,10 @@ impl SvaDevice {
     pub(crate) fn has_handler_of<T: Any>(&self) -> bool {
         let state = self.state.lock();
 
-        state.handler.as_ref().is_some_and(|there| (**there).is::<T>())
+        state
+            .handler
+            .as_ref()
+            .is_some_and(|there| (**there).is::<T>())
     }
 
     /// Whether the device's driver is in Rust.

@@ -86,8 +86,8 @@ fn next_bond(space: &AddressSpace) -> Option<(Arc<Bond>, Stopping)> {
     let mut inner = space.lock()?;
 
     loop {
-        let mut bonds = inner.bonds.iter();
-        let bond: Arc<Bond> = bonds.find(|bond| bond.is_exit_due(&inner))?.into();
+        let due = inner.bonds.iter().find(|bond| bond.is_exit_due(&inner));
+        let bond: Arc<Bond> = due?.into();
 
         // Of a driver in C, the handler may have been unregistered meanwhile.
         if let Some(stopping) = bond.begin_stop(&mut inner, End::Exit) {

@@ -13,7 +13,10 @@ use super::{
     space::{AddressSpace, Inner, Locked},
     Bond, Scope, Terms,
 };
-use crate::features::Features;
+use crate::{
+    features::{Feature, Features},
+    trace,
+};
 use kernel::{
     mm::MmWithUser,
     prelude::*,
@@ -42,8 +45,8 @@ pub(crate) struct GroupRequest<S, O> {
 /// What one bind of a group gave.
 pub(crate) struct Bound {
     pub(crate) group: Arc<GroupBond>,
-    /// Of those asked, the bond of one member.
-    pub(crate) own: Arc<Bond>,
+    /// The bond of the device that was asked, if one was.
+    pub(crate) own: Option<Arc<Bond>>,
     /// How many members have no bond.
     pub(crate) left_out: usize,
     /// How many have.
@@ -116,7 +119,11 @@ where
             there.map_or(Called::No, |bond| bond.called(&inner))
         };
 
-        match devices.iter().map(ending).find(|&called| called != Called::No) {
+        match devices
+            .iter()
+            .map(ending)
+            .find(|&called| called != Called::No)
+        {
             None => {
                 let bound = bind_locked(group, own, mm, request, &space, &mut inner);
 
@@ -141,46 +148,49 @@ where
     S: Fn(&SvaDevice) -> bool,
     O: Fn(&SvaDevice) -> Result<AnyOwner>,
 {
-    let mut bound: Option<(Arc<GroupBond>, Arc<Bond>)> = None;
+    let mut bound = None;
     let mut made = KVec::<Arc<Bond>>::new();
 
     let result = loop {
         // Again after each: a device that is initialised meanwhile either is among them, or finds
         // the bonds that are listed (S16).
-        let next = match next_member(group, request, inner, bound.as_ref().map(|(group, _)| group)) {
+        let next = match next_member(group, request, inner, bound.as_ref()) {
             Ok(next) => next,
             Err(e) => break Err(e),
         };
         let Some(device) = next.device else {
             break Ok(next);
         };
-        let of_device = |e| {
-            device.tell_refused(e);
-            e
-        };
 
-        match bind_member(&device, mm, request, space, inner, &mut bound, &mut made) {
-            Ok(bond) => {
-                if own.is_some_and(|own| Arc::ptr_eq(own, &device)) {
-                    if let Some((_, own)) = &mut bound {
-                        *own = bond;
-                    }
-                }
-            }
-            Err(e) => break Err(of_device(e)),
+        if let Err(e) = bind_member(&device, mm, request, space, inner, &mut bound, &mut made) {
+            device.tell_refused(e);
+            break Err(e);
         }
     };
-    let wanted = |bond: &Bond| own.is_none_or(|own| ::core::ptr::eq(&*bond.device, &**own));
+    let own_bond = own.and_then(|own| {
+        let bond: Arc<Bond> = inner.bonds.of_device(own, request.flags)?.into();
+        let part = bond.group(inner)?;
+
+        bound
+            .as_ref()
+            .is_some_and(|bound| Arc::ptr_eq(bound, part))
+            .then_some(bond)
+    });
 
     match (result, bound) {
-        (Ok(all), Some((group, own))) if wanted(&own) => {
+        (Ok(all), Some(group)) if own.is_none() || own_bond.is_some() => {
             *group.users.access_mut(inner) += 1;
             for bond in &made {
                 bond.announce(inner);
             }
+            group.trace(
+                inner,
+                |bond| !made.iter().any(|one| ::core::ptr::eq(&**one, bond)),
+                trace::bind,
+            );
             Ok(Bound {
                 group,
-                own,
+                own: own_bond,
                 left_out: all.left_out,
                 members: all.there,
             })
@@ -190,7 +200,7 @@ where
             for bond in made.iter().rev() {
                 bond.undo(inner);
             }
-            if let Some((group, _)) = bound {
+            if let Some(group) = bound {
                 leave_unused(&group, inner);
             }
             Err(result.err().unwrap_or(ENODEV))
@@ -244,26 +254,32 @@ fn bind_member<S, O>(
     request: &GroupRequest<S, O>,
     space: &Arc<AddressSpace>,
     inner: &mut Locked<'_>,
-    bound: &mut Option<(Arc<GroupBond>, Arc<Bond>)>,
+    bound: &mut Option<Arc<GroupBond>>,
     made: &mut KVec<Arc<Bond>>,
-) -> Result<Arc<Bond>>
+) -> Result
 where
     O: Fn(&SvaDevice) -> Result<AnyOwner>,
 {
     let flags = device.features.of_bond(request.flags).ok_or(EINVAL)?;
-    let group = bound.as_ref().map(|(group, _)| group.clone());
-    let bond = match inner.bonds.of_device(device, flags).map(Arc::from) {
-        Some(bond) => {
-            let bond: Arc<Bond> = bond;
+    let bond: Arc<Bond> = match inner.bonds.of_device(device, flags).map(Arc::from) {
+        Some(there) => {
+            let bond: Arc<Bond> = there;
 
             bond.check_same(inner, flags, request.identity)?;
             bond
         }
         None => {
+            // Without PASID no other member can share it.
+            if !flags.contains(Feature::Pasid) && device.endpoint.group().len() != 1 {
+                return Err(EBUSY);
+            }
             made.reserve(1, GFP_KERNEL)?;
             let held = device.endpoint.hold().ok_or(ENODEV)?;
 
-            if device.endpoint.group().len() > 1 && !dma_owner::may_come_back(&held) {
+            if flags.contains(Feature::Pasid)
+                && device.endpoint.group().len() > 1
+                && !dma_owner::may_come_back(&held)
+            {
                 return Err(EPERM);
             }
             let terms = Terms::new(Scope::Group, flags, (request.owner)(device)?, None);
@@ -274,7 +290,7 @@ where
         }
     };
     let part = bond.group(inner).cloned();
-    let group = match (group, part) {
+    let group = match (bound.take(), part) {
         // Both of one driver, in one group, under one identity.
         (Some(group), _) | (None, Some(group)) => group,
         (None, None) => Arc::new(
@@ -288,8 +304,8 @@ where
     };
 
     drop(bond.set_group(inner, Some(group.clone())));
-    bound.get_or_insert_with(|| (group, bond.clone()));
-    Ok(bond)
+    *bound = Some(group);
+    Ok(())
 }
 
 /// Those that are parts of `group` have none in it any more, if it is not bound.
@@ -323,6 +339,26 @@ impl GroupBond {
             .is_some_and(|group| ::core::ptr::eq(&**group, self))
     }
 
+    /// Tells of a bind or an unbind of each member that is `meant`.
+    fn trace(
+        &self,
+        inner: &Inner,
+        meant: impl Fn(&Bond) -> bool,
+        event: fn(trace::Traced<'_>, usize),
+    ) {
+        if !trace::counts() {
+            return;
+        }
+        for bond in inner.bonds.iter() {
+            if self.has(&bond, inner) && meant(&bond) {
+                event(
+                    bond.traced(),
+                    usize::try_from(bond.refs_in(inner)).unwrap_or(0),
+                );
+            }
+        }
+    }
+
     /// The members that there are now. May sleep.
     ///
     /// # Errors
@@ -350,7 +386,9 @@ impl GroupBond {
 
         // Drivers must not lose what they have for a bond while they are called for it.
         while self
-            .member(&inner, |bond, inner| bond.called(inner) == Called::Elsewhere)
+            .member(&inner, |bond, inner| {
+                bond.called(inner) == Called::Elsewhere
+            })
             .is_some()
         {
             self.space.wait(&mut inner);
@@ -359,6 +397,7 @@ impl GroupBond {
             return Err(ESRCH);
         }
         *self.users.access_mut(&mut inner) -= 1;
+        self.trace(&inner, |bond| bond.refs_in(&inner) > 0, trace::unbind);
         drop(inner);
         // One after the other, since each may call a driver.
         while let Some(mut inner) = self.space.lock() {

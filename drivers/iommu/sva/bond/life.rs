@@ -109,10 +109,7 @@ impl Bond {
 
     /// Whether it has been made and has not ended.
     pub(crate) fn is_there(&self, inner: &Inner) -> bool {
-        matches!(
-            self.record(inner).state,
-            State::Live | State::Stopping(_)
-        )
+        matches!(self.record(inner).state, State::Live | State::Stopping(_))
     }
 
     /// Whether the driver is being called.
@@ -253,9 +250,7 @@ impl Bond {
         let left = (record.owner.take(), record.group.take());
         let held = record.held.take();
         // Nobody else ends it: the state has just said that it is there.
-        let attached = held
-            .as_ref()
-            .and_then(|held| inner.end_use(self, held));
+        let attached = held.as_ref().and_then(|held| inner.end_use(self, held));
 
         self.device.unlist(self);
         let listed = inner.bonds.remove(self);

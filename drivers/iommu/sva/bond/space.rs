@@ -9,7 +9,7 @@ use super::{
     exit::ExitWatch,
     list::BondList,
     reserved::{self, Carved},
-    Bond, Scope,
+    Scope,
 };
 use kernel::{
     mm::{Mm, MmWithUser},
@@ -177,10 +177,5 @@ impl Inner {
             self.carved.push(one, GFP_KERNEL)?;
         }
         Ok(())
-    }
-
-    /// The bond of `device` with or without PASID, as `bond` is.
-    pub(crate) fn has(&self, bond: &Bond) -> bool {
-        self.bonds.has(bond)
     }
 }

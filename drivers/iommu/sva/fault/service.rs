@@ -12,7 +12,6 @@ use super::{
 use crate::trace;
 use kernel::{
     mm::{Mm, MmWithUser},
-    prelude::*,
     sync::{
         atomic::{ordering::Relaxed, Atomic},
         Arc, ArcBorrow,

@@ -37,7 +37,7 @@ const BATCH: usize = 16;
 
 /// Where a group stands: the address of its process's `mm_struct`, and a number that grows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place(usize, u64);
+pub(crate) struct Place(usize, u64);
 
 impl Place {
     /// The first after this.

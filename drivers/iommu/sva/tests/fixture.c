@@ -14,8 +14,8 @@ static void sva_test_device_gone(void *dev)
 	mock_smmu_device_destroy(dev);
 }
 
-/* A device behind the mock SMMU, with the seed driver bound to it, until the test ends. */
-struct device *sva_test_device(struct kunit *test, const struct mock_smmu_device *config)
+static struct device *device_of(struct kunit *test, const struct mock_smmu_device *config,
+				const char *driver)
 {
 	static atomic_t next_id;
 	struct mock_smmu_device device = {
@@ -25,7 +25,7 @@ struct device *sva_test_device(struct kunit *test, const struct mock_smmu_device
 
 	if (config)
 		device = *config;
-	device.name = "sva_test";
+	device.name = driver;
 	device.id = atomic_inc_return(&next_id);
 
 	dev = mock_smmu_device_create(&device);
@@ -33,6 +33,18 @@ struct device *sva_test_device(struct kunit *test, const struct mock_smmu_device
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, sva_test_device_gone, dev));
 	KUNIT_ASSERT_NOT_NULL_MSG(test, dev_get_drvdata(dev), "no driver");
 	return dev;
+}
+
+/* A device behind the mock SMMU, with the seed driver bound to it, until the test ends. */
+struct device *sva_test_device(struct kunit *test, const struct mock_smmu_device *config)
+{
+	return device_of(test, config, "sva_test");
+}
+
+/* The same, but it uses the DMA API as well, where it has no PASID. */
+struct device *sva_test_dma_user(struct kunit *test, const struct mock_smmu_device *config)
+{
+	return device_of(test, config, "sva_test_dma_user");
 }
 
 static void sva_test_plain_device_gone(void *pdev)

@@ -6,7 +6,12 @@
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/mock_smmu.h>
+#ifdef SVA_TEST_LINUX_NAMES
 #include <linux/sva.h>
+#else
+#define SVA_SEED_NAMES
+#include <linux/sva_seed.h>
+#endif
 
 #define SVA_TEST_FLAGS	(IOMMU_SVA_FEAT_PASID | IOMMU_SVA_FEAT_IOPF)
 
@@ -17,7 +22,7 @@ struct sva_test_device {
 	int (*on_exit)(struct device *dev, int pasid, void *drvdata);
 };
 
-extern struct platform_driver sva_test_driver;
+extern struct platform_driver sva_test_driver, sva_test_dma_driver;
 extern struct miscdevice sva_test_pin_file;
 
 /* An address space without a task of its own; the test's thread uses it. */
@@ -30,6 +35,7 @@ struct sva_test_mm {
 };
 
 struct device *sva_test_device(struct kunit *test, const struct mock_smmu_device *config);
+struct device *sva_test_dma_user(struct kunit *test, const struct mock_smmu_device *config);
 struct device *sva_test_plain_device(struct kunit *test);
 
 struct sva_test_mm *sva_test_mm(struct kunit *test);

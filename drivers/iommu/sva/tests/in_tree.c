@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A user of Linux's own interface of the same names, in the same module. */
 
-#define SVA_NO_SEED_NAMES
+#define SVA_TEST_LINUX_NAMES
 #include "fixture.h"
 
 /* Binds with the in-tree interface, beside a bond of ours. */

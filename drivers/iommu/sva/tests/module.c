@@ -19,9 +19,18 @@ static int __init sva_test_init(void)
 
 	if (ret)
 		return ret;
+	ret = platform_driver_register(&sva_test_dma_driver);
+	if (ret)
+		goto unregister;
 	ret = misc_register(&sva_test_pin_file);
 	if (ret)
-		platform_driver_unregister(&sva_test_driver);
+		goto unregister_both;
+	return 0;
+
+unregister_both:
+	platform_driver_unregister(&sva_test_dma_driver);
+unregister:
+	platform_driver_unregister(&sva_test_driver);
 	return ret;
 }
 module_init(sva_test_init);
@@ -29,6 +38,7 @@ module_init(sva_test_init);
 static void __exit sva_test_exit(void)
 {
 	misc_deregister(&sva_test_pin_file);
+	platform_driver_unregister(&sva_test_dma_driver);
 	platform_driver_unregister(&sva_test_driver);
 }
 module_exit(sva_test_exit);
@@ -37,3 +47,4 @@ MODULE_DESCRIPTION("KUnit suites for shared virtual addressing");
 MODULE_LICENSE("GPL");
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
 MODULE_IMPORT_NS("MOCK_SMMU");
+MODULE_IMPORT_NS("SVA");

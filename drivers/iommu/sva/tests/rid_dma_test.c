@@ -30,7 +30,7 @@ static struct dma_user *dma_user(struct kunit *test)
 	struct dma_user *user = kunit_kzalloc(test, sizeof(*user), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, user);
-	user->dev = sva_test_device(test, &config);
+	user->dev = sva_test_dma_user(test, &config);
 	user->word = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, user->word);
 	user->iova = dma_map_single(user->dev, user->word, PAGE_SIZE, DMA_BIDIRECTIONAL);
@@ -122,7 +122,7 @@ static void dma_api_beside_bonds(struct kunit *test)
 
 static void iommu_map_beside_bonds(struct kunit *test)
 {
-	struct device *dev = sva_test_device(test, NULL);
+	struct device *dev = sva_test_dma_user(test, NULL);
 	struct sva_test_mm *space = sva_test_mm(test);
 	u64 *word = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
 	struct iommu_domain *domain;

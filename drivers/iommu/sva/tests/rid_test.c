@@ -9,7 +9,7 @@
 
 static void s6_bind_without_pasid(struct kunit *test)
 {
-	struct device *dev = sva_test_device(test, NULL);
+	struct device *dev = sva_test_dma_user(test, NULL);
 	struct sva_test_mm *space = sva_test_mm(test);
 	u64 __user *word = (u64 __user *)space->addr;
 	int pasid = -7;
@@ -40,7 +40,7 @@ static void s6_bind_without_pasid(struct kunit *test)
 
 static void s6_unbind_restores_the_former_domain(struct kunit *test)
 {
-	struct device *dev = sva_test_device(test, NULL);
+	struct device *dev = sva_test_dma_user(test, NULL);
 	struct sva_test_mm *space = sva_test_mm(test);
 	struct iommu_domain *former = iommu_get_domain_for_dev(dev);
 	int pasid, round;
@@ -58,7 +58,7 @@ static void s6_unbind_restores_the_former_domain(struct kunit *test)
 
 static void s6_second_bind_counts(struct kunit *test)
 {
-	struct device *dev = sva_test_device(test, NULL);
+	struct device *dev = sva_test_dma_user(test, NULL);
 	struct sva_test_mm *space = sva_test_mm(test);
 	int pasid;
 	u64 value;
@@ -76,7 +76,7 @@ static void s6_second_bind_counts(struct kunit *test)
 
 static void s6_second_process_ebusy(struct kunit *test)
 {
-	struct device *dev = sva_test_device(test, NULL);
+	struct device *dev = sva_test_dma_user(test, NULL);
 	struct sva_test_mm *first = sva_test_mm(test), *second;
 	int pasid, other = -7;
 	u64 value;
@@ -99,7 +99,7 @@ static void s6_second_process_ebusy(struct kunit *test)
 
 static void s6_other_domain_ebusy(struct kunit *test)
 {
-	struct device *dev = sva_test_device(test, NULL);
+	struct device *dev = sva_test_dma_user(test, NULL);
 	struct sva_test_mm *space = sva_test_mm(test);
 	struct iommu_group *group = iommu_group_get(dev);
 	int pasid;
@@ -113,7 +113,7 @@ static void s6_other_domain_ebusy(struct kunit *test)
 
 static void s6_beside_bonds_with_pasids(struct kunit *test)
 {
-	struct device *dev = sva_test_device(test, NULL);
+	struct device *dev = sva_test_dma_user(test, NULL);
 	struct sva_test_mm *first = sva_test_mm(test), *second;
 	int rid, pasid, other;
 	u64 value;
@@ -148,7 +148,7 @@ static void s6_beside_bonds_with_pasids(struct kunit *test)
 
 static void s6_invalidation_reaches_the_device(struct kunit *test)
 {
-	struct device *dev = sva_test_device(test, NULL);
+	struct device *dev = sva_test_dma_user(test, NULL);
 	struct sva_test_mm *space = sva_test_mm(test);
 	int pasid;
 	u64 value;
@@ -165,7 +165,7 @@ static void s6_invalidation_reaches_the_device(struct kunit *test)
 
 static void s6_exit_without_handler(struct kunit *test)
 {
-	struct device *dev = sva_test_device(test, NULL);
+	struct device *dev = sva_test_dma_user(test, NULL);
 	struct sva_test_mm *space = sva_test_mm(test), *next;
 	int pasid, other;
 	u64 value;
@@ -198,7 +198,7 @@ static int note_exit(struct device *dev, int pasid, void *drvdata)
 
 static void s6_exit_with_handler(struct kunit *test)
 {
-	struct device *dev = sva_test_device(test, NULL);
+	struct device *dev = sva_test_dma_user(test, NULL);
 	struct sva_test_mm *space = sva_test_mm(test);
 	int pasid;
 
@@ -217,7 +217,7 @@ static void s6_exit_with_handler(struct kunit *test)
 
 static void s6_shutdown_restores_the_former_domain(struct kunit *test)
 {
-	struct device *dev = sva_test_device(test, NULL);
+	struct device *dev = sva_test_dma_user(test, NULL);
 	struct sva_test_mm *space = sva_test_mm(test);
 	int pasid, rid;
 
@@ -230,7 +230,7 @@ static void s6_shutdown_restores_the_former_domain(struct kunit *test)
 
 static void s6_einval(struct kunit *test)
 {
-	struct device *dev = sva_test_device(test, NULL);
+	struct device *dev = sva_test_dma_user(test, NULL);
 	struct sva_test_mm *space = sva_test_mm(test);
 	int pasid = -7;
 
@@ -268,7 +268,7 @@ static void hammer(struct work_struct *work)
 static void s6_unbind_with_requests_in_flight(struct kunit *test)
 {
 	struct hammer *hammered = kunit_kzalloc(test, sizeof(*hammered), GFP_KERNEL);
-	struct device *dev = sva_test_device(test, NULL);
+	struct device *dev = sva_test_dma_user(test, NULL);
 	struct sva_test_mm *space = sva_test_mm(test);
 	int i, pasid;
 

@@ -45,6 +45,15 @@ struct platform_driver sva_test_driver = {
 	.driver_managed_dma = true,
 };
 
+/* The same driver for devices that use the DMA API too. */
+struct platform_driver sva_test_dma_driver = {
+	.probe = sva_test_probe,
+	.remove = sva_test_remove,
+	.driver = {
+		.name = "sva_test_dma_user",
+	},
+};
+
 /* Has @on_exit called when a process exits that is bound to @dev. */
 int sva_test_watch_exit(struct device *dev,
 			int (*on_exit)(struct device *dev, int pasid, void *drvdata))

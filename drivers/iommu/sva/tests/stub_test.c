@@ -21,6 +21,11 @@ static void s20_stubs_return_enodev(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENODEV, PTR_ERR(sva_find(1)));
 	KUNIT_EXPECT_EQ(test, -ENODEV, sva_pasid(NULL, NULL));
 	__iommu_sva_unbind_dev_all(NULL);
+	KUNIT_EXPECT_EQ(test, -ENODEV, PTR_ERR(sva_bind(NULL, NULL, 0, NULL, NULL)));
+	KUNIT_EXPECT_EQ(test, -ENODEV, PTR_ERR(sva_bind_members(NULL, NULL, 0, NULL, NULL)));
+	KUNIT_EXPECT_EQ(test, -ENODEV, sva_bond_pin(NULL, 0, PAGE_SIZE, false));
+	KUNIT_EXPECT_EQ(test, -ENODEV, sva_bond_unpin(NULL, 0, PAGE_SIZE));
+	sva_unbind(NULL);
 	KUNIT_EXPECT_EQ(test, -7, pasid);
 }
 

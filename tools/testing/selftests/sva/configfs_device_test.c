@@ -240,7 +240,7 @@ TEST_F(configfs, translated)
 	/* With a flush queue, even under a driver; the other has to stay as it is. */
 	EXPECT_EQ(0, set_domain(FIRST, "DMA-FQ"));
 	EXPECT_TRUE(domain_is(FIRST, "DMA-FQ"));
-	EXPECT_EQ(-EINVAL, set_domain(SECOND, "DMA-FQ"));
+	EXPECT_EQ(-EPERM, set_domain(SECOND, "DMA-FQ"));
 	EXPECT_TRUE(works(FIRST));
 	EXPECT_TRUE(works(SECOND));
 }
