@@ -35,5 +35,6 @@ module_exit(sva_test_exit);
 
 MODULE_DESCRIPTION("KUnit suites for shared virtual addressing");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(SVA_VERSION);
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
 MODULE_IMPORT_NS("MOCK_SMMU");
