@@ -119,7 +119,7 @@ int sva_device_shutdown(struct device *dev);
  * * 0		- @pasid is set, and the device may use it
  * * -EINVAL	- a NULL argument, the device is not initialized, or @flags
  *		  has a bit that the device was not initialized with
- * * * -EOPNOTSUPP - the IOMMU cannot share this address space, or not without
+ * * -EOPNOTSUPP - the IOMMU cannot share this address space, or not without
  *		  PASID
  * * -ESRCH	- the process has exited
  * * -EEXIST	- the mm is bound with other @flags or another @drvdata, or with
