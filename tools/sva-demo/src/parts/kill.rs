@@ -48,7 +48,10 @@ pub fn run(device: &Path, table: &mut Table) -> Result<String> {
     victim.kill()?;
     verify(!victim.wait()?, || "the victim was not killed".into())?;
     wait_until(|| Ok(pasids()?.is_none_or(|all| !all.contains(&lost))))?;
-    let gone = killed.elapsed();
+    let gone = match pasids()? {
+        Some(_) => format!("gone in {} ms", killed.elapsed().as_millis()),
+        None => "ended".into(),
+    };
 
     for worker in &mut others {
         table.put(Row::parse(&worker.receive()?)?);
@@ -65,8 +68,7 @@ pub fn run(device: &Path, table: &mut Table) -> Result<String> {
     all.insert(lost);
     wait_until(|| Ok(reopen(device, OTHERS + 1)? == all))?;
     Ok(format!(
-        "kill in mid-job: bond of PASID {lost} gone in {} ms, {OTHERS} others done, all PASIDs back",
-        gone.as_millis()
+        "kill in mid-job: bond of PASID {lost} {gone}, {OTHERS} others done, all PASIDs back"
     ))
 }
 
