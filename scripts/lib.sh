@@ -202,6 +202,10 @@ fragments() {
 	done
 }
 
+# With which unshare(1) enters the sandbox. A user is root in it.
+namespaces=(--mount --pid --fork --kill-child)
+[ "$EUID" = 0 ] || namespaces+=(--map-root-user --map-auto)
+
 # Paths of the kernel's source and build as the tools see them. Builds remember
 # where they were made, so in the sandbox these never change.
 if [ "$TOOLCHAIN" = host ]; then
