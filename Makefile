@@ -3,20 +3,31 @@
 
 ifdef KDIR
 
-# Out-of-tree use with a kernel build of one's own, as anywhere.
+# Out-of-tree use with a kernel build of one's own, as anywhere. That kernel must be for
+# arm64, and built with LLVM.
+ARCH ?= arm64
+LLVM ?= 1
+export LLVM
+
 .DEFAULT_GOAL := modules
+modules: modules-checked
+modules-checked:
+	@scripts/check-kernel --quiet '$(KDIR)'
 modules modules_install clean:
-	$(MAKE) -C $(KDIR) M=$(CURDIR) $@
+	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' $(if $(BUILD),MO='$(abspath $(BUILD))') \
+		ARCH=$(ARCH) LLVM=$(LLVM) $@
+check-kernel:
+	@scripts/check-kernel '$(KDIR)'
 
 else
 
 .DEFAULT_GOAL := help
 modules:
 	@scripts/modules
-modules_install:
-	@echo 'modules_install needs KDIR=<kernel build>' >&2; exit 1
+modules_install check-kernel:
+	@echo 'error: $@ needs KDIR=<kernel build>' >&2; exit 1
 clean:
-	rm -rf build
+	@scripts/clean
 
 endif
 
@@ -42,17 +53,22 @@ make rust-analyzer     writes rust-project.json for the editor
 make clean             removes build/
 make distclean-cache   removes the tool chain and the kernels, for all clones
 
-make KDIR=<kernel build> LLVM=1 [modules|modules_install|clean]
+make KDIR=<kernel build> [modules|modules_install|clean]
                        the same modules for a kernel of your own
+make KDIR=<kernel build> check-kernel
+                       tells what that kernel lacks for them
 
 V=1                    shows all output
 JOBS=<n>               parallel jobs (all processors)
 DEBUG=1                the debug kernel, where there is one
+FLAVOUR=<name>         another kernel of scripts/flavours (minimal: only run)
 TESTS=<pattern>        test: only suites and selftests with such names ('sva_*')
 PART=<part side hw>    profile: such as 'bind ours null', 'request in_tree mock'
 BASE=<git revision>    bench: also measures that one, and compares
+BUILD=<folder>         where the build's output goes (build/)
 TOOLCHAIN=host         this machine's own tools instead of the sandbox
-SVA_CACHE=<folder>     where tool chain and kernels are kept (~/.cache/sva)
+SVA_CACHE=<folder>     where tool chain and kernels are kept (~/.cache/sva); if it has
+                       all parts already, it may be another user's
 SVA_MIRROR=<URL>       the Debian mirror (the one apt uses)
 endef
 export HELP
@@ -60,7 +76,8 @@ export HELP
 help:
 	@echo "$$HELP"
 
-.PHONY: help run test bench profile shell check format modules modules_install clean distclean-cache rust-analyzer
+.PHONY: help run test bench profile shell check format modules modules-checked modules_install \
+	clean check-kernel distclean-cache rust-analyzer
 
 # Arguments reach the scripts through the environment.
-export V DEBUG TESTS BASE PART JOBS TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX
+export V DEBUG FLAVOUR TESTS BASE PART JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX

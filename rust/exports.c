@@ -10,4 +10,5 @@
 
 MODULE_DESCRIPTION("Safe Rust abstractions for shared virtual addressing");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(SVA_VERSION);
 MODULE_IMPORT_NS("IOMMUFD_INTERNAL");

@@ -28,6 +28,7 @@ mod iommu_paging_ops;
 pub mod iopf_queue;
 pub mod misc_device;
 pub mod mm_fault;
+pub mod module_version;
 pub mod notifier;
 pub mod pasid;
 pub mod phys;

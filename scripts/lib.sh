@@ -6,20 +6,6 @@
 set -euo pipefail
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
-scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-project=$(dirname "$scripts")
-build=$project/build
-logs=$build/logs
-# shellcheck source=scripts/versions
-. "$scripts/versions"
-
-TOOLCHAIN=${TOOLCHAIN:-sandbox}
-JOBS=${JOBS:-$(nproc)}
-flavour=$([ -z "${DEBUG:-}" ] || [ "$DEBUG" = 0 ] && echo release || echo debug)
-results=$build/results$([ "$flavour" = release ] || echo "/$flavour")
-cache=${SVA_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/sva}
-export TOOLCHAIN JOBS V="${V:-}" DEBUG="${DEBUG:-}" SVA_CACHE="$cache"
-
 die() {
 	printf '%s\n' "error: $1" "${@:2}" >&2
 	exit 1
@@ -28,6 +14,51 @@ die() {
 note() {
 	printf '%s\n' "$@" >&2
 }
+
+# A user's PATH lacks the folder that chroot is in.
+case :$PATH: in
+*:/usr/sbin:*) ;;
+*) PATH=$PATH:/usr/sbin ;;
+esac
+
+scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+project=$(dirname "$scripts")
+# shellcheck source=scripts/versions
+. "$scripts/versions"
+
+# What the caller may set. A mistake is told here, before anything is done.
+TOOLCHAIN=${TOOLCHAIN:-sandbox}
+JOBS=${JOBS:-$(nproc)}
+case $TOOLCHAIN in
+sandbox | host) ;;
+*) die "TOOLCHAIN=$TOOLCHAIN: it is 'sandbox' or 'host' (this machine's own tools)." ;;
+esac
+[[ $JOBS =~ ^[1-9][0-9]*$ ]] || die "JOBS=$JOBS: it is a number of jobs, 1 or more."
+case ${DEBUG:-} in
+'' | 0) flavour=${FLAVOUR:-release} ;;
+1) flavour=${FLAVOUR:-debug} ;;
+*) die "DEBUG=$DEBUG: it is 1 (the debug kernel) or 0." ;;
+esac
+build=$(realpath -m -- "${BUILD:-$project/build}")
+cache=$(realpath -m -- "${SVA_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/sva}")
+
+# usable_path WHAT PATH ADVICE: Kbuild takes no other names.
+usable_path() {
+	case $2/ in
+	/bin/* | /dev/* | /etc/* | /lib* | /proc/* | /sbin/* | /sva/* | /usr/*)
+		[ "$TOOLCHAIN" = host ] || die "$1 '$2' is one of the sandbox's own: $3"
+		;;
+	esac
+	[[ $2 != *[^[:alnum:]/._+@~,=-]* ]] ||
+		die "$1 '$2' has a character in it that Kbuild cannot take, such as a space: $3"
+}
+usable_path "The path" "$project" "move the project."
+usable_path "The path" "$build" "BUILD=<folder> names another."
+usable_path "The path" "$cache" "SVA_CACHE=<folder> names another."
+
+logs=$build/logs
+results=$build/results$([ "$flavour" = release ] || echo "/$flavour")
+export PATH TOOLCHAIN JOBS V="${V:-}" FLAVOUR="$flavour" BUILD="$build" SVA_CACHE="$cache"
 
 # hash_of TEXT...: a short name for exactly this content.
 hash_of() {
@@ -61,11 +92,11 @@ tick() {
 }
 
 # step TITLE ADVICE COMMAND...: runs COMMAND with its output in a log, showing one
-# line with the elapsed time. On failure shows the end of the log and ADVICE.
+# line with the elapsed time. On failure shows the end of the log and ADVICE, which
+# may be a function that reads the log on its standard input.
 step() {
 	local title=$1 advice=$2 start=${EPOCHREALTIME/[.,]/} rc=0 ticker log
 	shift 2
-	mkdir -p "$logs"
 	log=$logs/$(tr -cs 'a-z0-9\n' - <<<"${title,,}").log
 	printf '%-44s' "$title" >&2
 	if [ "$V" = 1 ]; then
@@ -85,15 +116,23 @@ step() {
 	fi
 	printf ' FAILED after %s\n' "$(seconds "$start")" >&2
 	[ "$V" = 1 ] || tail -n 30 "$log" | sed 's/^/  | /' >&2
+	[ "$(type -t "$advice")" != function ] || advice=$("$advice" < "$log")
 	note "log: $log" "${advice:-See the log; V=1 shows all output.}"
 	return "$rc"
+}
+
+# need_build: sees to it that the folder for the build's output is there.
+need_build() {
+	mkdir -p "$logs" 2>/dev/null && [ -w "$build" ] ||
+		die "$build cannot be written: BUILD=<folder> says where the build's output goes."
 }
 
 # have_part PATH: is this part of the cache there? If not, keeps $part_lock on it, so
 # that the caller can make it.
 have_part() {
 	[ ! -e "$1" ] || return 0
-	mkdir -p "$cache"
+	mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] ||
+		die "$cache cannot be written, and ${1##*/} is not in it: SVA_CACHE=<folder> names another."
 	exec {part_lock}> "$1.lock"
 	if ! flock -n "$part_lock"; then
 		note "Another run is making ${1##*/}; waiting for it."
@@ -156,11 +195,16 @@ kernel_part() {
 fragments() {
 	local name files file
 	read -r name files < <(without_comments "$scripts/flavours" | grep "^$flavour ") ||
-		die "There is no guest kernel '$flavour': see scripts/flavours."
+		die "FLAVOUR=$flavour: it is one of $(without_comments "$scripts/flavours" |
+			cut -d' ' -f1 | paste -sd ' ')."
 	for file in $files; do
 		without_comments "$scripts/$file"
 	done
 }
+
+# With which unshare(1) enters the sandbox. A user is root in it.
+namespaces=(--mount --pid --fork --kill-child)
+[ "$EUID" = 0 ] || namespaces+=(--map-root-user --map-auto)
 
 # Paths of the kernel's source and build as the tools see them. Builds remember
 # where they were made, so in the sandbox these never change.

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of the tools that judge: a guest's fault or failed test must not get by them."""
+"""Tests of the scripts: a guest's fault or failed test must not get by those that judge,
+and a mistake of the user's is told in a line, before anything is done."""
 
 import os
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -124,6 +126,12 @@ class Ktap(Case):
     def test_nothing_ran(self):
         self.assertEqual(self.judge(""), ("0 passed, 0 failed, 0 skipped", 1))
 
+    def test_pattern_that_matches_nothing(self):
+        text = "guest: kunit begins\nKTAP version 1\n1..0\nguest: kunit ends\n"
+        done = self.run_on(stamped(text), "ktap", self.folder.name, "0", "sva_*")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("error: TESTS=sva_*: no KUnit suite has such a name", done.stdout)
+
     def test_guest_died_in_a_suite(self):
         sums, status = self.judge("\n".join(GOOD.splitlines()[:6]), end="")
         self.assertNotIn(" 0 failed", sums)
@@ -148,6 +156,175 @@ class Ktap(Case):
         sums, status = self.judge(GOOD, program)
         self.assertNotIn(" 0 failed", sums)
         self.assertEqual(status, 1)
+
+
+# A script, what the user said, and what is wrong with it.
+MISTAKES = [
+    ("run", {"TOOLCHAIN": "foo"}, "TOOLCHAIN=foo: it is 'sandbox' or 'host'"),
+    ("run", {"JOBS": "0"}, "JOBS=0: it is a number of jobs, 1 or more."),
+    ("run", {"JOBS": "many"}, "JOBS=many: "),
+    ("run", {"DEBUG": "yes"}, "DEBUG=yes: "),
+    ("run", {"FLAVOUR": "odd"}, "FLAVOUR=odd: it is one of release debug minimal."),
+    ("run", {"BUILD": "/dev/null"}, "BUILD=<folder> says where"),
+    ("run", {"BUILD": "/tmp/a b"}, "BUILD=<folder> names another"),
+    ("run", {"SVA_CACHE": "/tmp/a b"}, "SVA_CACHE=<folder> names another"),
+    ("run", {"TOOLCHAIN": "sandbox", "SVA_CACHE": "/usr/x"}, "SVA_CACHE=<folder> names another"),
+    ("test", {"TESTS": "two words"}, "TESTS=two words: it is one pattern"),
+    ("test", {"FLAVOUR": "minimal"}, "FLAVOUR=minimal: that kernel has no tests"),
+    ("profile", {"PART": "nonsense"}, "PART=nonsense: it is one of bind request"),
+    ("profile", {"PART": "bind mine"}, "PART=bind mine: "),
+    ("bench", {"DEBUG": "1"}, "run 'make bench' without DEBUG."),
+]
+
+
+class Arguments(Case):
+    def run_with(self, *command, **environment):
+        home = {"HOME": self.folder.name, "PATH": os.environ["PATH"], "TOOLCHAIN": "host"}
+        home["BUILD"] = os.path.join(self.folder.name, "build")
+        return subprocess.run(command, env=home | environment, capture_output=True, text=True)
+
+    def assert_refused(self, done, text):
+        """In one line, and nothing else has been said."""
+        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertIn(text, done.stderr)
+        self.assertTrue(done.stderr.startswith("error: "), done.stderr)
+
+    def test_mistakes(self):
+        for script, environment, text in MISTAKES:
+            with self.subTest(script, **environment):
+                done = self.run_with(os.path.join(SCRIPTS, script), **environment)
+                self.assert_refused(done, text)
+
+    def test_path_with_a_space(self):
+        project = os.path.join(self.folder.name, "a project")
+        shutil.copytree(SCRIPTS, os.path.join(project, "scripts"))
+        done = self.run_with(os.path.join(project, "scripts/run"))
+        self.assert_refused(done, "move the project")
+
+    def in_lib(self, command, **environment):
+        command = f". {SCRIPTS}/lib.sh; {command}"
+        return self.run_with("bash", "-c", command, **environment)
+
+    def test_cache_that_cannot_be_written(self):
+        done = self.in_lib('have_part "$cache/part"', SVA_CACHE="/dev/null/cache")
+        self.assert_refused(done, "SVA_CACHE=<folder> names another")
+
+    def test_part_of_a_cache_that_cannot_be_written(self):
+        done = self.in_lib("have_part /dev/null", SVA_CACHE="/dev/null/cache")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_sbin_is_found(self):
+        done = self.in_lib("command -v chroot", PATH="/usr/bin")
+        self.assertEqual(done.stdout, "/usr/sbin/chroot\n")
+
+    def test_advice_is_about_what_the_log_tells(self):
+        advise = 'advice() { ! grep -q network || echo "There is none?"; }; step "A step" advice '
+        for said, advised in [("no network", True), ("no space left", False)]:
+            done = self.in_lib(f'need_build; {advise} sh -c "echo {said}; false"')
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual("There is none?" in done.stderr, advised)
+
+
+CONFIG = """\
+CONFIG_ARM64=y
+CONFIG_CC_IS_CLANG=y
+CONFIG_MODULES=y
+CONFIG_RUST=y
+CONFIG_IOMMU_SVA=y
+CONFIG_IOMMU_IOPF=y
+CONFIG_MMU_NOTIFIER=y
+CONFIG_IOMMU_IO_PGTABLE_LPAE=y
+CONFIG_CONFIGFS_FS=m
+CONFIG_KUNIT=m
+"""
+
+
+class CheckKernel(Case):
+    def make_kernel(self, config=CONFIG, release="7.3.4", without=()):
+        files = {
+            "Makefile": "",
+            "Module.symvers": "",
+            "include/config/auto.conf": config,
+            "include/config/kernel.release": release,
+            "rust/libkernel.rmeta": "",
+        }
+        shutil.rmtree(self.folder.name)
+        for name, text in files.items():
+            if name in without:
+                continue
+            path = os.path.join(self.folder.name, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+
+    def check(self, *arguments, **environment):
+        done = subprocess.run(
+            [os.path.join(SCRIPTS, "check-kernel"), *arguments],
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+        )
+        prefix = f"error: {self.folder.name}: "
+        errors = [line.removeprefix(prefix) for line in done.stderr.splitlines()]
+        self.assertEqual(done.returncode, 1 if errors else 0)
+        return errors, done.stdout
+
+    def test_complete(self):
+        self.make_kernel()
+        errors, said = self.check(self.folder.name)
+        self.assertEqual(errors, [])
+        self.assertIn("the modules can be built for it (Linux 7.3.4)", said)
+        self.assertIn("CONFIG_UACCE", said)
+        self.assertNotIn("CONFIG_KUNIT", said)
+        self.assertEqual(self.check("--quiet", self.folder.name), ([], ""))
+
+    def test_each_option(self):
+        for line in CONFIG.splitlines():
+            name = line.split("=")[0]
+            if name == "CONFIG_KUNIT":
+                continue
+            with self.subTest(name):
+                self.make_kernel(CONFIG.replace(line, f"# {name} is not set"))
+                errors, _ = self.check(self.folder.name)
+                self.assertEqual(len(errors), 1, errors)
+
+    def test_all_at_once(self):
+        self.make_kernel("", release="6.12.1")
+        errors, _ = self.check(self.folder.name)
+        self.assertEqual(len(errors), len(CONFIG.splitlines()))
+
+    def test_other_things(self):
+        for config, without, text in [
+            (CONFIG, ["rust/libkernel.rmeta"], "there is no Rust metadata"),
+            (CONFIG, ["Module.symvers"], "there is no Module.symvers"),
+            (CONFIG + "CONFIG_TRIM_UNUSED_KSYMS=y\n", [], "CONFIG_TRIM_UNUSED_KSYMS is set"),
+            (CONFIG + "CONFIG_RUSTC_VERSION_TEXT=rustc 1.0\n", [], "built with rustc 1.0"),
+        ]:
+            with self.subTest(text):
+                self.make_kernel(config, without=without)
+                errors, _ = self.check(self.folder.name)
+                self.assertEqual(len(errors), 1, errors)
+                self.assertIn(text, errors[0])
+
+    def test_no_kernel(self):
+        errors, _ = self.check(self.folder.name)
+        self.assertEqual(len(errors), 1)
+        self.assertIn("this is no kernel build", errors[0])
+
+    def test_compilers(self):
+        self.make_kernel()
+        for arguments, environment, text in [
+            (["gcc"], {}, "gcc is not clang"),
+            (["no-such-clang"], {}, "there is no no-such-clang"),
+            ([], {"LLVM": "-0"}, "there is no clang-0"),
+            ([], {"BINDGEN": "no-bindgen"}, "there is no no-bindgen"),
+        ]:
+            with self.subTest(text):
+                errors, _ = self.check(self.folder.name, *arguments, **environment)
+                self.assertEqual(len(errors), 1, errors)
+                self.assertIn(text, errors[0])
 
 
 if __name__ == "__main__":

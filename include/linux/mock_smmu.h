@@ -78,9 +78,7 @@ struct device *mock_smmu_device_create(const struct mock_smmu_device *config);
  */
 void mock_smmu_device_destroy(struct device *dev);
 
-/**
- * struct mock_smmu_port - the master port of a device behind a mock SMMU
- */
+/* The master port of a device behind a mock SMMU. */
 struct mock_smmu_port;
 
 /*

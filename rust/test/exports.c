@@ -10,6 +10,7 @@
 
 MODULE_DESCRIPTION("What tests of shared virtual addressing need of the kernel");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(SVA_VERSION);
 #if IS_ENABLED(CONFIG_KUNIT)
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
 #endif

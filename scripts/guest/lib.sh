@@ -43,6 +43,8 @@ unload_modules() {
 			[ "$users" != 0 ] || echo "$name"
 		done)
 		[ -n "$idle" ] || {
+			# Without debugfs there is nothing by which to remove the devices of smmu0.
+			grep -qw debugfs /proc/filesystems || return 0
 			say "guest: modules stay in use: $mine"
 			return 1
 		}

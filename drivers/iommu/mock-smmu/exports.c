@@ -25,3 +25,5 @@ EXPORT_SYMBOL_NS_GPL(mock_smmu_submit, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_drain, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_set_limits, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_set_lies, "MOCK_SMMU");
+
+MODULE_VERSION(SVA_VERSION);

@@ -31,3 +31,5 @@ EXPORT_SYMBOL_NS_GPL(sva_unregister_mm_exit_handler, "SVA");
 #define EXPORT_SYMBOL_RUST_GPL(sym) extern int sym; EXPORT_SYMBOL_GPL(sym)
 
 #include "exports_generated.h"
+
+MODULE_VERSION(SVA_VERSION);

@@ -10,3 +10,4 @@
 
 MODULE_DESCRIPTION("What mock accelerators compute");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(SVA_VERSION);

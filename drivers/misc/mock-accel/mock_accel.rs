@@ -48,6 +48,7 @@ kernel::module_driver!(<T>, ManagedDma<T>, {
     description: "A mock accelerator that shares its users' address spaces",
     license: "GPL",
 });
+kernel_ext::module_version!();
 
 /// The platform driver.
 struct MockAccel;

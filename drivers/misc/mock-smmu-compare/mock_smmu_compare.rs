@@ -35,6 +35,7 @@ module! {
     description: "Compares translations of the mock SMMU with the kernel's",
     license: "GPL",
 }
+kernel_ext::module_version!();
 
 /// `MOCK_SMMU_COMPARE_IOC_RUN`.
 const RUN: u32 = _IOWR::<Request>(MOCK_SMMU_COMPARE_IOC_MAGIC, 0);

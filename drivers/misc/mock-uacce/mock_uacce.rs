@@ -52,6 +52,7 @@ module! {
     description: "A mock accelerator behind uacce",
     license: "GPL",
 }
+kernel_ext::module_version!();
 
 /// The name of the platform devices, and the stem of those below `/dev`.
 const NAME: &CStr = c"mock_uacce";

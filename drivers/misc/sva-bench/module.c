@@ -136,6 +136,7 @@ module_exit(bench_exit);
 
 MODULE_DESCRIPTION("Costs of shared virtual addressing, beside Linux's own");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(SVA_VERSION);
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
 MODULE_IMPORT_NS("MOCK_SMMU");
 MODULE_IMPORT_NS("SVA");

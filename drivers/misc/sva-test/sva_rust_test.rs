@@ -28,3 +28,4 @@ kernel::module_driver!(<T>, ManagedDma<T>, {
     description: "KUnit suites for shared virtual addressing in Rust",
     license: "GPL",
 });
+kernel_ext::module_version!();

@@ -8,6 +8,7 @@ use std::{
     fmt,
     fs::{File, OpenOptions},
     io::{Error, Result},
+    path::Path,
     sync::atomic::{
         AtomicU64,
         Ordering::{Acquire, Relaxed},
@@ -160,10 +161,13 @@ pub struct Accel {
 const SLOT: usize = 128;
 
 impl Accel {
-    /// Opens device `n`, which binds it to this process.
-    pub fn open(n: usize) -> Result<Self> {
-        let path = format!("/dev/mock_accel{n}");
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
+    /// Opens a device file, which binds the device to this process.
+    pub fn open(device: &Path) -> Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(device)
+            .map_err(|e| Error::new(e.kind(), format!("{}: {e}", device.display())))?;
 
         Ok(Self {
             file,

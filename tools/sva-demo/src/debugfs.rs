@@ -2,10 +2,24 @@
 
 //! What the kernel counts: `/sys/kernel/debug/sva`.
 
-use std::{fs, io::Result};
+use std::{
+    fs,
+    io::{ErrorKind, Result},
+};
 
 const BONDS: &str = "/sys/kernel/debug/sva/bonds";
 const STATS: &str = "/sys/kernel/debug/sva/stats";
+
+/// A file's text; `None` if the kernel has no debugfs, nobody has mounted it, or it is root's.
+fn read(path: &str) -> Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) => match e.kind() {
+            ErrorKind::NotFound | ErrorKind::PermissionDenied => Ok(None),
+            _ => Err(e),
+        },
+    }
+}
 
 /// A line of `bonds`.
 #[derive(Clone, Debug, Default)]
@@ -17,13 +31,16 @@ pub struct Bond {
     pub refused: u64,
 }
 
-/// The bonds of the devices of this demo.
-pub fn bonds() -> Result<Vec<Bond>> {
-    let text = fs::read_to_string(BONDS)?;
+/// The bonds of the devices of this demo; `None` without debugfs.
+pub fn bonds() -> Result<Option<Vec<Bond>>> {
+    Ok(read(BONDS)?.map(|text| parse(&text)))
+}
+
+fn parse(text: &str) -> Vec<Bond> {
     let mut lines = text.lines().map(|line| line.split_whitespace());
     let header: Vec<_> = lines.next().into_iter().flatten().collect();
 
-    Ok(lines
+    lines
         .map(|line| {
             let mut bond = Bond::default();
 
@@ -39,24 +56,32 @@ pub fn bonds() -> Result<Vec<Bond>> {
             }
             bond
         })
-        .collect())
+        .collect()
 }
 
-/// The bond under `pasid`.
-pub fn bond(pasid: u32) -> Result<Option<Bond>> {
-    Ok(bonds()?.into_iter().find(|bond| bond.pasid == pasid))
+/// The bond of process `pid` under `pasid`, which must be there; `None` without debugfs.
+pub fn bond(pasid: u32, pid: i32) -> crate::Result<Option<Bond>> {
+    let Some(bonds) = bonds()? else {
+        return Ok(None);
+    };
+    let bond = bonds
+        .into_iter()
+        .find(|bond| bond.pasid == pasid)
+        .ok_or_else(|| format!("no bond with PASID {pasid} in {BONDS}"))?;
+
+    crate::verify(bond.pid == pid, || {
+        format!("PASID {pasid} is bound to process {}", bond.pid)
+    })?;
+    Ok(Some(bond))
 }
 
-/// The totals, by name.
-pub fn stats() -> Result<Vec<(String, u64)>> {
+/// The totals, by name; `None` without debugfs.
+pub fn stats() -> Result<Option<Vec<(String, u64)>>> {
     let pair = |line: &str| {
         let (name, value) = line.split_once(' ')?;
 
         Some((name.to_string(), value.trim().parse().ok()?))
     };
 
-    Ok(fs::read_to_string(STATS)?
-        .lines()
-        .filter_map(pair)
-        .collect())
+    Ok(read(STATS)?.map(|text| text.lines().filter_map(pair).collect()))
 }

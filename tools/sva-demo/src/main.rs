@@ -18,7 +18,12 @@ use crate::{
     parts::{copy, file, fork, isolation, kill, list},
     report::{Row, Steps, Table},
 };
-use std::{error::Error, process::ExitCode};
+use std::{
+    error::Error,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// What a part of the demo ends with.
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -32,39 +37,134 @@ fn verify(holds: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
     }
 }
 
-fn demo() -> Result<()> {
-    let accel = Accel::open(0)?;
+const USAGE: &str = "\
+usage: sva-demo [DEVICE]
+
+A mock accelerator works on the memory of this process and of its children; each result is
+checked.
+
+  DEVICE         its device file (/dev/mock_accel0)
+  -h, --help     this text
+  -V, --version  the version";
+
+/// What the command line asks for.
+enum Wish {
+    Demo(PathBuf),
+    Text(String),
+}
+
+fn wish(args: impl Iterator<Item = OsString>) -> std::result::Result<Wish, String> {
+    let mut device = None;
+
+    for arg in args {
+        let shown = arg.to_string_lossy();
+
+        match &*shown {
+            "-h" | "--help" => return Ok(Wish::Text(USAGE.into())),
+            "-V" | "--version" => {
+                return Ok(Wish::Text(format!(
+                    "sva-demo {}",
+                    env!("CARGO_PKG_VERSION")
+                )))
+            }
+            option if option.starts_with('-') => {
+                return Err(format!("there is no option {option}"))
+            }
+            _ if device.is_some() => return Err(format!("{shown} is one device too many")),
+            _ => device = Some(PathBuf::from(&arg)),
+        }
+    }
+    Ok(Wish::Demo(
+        device.unwrap_or_else(|| "/dev/mock_accel0".into()),
+    ))
+}
+
+fn demo(device: &Path) -> Result<()> {
+    let accel = Accel::open(device)?;
     let info = accel.info()?;
     let mut steps = Steps::new();
     let mut table = Table::default();
 
     println!(
-        "sva-demo: /dev/mock_accel0 works on this process's memory, PASID {}\n",
+        "sva-demo: {} works on this process's memory, PASID {}\n",
+        device.display(),
         info.pasid
     );
     steps.run('a', || list::run(&accel))?;
     steps.run('b', || copy::run(&accel))?;
     steps.run('c', || file::run(&accel))?;
-    steps.run('d', || isolation::run(&mut table))?;
+    steps.run('d', || isolation::run(device, &mut table))?;
     steps.run('e', || fork::run(&accel))?;
-    steps.run('f', || kill::run(&mut table))?;
+    steps.run('f', || kill::run(device, &mut table))?;
 
     table.put_first(Row::of("this process", &accel)?);
     println!("\n{table}");
-    println!("totals from debugfs:");
-    for (name, value) in debugfs::stats()? {
-        println!("  {name:<24} {value:>10}");
+    match debugfs::stats()? {
+        Some(stats) => {
+            println!("totals from debugfs:");
+            for (name, value) in stats {
+                println!("  {name:<24} {value:>10}");
+            }
+        }
+        None => println!("no totals: /sys/kernel/debug/sva is not there, or only for root"),
     }
     println!("\ndemo: all {} parts verified", steps.verified());
     Ok(())
 }
 
 fn main() -> ExitCode {
-    match demo() {
+    let device = match wish(std::env::args_os().skip(1)) {
+        Ok(Wish::Demo(device)) => device,
+        Ok(Wish::Text(text)) => {
+            println!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(e) => {
+            eprintln!("sva-demo: {e}: see sva-demo --help");
+            return ExitCode::from(2);
+        }
+    };
+
+    match demo(&device) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             println!("demo: FAILED: {e}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish_of(args: &[&str]) -> std::result::Result<Wish, String> {
+        wish(args.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn device() {
+        for (args, expected) in [
+            (&[][..], "/dev/mock_accel0"),
+            (&["/dev/other"], "/dev/other"),
+        ] {
+            assert!(
+                matches!(wish_of(args), Ok(Wish::Demo(device)) if device == Path::new(expected))
+            );
+        }
+    }
+
+    #[test]
+    fn help_comes_first() {
+        assert!(
+            matches!(wish_of(&["/dev/other", "--help"]), Ok(Wish::Text(text)) if text == USAGE)
+        );
+    }
+
+    #[test]
+    fn mistakes() {
+        for args in [&["--hepl"][..], &["/dev/one", "/dev/two"]] {
+            assert!(wish_of(args).is_err());
         }
     }
 }

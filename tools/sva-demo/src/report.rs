@@ -6,6 +6,8 @@ use crate::{accel::Accel, debugfs, Result};
 use std::{
     fmt,
     io::{stdout, Write},
+    num::ParseIntError,
+    str::FromStr,
     time::Instant,
 };
 
@@ -38,6 +40,32 @@ impl Steps {
     }
 }
 
+/// What the kernel counts, if it can be seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Count(Option<u64>);
+
+const UNSEEN: &str = "-";
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(n) => n.fmt(f),
+            None => f.pad(UNSEEN),
+        }
+    }
+}
+
+impl FromStr for Count {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> std::result::Result<Self, ParseIntError> {
+        match text {
+            UNSEEN => Ok(Self(None)),
+            number => Ok(Self(Some(number.parse()?))),
+        }
+    }
+}
+
 /// What a process has had done by the device.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -45,29 +73,26 @@ pub struct Row {
     pub pasid: u32,
     pub jobs: u64,
     pub bytes: u64,
-    pub requests: u64,
-    pub pages: u64,
-    pub refused: u64,
+    pub requests: Count,
+    pub pages: Count,
+    pub refused: Count,
 }
 
 impl Row {
     /// Of the calling process, by what its context and the kernel say.
     pub fn of(process: &str, accel: &Accel) -> Result<Self> {
         let info = accel.info()?;
-        let bond = debugfs::bond(info.pasid)?
-            .ok_or_else(|| format!("no bond with PASID {} in debugfs", info.pasid))?;
+        let bond = debugfs::bond(info.pasid, std::process::id() as i32)?;
+        let bond = bond.as_ref();
 
-        if bond.pid != std::process::id() as i32 {
-            return Err(format!("PASID {} is bound to process {}", info.pasid, bond.pid).into());
-        }
         Ok(Self {
             process: process.into(),
             pasid: info.pasid,
             jobs: info.jobs,
             bytes: info.bytes,
-            requests: bond.requests,
-            pages: bond.pages,
-            refused: bond.refused,
+            requests: Count(bond.map(|bond| bond.requests)),
+            pages: Count(bond.map(|bond| bond.pages)),
+            refused: Count(bond.map(|bond| bond.refused)),
         })
     }
 

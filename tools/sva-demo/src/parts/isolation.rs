@@ -11,30 +11,27 @@ use crate::{
     worker::{Link, Worker},
     Result,
 };
-use std::{collections::BTreeSet, sync::atomic::Ordering::Relaxed};
+use std::{collections::BTreeSet, path::Path, sync::atomic::Ordering::Relaxed};
 
 const PROCESSES: usize = 4;
 const SIZE: usize = 4 << 20;
 const ROUNDS: u64 = 8;
 
-pub fn run(table: &mut Table) -> Result<String> {
+pub fn run(device: &Path, table: &mut Table) -> Result<String> {
     // Forked, so all have this memory at the same address; each has its own copy of it.
     let shared = Mapping::new(SIZE)?;
     let mut workers = Vec::new();
 
     for i in 0..PROCESSES {
-        workers.push(Worker::spawn(|link| work(link, i, &shared))?);
+        workers.push(Worker::spawn(|link| work(link, device, i, &shared))?);
     }
     // All are bound before any begins, and stay bound until all have ended.
     let mut pasids = BTreeSet::new();
 
     for worker in &mut workers {
         let pasid: u32 = worker.receive()?.parse()?;
-        let bond = debugfs::bond(pasid)?.ok_or("a bond is not in debugfs")?;
 
-        verify(bond.pid == worker.pid(), || {
-            format!("PASID {pasid} belongs to process {}", bond.pid)
-        })?;
+        debugfs::bond(pasid, worker.pid())?;
         pasids.insert(pasid);
     }
     verify(pasids.len() == PROCESSES, || {
@@ -59,8 +56,8 @@ pub fn run(table: &mut Table) -> Result<String> {
 }
 
 /// Has the device fill, copy and count in memory whose address all processes use.
-fn work(link: &mut Link, i: usize, shared: &Mapping) -> Result<()> {
-    let accel = Accel::open(0)?;
+fn work(link: &mut Link, device: &Path, i: usize, shared: &Mapping) -> Result<()> {
+    let accel = Accel::open(device)?;
     let half = SIZE / 2;
     let (lower, upper) = shared.words().split_at(half / 8);
     // Each process has memory of its own where the others have none.
