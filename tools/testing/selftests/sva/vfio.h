@@ -182,13 +182,19 @@ static inline bool reaches(int fd, uint32_t pasid, uint64_t iova, volatile uint6
 	return !dma_write(fd, pasid, iova, &mine, sizeof(mine)) && *word == mine;
 }
 
-/* A device in use: @device is its file, @id what @iommufd knows it by, @ioas an address space. */
+/*
+ * A device in use: @device is its file, @group that of its group if it came from there, @id what
+ * @iommufd knows it by, @ioas an address space.
+ */
 struct vfio_user {
 	int iommufd;
 	int device;
+	int group;
 	int id;
 	int ioas;
 };
+
+static const struct vfio_user NO_USER = { .iommufd = -1, .device = -1, .group = -1 };
 
 /* Opens the device that @dir is, and gives it to an iommufd of its own. */
 static inline int vfio_use(struct vfio_user *user, const char *dir)
@@ -196,9 +202,11 @@ static inline int vfio_use(struct vfio_user *user, const char *dir)
 	char name[64];
 	int ret = config_get(dir, "device", name, sizeof(name));
 
+	*user = NO_USER;
 	if (ret)
 		return ret;
-	*user = (struct vfio_user) { .iommufd = iommufd_open(), .device = vfio_open(name) };
+	user->iommufd = iommufd_open();
+	user->device = vfio_open(name);
 	if (user->iommufd < 0)
 		return user->iommufd;
 	if (user->device < 0)
@@ -210,14 +218,40 @@ static inline int vfio_use(struct vfio_user *user, const char *dir)
 	return user->ioas < 0 ? user->ioas : 0;
 }
 
-/* Lets go what vfio_use() got, also if that failed. */
+/* The same by its group, with the address space that this comes with. It is attached. */
+static inline int vfio_use_by_group(struct vfio_user *user, const char *dir)
+{
+	struct iommu_vfio_ioas ioas = { .size = sizeof(ioas), .op = IOMMU_VFIO_IOAS_GET };
+	char name[64], path[64];
+	int ret = config_get(dir, "device", name, sizeof(name));
+
+	*user = NO_USER;
+	if (ret)
+		return ret;
+	user->iommufd = iommufd_open();
+	if (user->iommufd < 0)
+		return user->iommufd;
+	snprintf(path, sizeof(path), "/dev/vfio/%d", config_group(dir));
+	user->group = open(path, O_RDWR | O_CLOEXEC);
+	if (user->group < 0 || ioctl(user->group, VFIO_GROUP_SET_CONTAINER, &user->iommufd))
+		return -errno;
+	user->device = ioctl(user->group, VFIO_GROUP_GET_DEVICE_FD, name);
+	if (user->device < 0)
+		return -errno;
+	ret = iommufd_ioctl(user->iommufd, IOMMU_VFIO_IOAS, &ioas);
+	user->ioas = ioas.ioas_id;
+	return ret;
+}
+
+/* Lets go what was got, also if only a part of it was. */
 static inline void vfio_leave(struct vfio_user *user)
 {
-	if (user->device >= 0)
-		close(user->device);
-	if (user->iommufd >= 0)
-		close(user->iommufd);
-	*user = (struct vfio_user) { .iommufd = -1, .device = -1 };
+	const int files[] = { user->device, user->group, user->iommufd };
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (files[i] >= 0)
+			close(files[i]);
+	*user = NO_USER;
 }
 
 static inline void remove_devices(struct __test_metadata *_metadata)

@@ -174,32 +174,18 @@ TEST_F(vfio, nothing_stays_behind)
 /* The former interface: a group, and an address space that it comes with. */
 TEST_F(vfio, by_group)
 {
-	struct iommu_vfio_ioas ioas = { .size = sizeof(ioas), .op = IOMMU_VFIO_IOAS_GET };
-	struct vfio_user *user = &self->user;
-	char name[64], path[64];
-	int group;
-
-	ASSERT_EQ(0, config_get(DEVICE, "device", name, sizeof(name)));
-	snprintf(path, sizeof(path), "/dev/vfio/%d", config_group(DEVICE));
-	vfio_leave(user);
-	user->iommufd = iommufd_open();
-	ASSERT_LE(0, user->iommufd);
-	group = open(path, O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, group);
-	ASSERT_EQ(0, ioctl(group, VFIO_GROUP_SET_CONTAINER, &user->iommufd));
-	user->device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name);
-	ASSERT_LE(0, user->device);
-	ASSERT_EQ(0, iommufd_ioctl(user->iommufd, IOMMU_VFIO_IOAS, &ioas));
-	ASSERT_EQ(0, ioas_map(user->iommufd, ioas.ioas_id, self->memory, page_size(), IOVA));
-	EXPECT_TRUE(reaches(user->device, RID, IOVA, self->memory));
+	struct vfio_user *user = &self->user, second;
 
 	/* Not both ways at once. */
-	struct vfio_user second;
-
-	EXPECT_EQ(-EBUSY, vfio_use(&second, DEVICE));
+	EXPECT_EQ(-EBUSY, vfio_use_by_group(&second, DEVICE));
 	vfio_leave(&second);
 	vfio_leave(user);
-	close(group);
+
+	ASSERT_EQ(0, vfio_use_by_group(user, DEVICE));
+	ASSERT_EQ(0, ioas_map(user->iommufd, user->ioas, self->memory, page_size(), IOVA));
+	EXPECT_TRUE(reaches(user->device, RID, IOVA, self->memory));
+	EXPECT_EQ(-EBUSY, vfio_use(&second, DEVICE));
+	vfio_leave(&second);
 }
 
 /* Devices of other names only if told to. */
