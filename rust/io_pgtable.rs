@@ -19,6 +19,10 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
+        atomic::{
+            AtomicFlag,
+            Relaxed, //
+        },
         Arc, //
     }, //
 };
@@ -45,6 +49,8 @@ pub struct Geometry {
     pub input_bits: u32,
     /// Bits of a physical address.
     pub output_bits: u32,
+    /// What may be written tells whether it was, if the hardware updates dirty states.
+    pub dirty: bool,
 }
 
 /// What an SMMU must be told of a page table. (SMMUv3, 5.4: the fields of a context descriptor.)
@@ -89,7 +95,11 @@ impl PageTable {
         // and the reference that is dropped last keeps the device that long.
         let bound = unsafe { <Device>::from_raw(crate::device_raw(&dev)).as_bound() };
         let config = Config {
-            quirks: 0,
+            quirks: if geometry.dirty {
+                bindings::IO_PGTABLE_QUIRK_ARM_HD
+            } else {
+                0
+            },
             pgsize_bitmap: geometry.page_sizes,
             ias: geometry.input_bits,
             oas: geometry.output_bits,
@@ -133,6 +143,11 @@ impl PageTable {
     pub fn input_bits(&self) -> u32 {
         self.config().ias
     }
+
+    /// Whether what may be written tells whether it was.
+    pub fn tracks_dirty(&self) -> bool {
+        self.config().quirks & bindings::IO_PGTABLE_QUIRK_ARM_HD != 0
+    }
 }
 
 /// A page table in use, with who invalidates what an IOMMU knows from it.
@@ -146,6 +161,7 @@ pub struct PagingDomain<I: Invalidate> {
     // Goes first: that invalidates once more.
     page_table: PageTable,
     user: Arc<I>,
+    serves_faults: AtomicFlag,
 }
 
 impl<I: Invalidate> PagingDomain<I> {
@@ -166,12 +182,26 @@ impl<I: Invalidate> PagingDomain<I> {
             (*raw).cookie = Arc::as_ptr(&user).cast_mut().cast();
             (*raw).cfg.tlb = Self::FLUSH;
         }
-        Self { page_table, user }
+        Self {
+            page_table,
+            user,
+            serves_faults: AtomicFlag::new(false),
+        }
     }
 
     /// Who invalidates.
     pub fn user(&self) -> &Arc<I> {
         &self.user
+    }
+
+    /// Whether somebody answers page requests for this domain. Known when it is attached.
+    pub fn serves_faults(&self) -> bool {
+        self.serves_faults.load(Relaxed)
+    }
+
+    /// The domain got who answers page requests, or has nobody.
+    pub(crate) fn set_serves_faults(&self, serves: bool) {
+        self.serves_faults.store(serves, Relaxed);
     }
 
     /// The page table.
@@ -229,6 +259,27 @@ impl<I: Invalidate> PagingDomain<I> {
     pub(crate) unsafe fn unmap(&self, iova: usize, page_size: usize, count: usize) -> usize {
         // SAFETY: By this function's contract.
         unsafe { self.page_table.table.unmap_pages(iova, page_size, count) }
+    }
+
+    /// Adds to `dirty` what was written of `size` bytes from `iova` on, and has that count as
+    /// clean, unless `flags` say otherwise. It must be invalidated yet.
+    ///
+    /// # Safety
+    ///
+    /// `dirty` must be valid, and the pages must not be mapped or unmapped meanwhile.
+    pub(crate) unsafe fn read_and_clear_dirty(
+        &self,
+        iova: usize,
+        size: usize,
+        flags: usize,
+        dirty: *mut bindings::iommu_dirty_bitmap,
+    ) -> c_int {
+        let ops = self.page_table.table.raw_ops();
+
+        // SAFETY: Page tables of this format have the operation.
+        let read_and_clear = unsafe { (*ops).read_and_clear_dirty.unwrap_unchecked() };
+        // SAFETY: By this function's contract.
+        unsafe { read_and_clear(ops, iova, size, flags, dirty) }
     }
 
     /// The physical address behind `iova`, or 0.

@@ -96,6 +96,7 @@ impl<T: Driver> Ops<T> {
         bindings::iommu_ops {
             capable: Some(Self::capable),
             domain_alloc_paging: Some(Self::alloc_paging),
+            domain_alloc_paging_flags: Some(Self::alloc_paging_flags),
             domain_alloc_sva: Some(Self::alloc_sva),
             probe_device: Some(Self::probe_device),
             release_device: Some(Self::release_device),

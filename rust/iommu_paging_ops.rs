@@ -34,13 +34,32 @@ impl<T: Driver> Ops<T> {
         ..pin_init::zeroed()
     };
 
+    const DIRTY: &'static bindings::iommu_dirty_ops = &bindings::iommu_dirty_ops {
+        set_dirty_tracking: Some(Self::set_dirty_tracking),
+        read_and_clear_dirty: Some(Self::read_and_clear_dirty),
+    };
+
     /// # Safety
     ///
     /// `domain` must have the ops [`Self::PAGING`] and not be freed while `'a` lasts.
     unsafe fn paging<'a>(domain: *mut bindings::iommu_domain) -> &'a PagingDomain<T::Paging> {
-        // SAFETY: By the function's requirement `alloc_paging` made it. Its data is never borrowed
+        // SAFETY: By the function's requirement `give_paging` made it. Its data is never borrowed
         // mutably.
         unsafe { &(*domain.cast::<Paging<T>>()).data }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Self::paging`].
+    unsafe fn paging_to_attach<'a>(
+        raw: *mut bindings::iommu_domain,
+    ) -> &'a PagingDomain<T::Paging> {
+        // SAFETY: By this function's contract.
+        let domain = unsafe { Self::paging(raw) };
+
+        // SAFETY: As above. Who makes a domain that serves faults says so before it attaches it.
+        domain.set_serves_faults(unsafe { (*raw).iopf_handler.is_some() });
+        domain
     }
 
     /// # Safety
@@ -52,16 +71,79 @@ impl<T: Driver> Ops<T> {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
 
-        Domain::give(client.driver().alloc_paging(&client).map(|data| {
+        Self::give_paging(client.driver().alloc_paging(&client))
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    pub(crate) unsafe extern "C" fn alloc_paging_flags(
+        dev: *mut bindings::device,
+        flags: u32,
+        user_data: *const bindings::iommu_user_data,
+    ) -> *mut bindings::iommu_domain {
+        // Any domain can be attached to PASIDs, so that to ask for it changes nothing.
+        const DIRTY: u32 = bindings::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+        const KNOWN: u32 = DIRTY | bindings::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_PASID;
+
+        if flags & !KNOWN != 0 || !user_data.is_null() {
+            return EOPNOTSUPP.to_ptr();
+        }
+        // SAFETY: The device is probed.
+        let client = unsafe { Self::client(dev) };
+        let driver = client.driver();
+
+        Self::give_paging(if flags & DIRTY != 0 {
+            driver.alloc_dirty_paging(&client)
+        } else {
+            driver.alloc_paging(&client)
+        })
+    }
+
+    fn give_paging(made: Result<PagingDomain<T::Paging>>) -> *mut bindings::iommu_domain {
+        Domain::give(made.map(|data| {
             let page_table = data.page_table();
             let mut base: bindings::iommu_domain = pin_init::zeroed();
 
+            // The core itself says so where it makes domains for the DMA API.
+            base.type_ = bindings::IOMMU_DOMAIN_UNMANAGED;
             base.ops = Self::PAGING;
+            if page_table.tracks_dirty() {
+                base.dirty_ops = Self::DIRTY;
+            }
             base.pgsize_bitmap = page_table.page_sizes();
             base.geometry.aperture_end = (1 << page_table.input_bits()) - 1;
             base.geometry.force_aperture = true;
             (base, data)
         }))
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    unsafe extern "C" fn set_dirty_tracking(
+        _domain: *mut bindings::iommu_domain,
+        _enabled: bool,
+    ) -> c_int {
+        // The page table tells at all times; nobody asks while it is off.
+        0
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    unsafe extern "C" fn read_and_clear_dirty(
+        domain: *mut bindings::iommu_domain,
+        iova: usize,
+        size: usize,
+        flags: usize,
+        dirty: *mut bindings::iommu_dirty_bitmap,
+    ) -> c_int {
+        // SAFETY: As in `attach_paging`.
+        let domain = unsafe { Self::paging(domain) };
+        // SAFETY: Who asks passes a valid bitmap, sees to it that nobody maps or unmaps there
+        // meanwhile, and synchronises what the bitmap gathered.
+        unsafe { domain.read_and_clear_dirty(iova, size, flags, dirty) }
     }
 
     /// # Safety
@@ -75,7 +157,7 @@ impl<T: Driver> Ops<T> {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
         // SAFETY: The domain is one of these, and is not freed during the call.
-        let domain = unsafe { Self::paging(domain) };
+        let domain = unsafe { Self::paging_to_attach(domain) };
         from_result(|| {
             let driver = client.driver();
             driver.attach_paging(domain, &client, None).map(|()| 0)
@@ -94,7 +176,7 @@ impl<T: Driver> Ops<T> {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
         // SAFETY: As in `attach_paging`.
-        let domain = unsafe { Self::paging(domain) };
+        let domain = unsafe { Self::paging_to_attach(domain) };
         from_result(|| {
             let driver = client.driver();
             driver
@@ -186,7 +268,7 @@ impl<T: Driver> Ops<T> {
     ///
     /// See [`Ops`].
     unsafe extern "C" fn free_paging(domain: *mut bindings::iommu_domain) {
-        // SAFETY: `alloc_paging` made this domain from a box, and the core frees it once.
+        // SAFETY: `give_paging` made this domain from a box, and the core frees it once.
         drop(unsafe { KBox::from_raw(domain.cast::<Paging<T>>()) });
     }
 
@@ -213,15 +295,20 @@ impl<T: Driver> Ops<T> {
     ///
     /// See [`Ops`].
     pub(crate) unsafe extern "C" fn capable(
-        _dev: *mut bindings::device,
+        dev: *mut bindings::device,
         capability: bindings::iommu_cap,
     ) -> bool {
-        // Accesses snoop the CPUs' caches; nothing is invalidated before a sync or a flush.
-        matches!(
-            capability,
+        match capability {
+            // Accesses snoop the CPUs' caches; nothing is invalidated before a sync or a flush.
             bindings::iommu_cap_IOMMU_CAP_CACHE_COHERENCY
-                | bindings::iommu_cap_IOMMU_CAP_NOEXEC
-                | bindings::iommu_cap_IOMMU_CAP_DEFERRED_FLUSH
-        )
+            | bindings::iommu_cap_IOMMU_CAP_NOEXEC
+            | bindings::iommu_cap_IOMMU_CAP_DEFERRED_FLUSH => true,
+            bindings::iommu_cap_IOMMU_CAP_DIRTY_TRACKING => {
+                // SAFETY: The device is probed.
+                let client = unsafe { Self::client(dev) };
+                client.driver().tracks_dirty(&client)
+            }
+            _ => false,
+        }
     }
 }

@@ -5,6 +5,7 @@
  */
 
 #include <linux/anon_inodes.h>
+#include <linux/io-pgtable.h>
 #include <linux/iommu.h>
 #include <linux/mman.h>
 #include <linux/mm.h>
@@ -42,3 +43,5 @@ static const u32 RUST_CONST_HELPER_MAP_FIXED_NOREPLACE = MAP_FIXED_NOREPLACE;
 static const u32 RUST_CONST_HELPER_MAP_NORESERVE = MAP_NORESERVE;
 
 static const u32 RUST_CONST_HELPER_UACCE_DEV_SVA = UACCE_DEV_SVA;
+
+static const unsigned long RUST_CONST_HELPER_IO_PGTABLE_QUIRK_ARM_HD = IO_PGTABLE_QUIRK_ARM_HD;

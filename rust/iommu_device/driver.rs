@@ -97,9 +97,20 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// no room for another address space; `ENOMEM`.
     fn alloc_paging(&self, client: &Client<Self>) -> Result<PagingDomain<Self::Paging>>;
 
+    /// Whether the IOMMU can tell which pages of a domain the device has written.
+    fn tracks_dirty(&self, client: &Client<Self>) -> bool;
+
+    /// As [`Self::alloc_paging`], a domain that tells which of its pages were written.
+    ///
+    /// # Errors
+    ///
+    /// Those; and `EOPNOTSUPP` unless [`Self::tracks_dirty`].
+    fn alloc_dirty_paging(&self, client: &Client<Self>) -> Result<PagingDomain<Self::Paging>>;
+
     /// Makes accesses of the device with `pasid`, or with `None` those without, go to `domain`,
     /// instead of what was there. On failure what was there stays. When it returns no page request
-    /// for what was there can surface any more. Called under the group's mutex.
+    /// for what was there can surface any more. Page requests for `domain` are answered if it
+    /// [serves them](PagingDomain::serves_faults). Called under the group's mutex.
     ///
     /// # Errors
     ///

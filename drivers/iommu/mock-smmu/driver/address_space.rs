@@ -29,6 +29,10 @@ use kernel::{
         RBTreeNodeReservation, //
     },
     sync::{
+        atomic::{
+            AtomicFlag,
+            Relaxed, //
+        },
         Arc,
         SpinLockIrq, //
     }, //
@@ -61,7 +65,7 @@ pub struct AddressSpace {
     /// The descriptor that walks its page table.
     cd: Cd,
     /// Whether somebody may serve faults.
-    served: bool,
+    served: AtomicFlag,
     #[pin]
     state: SpinLockIrq<State>,
 }
@@ -79,7 +83,7 @@ impl AddressSpace {
                 smmu: smmu.clone(),
                 asid,
                 cd,
-                served,
+                served: AtomicFlag::new(served),
                 state <- new_spinlock_irq!(
                     State { released: false, attached: RBTree::new() },
                     "mock_smmu_address_space"
@@ -97,7 +101,12 @@ impl AddressSpace {
     /// Its descriptor in the table of a device.
     fn descriptor(&self, master: &Master) -> Cd {
         self.cd
-            .with_s(self.cd.s() || (self.served && master.stalls()))
+            .with_s(self.cd.s() || (self.served.load(Relaxed) && master.stalls()))
+    }
+
+    /// Somebody may serve faults of devices that are attached from now on, or nobody does.
+    pub(super) fn set_served(&self, served: bool) {
+        self.served.store(served, Relaxed);
     }
 
     /// Makes the SMMU and all devices that use the address space forget `range`. Any context.

@@ -12,12 +12,14 @@ use kernel::{
     sync::Arc, //
 };
 use kernel_ext::io_pgtable::{
+    Geometry,
     PageTable,
     PagingDomain, //
 };
 
 impl Smmu {
-    /// Makes a domain with an empty page table in memory near `dev`. May sleep.
+    /// Makes a domain with an empty page table in memory near `dev`, which tells what was written
+    /// if `dirty`. May sleep.
     ///
     /// # Errors
     ///
@@ -26,10 +28,19 @@ impl Smmu {
     pub(super) fn make_paging(
         self: &Arc<Self>,
         dev: &Device,
+        dirty: bool,
     ) -> Result<PagingDomain<AddressSpace>> {
         let asid = self.asids.take()?;
-        let table = PageTable::new(dev, self.features.geometry()?)?;
-        let cd = self.features.paging_cd(&table.stage1(), asid.value());
+        let geometry = Geometry {
+            dirty,
+            ..self.features.geometry()?
+        };
+        let table = PageTable::new(dev, geometry)?;
+        let cd = self
+            .features
+            .paging_cd(&table.stage1(), asid.value())
+            .with_ha(dirty)
+            .with_hd(dirty);
 
         let space = AddressSpace::new(self, asid, cd, false)?;
         Ok(PagingDomain::new(table, space))

@@ -205,12 +205,13 @@ impl Features {
                 16 => regs::address_bits(self.oas),
                 _ => regs::address_bits(self.oas).min(48),
             },
+            dirty: false,
         })
     }
 
     /// A context descriptor that walks a page table which the kernel keeps for devices.
     pub fn paging_cd(&self, table: &Stage1, asid: u16) -> Cd {
-        // Software sets access flags beforehand, and nobody asks which pages are dirty.
+        // Software sets access flags beforehand, and few ask which pages are dirty.
         self.blocked_cd(asid)
             .with_epd0(false)
             .with_ha(false)

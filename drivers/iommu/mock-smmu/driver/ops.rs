@@ -159,7 +159,18 @@ impl Driver for Smmu {
     }
 
     fn alloc_paging(&self, client: &Client) -> Result<PagingDomain<AddressSpace>> {
-        client.driver().make_paging(client.device())
+        client.driver().make_paging(client.device(), false)
+    }
+
+    fn tracks_dirty(&self, _client: &Client) -> bool {
+        self.features.ha && self.features.hd
+    }
+
+    fn alloc_dirty_paging(&self, client: &Client) -> Result<PagingDomain<AddressSpace>> {
+        if !self.tracks_dirty(client) {
+            return Err(EOPNOTSUPP);
+        }
+        client.driver().make_paging(client.device(), true)
     }
 
     fn attach_paging(
@@ -168,9 +179,12 @@ impl Driver for Smmu {
         client: &Client,
         pasid: Option<u32>,
     ) -> Result {
+        let space = domain.user();
+
+        space.set_served(domain.serves_faults());
         match pasid {
-            Some(pasid) => self.attach(domain.user(), client, pasid),
-            None => self.attach_rid(domain.user(), client),
+            Some(pasid) => self.attach(space, client, pasid),
+            None => self.attach_rid(space, client),
         }
     }
 

@@ -253,6 +253,37 @@ mod tests {
         Ok(())
     }
 
+    /// The hardware notes what is written where a domain is asked to tell, if it can.
+    #[test]
+    fn dirty_states() -> Result {
+        for httu in 0..=2 {
+            let config = hw::Config {
+                httu,
+                ..default_config()
+            };
+            let instance = instance_with(config, &[WIDE])?;
+            let (device, smmu) = (device(&instance, 0)?, instance.smmu());
+            let client = device.client();
+            let able = httu == 2;
+
+            check!(smmu.tracks_dirty(&client) == able);
+            check!(!smmu.alloc_paging(&client)?.page_table().tracks_dirty());
+            let domain = match smmu.alloc_dirty_paging(&client) {
+                Ok(domain) => domain,
+                Err(error) => {
+                    check!(error == EOPNOTSUPP && !able);
+                    continue;
+                }
+            };
+            check!(able && domain.page_table().tracks_dirty());
+            smmu.attach_paging(&domain, &client, Some(9))?;
+            let cd = instance.hw().cd(WIDE.sid, 9).ok_or(ENOENT)?;
+            check!(cd.ha() && cd.hd());
+            smmu.block_pasid(&client, 9);
+        }
+        Ok(())
+    }
+
     /// Classic DMA needs no PASIDs.
     #[test]
     fn smmu_without_pasids() -> Result {
