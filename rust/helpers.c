@@ -12,4 +12,5 @@
 #include "helpers/memory.c"
 #include "helpers/mm.c"
 #include "helpers/pin.c"
+#include "helpers/point.c"
 #include "helpers/wake.c"

@@ -37,6 +37,7 @@ pub mod platform_device;
 pub mod platform_driver;
 pub mod resv_region;
 pub mod task;
+pub mod test_point;
 pub mod thread;
 pub mod tracepoint;
 pub mod translation;

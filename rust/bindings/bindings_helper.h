@@ -14,6 +14,7 @@
 #include <linux/mock_uacce.h>
 #define SVA_SEED_NAMES
 #include <linux/sva_seed.h>
+#include <linux/sva_test_point.h>
 #include <linux/uacce.h>
 #include <trace/events/sva.h>
 

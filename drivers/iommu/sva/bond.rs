@@ -19,6 +19,7 @@ use kernel::{
 use kernel_ext::{
     endpoint::Held,
     task::{self, COMM_LEN},
+    test_point::{self, TestPoint},
     tree::Links,
 };
 
@@ -274,6 +275,7 @@ impl Bond {
             if hears.hears_of_exits(device) {
                 inner.watch_exit(&device.core, space, mm)?;
             }
+            test_point::pass(TestPoint::Listed);
             prepared.attach(&held, mm)?;
             // Who came into the group just before the attach was reached by it.
             if alone && device.endpoint.group().len() != 1 {

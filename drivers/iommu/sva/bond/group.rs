@@ -22,7 +22,11 @@ use kernel::{
     prelude::*,
     sync::{Arc, LockedBy},
 };
-use kernel_ext::{devres, dma_owner, group::IommuGroup};
+use kernel_ext::{
+    devres, dma_owner,
+    group::IommuGroup,
+    test_point::{self, TestPoint},
+};
 
 /// An address space bound to a group, by one driver.
 pub(crate) struct GroupBond {
@@ -166,6 +170,7 @@ where
             device.tell_refused(e);
             break Err(e);
         }
+        test_point::pass(TestPoint::FirstMember);
     };
     let own_bond = own.and_then(|own| {
         let bond: Arc<Bond> = inner.bonds.of_device(own, request.flags)?.into();

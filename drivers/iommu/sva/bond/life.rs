@@ -26,7 +26,10 @@ use kernel::{
     prelude::*,
     sync::{Arc, LockedBy},
 };
-use kernel_ext::endpoint::Held;
+use kernel_ext::{
+    endpoint::Held,
+    test_point::{self, TestPoint},
+};
 
 /// What of a bond its address space's lock protects.
 pub(crate) struct Life(LockedBy<Record, Inner>);
@@ -252,6 +255,7 @@ impl Bond {
         // Nobody else ends it: the state has just said that it is there.
         let attached = held.as_ref().and_then(|held| inner.end_use(self, held));
 
+        test_point::pass(TestPoint::Detached);
         self.device.unlist(self);
         let listed = inner.bonds.remove(self);
 
@@ -344,6 +348,7 @@ impl Bond {
     }
 
     fn stop(&self, stopping: Stopping, why: End) {
+        test_point::pass(TestPoint::Stopping);
         stopping.0.run(&self.device, self.pasid, why);
     }
 

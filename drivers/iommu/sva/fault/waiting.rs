@@ -29,6 +29,7 @@ use kernel_ext::{
     endpoint::Held,
     fault::{FaultGroup, PageRequest, Requests, Response, WaitingGroup},
     mm_fault,
+    test_point::{self, TestPoint},
     tree::{impl_tree_item, Links},
     wake::EarlyEnd,
 };
@@ -97,6 +98,7 @@ impl Waiting {
         };
 
         *waiting.group.lock() = Some(group);
+        test_point::pass(TestPoint::Waits);
         waiting.service().waits.add(&waiting).inspect_err(|_| {
             waiting.answer(Response::Invalid, 0);
         })

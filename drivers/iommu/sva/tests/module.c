@@ -11,7 +11,8 @@ kunit_test_suites(&sva_bind_suite, &sva_shutdown_suite, &sva_exit_suite, &sva_gr
 		  &sva_pci_suite, &sva_fault_suite, &sva_pin_suite, &sva_pin_release_suite,
 		  &sva_reserved_regions_suite, &sva_reserved_life_suite, &sva_rid_suite,
 		  &sva_rid_device_suite, &sva_rid_dma_suite, &sva_stall_suite, &sva_stub_suite,
-		  &sva_alloc_suite, &sva_trace_suite, &sva_count_suite, &sva_port_suite);
+		  &sva_alloc_suite, &sva_trace_suite, &sva_count_suite, &sva_port_suite,
+		  &sva_race_suite, &sva_handle_suite);
 
 static int __init sva_test_init(void)
 {
@@ -49,3 +50,4 @@ MODULE_VERSION(SVA_VERSION);
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
 MODULE_IMPORT_NS("MOCK_SMMU");
 MODULE_IMPORT_NS("SVA");
+MODULE_IMPORT_NS("SVA_TEST");

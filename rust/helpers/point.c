@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Points that a KUnit suite can have a task stop at, to force an order of events. */
+
+#include <linux/export.h>
+#include <linux/sva_test_point.h>
+
+#if IS_ENABLED(CONFIG_KUNIT)
+void (*sva_test_hook)(enum sva_test_point point);
+EXPORT_SYMBOL_NS_GPL(sva_test_hook, "SVA_TEST");
+
+void rust_helper_sva_test_point_pass(enum sva_test_point point)
+{
+	void (*hook)(enum sva_test_point point) = READ_ONCE(sva_test_hook);
+
+	if (unlikely(hook))
+		hook(point);
+}
+#endif
