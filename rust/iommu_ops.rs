@@ -14,7 +14,10 @@ use crate::{
         Driver,
         IommuDevice, //
     },
-    iopf_queue::PageResponse,
+    iopf_queue::{
+        FaultSource,
+        PageResponse, //
+    },
     resv_region::ResvList, //
 };
 use core::{
@@ -215,13 +218,6 @@ impl<T: Driver> Ops<T> {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
 
-        if let Some(queue) = client.driver().fault_queue() {
-            // SAFETY: The device is probed until `release_device`, which closes its fault source.
-            if let Err(error) = unsafe { client.faults().open(queue) } {
-                // Without a fault source the driver refuses the device's page requests.
-                dev_err!(client.device(), "no page fault queue: {error:?}\n");
-            }
-        }
         client.driver().probe_finalize(client);
     }
 
@@ -260,26 +256,69 @@ impl<T: Driver> Ops<T> {
     ///
     /// See [`Ops`].
     unsafe extern "C" fn attach_identity(
-        _domain: *mut bindings::iommu_domain,
+        domain: *mut bindings::iommu_domain,
         dev: *mut bindings::device,
         _old: *mut bindings::iommu_domain,
     ) -> c_int {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
-        from_result(|| client.driver().attach_identity(&client).map(|()| 0))
+        // SAFETY: As above, and the domain is valid.
+        unsafe {
+            Self::attach_with_faults(&client, domain, None, || {
+                client.driver().attach_identity(&client)
+            })
+        }
     }
 
     /// # Safety
     ///
     /// See [`Ops`].
     unsafe extern "C" fn attach_blocked(
-        _domain: *mut bindings::iommu_domain,
+        domain: *mut bindings::iommu_domain,
         dev: *mut bindings::device,
         _old: *mut bindings::iommu_domain,
     ) -> c_int {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
-        from_result(|| client.driver().attach_blocked(&client).map(|()| 0))
+        // SAFETY: As above, and the domain is valid.
+        unsafe {
+            Self::attach_with_faults(&client, domain, None, || {
+                client.driver().attach_blocked(&client)
+            })
+        }
+    }
+
+    /// Attaches `domain` to `pasid`, or without. The device has page requests if it handles them.
+    ///
+    /// # Safety
+    ///
+    /// The device of `client` must be probed, and `domain` valid.
+    pub(crate) unsafe fn attach_with_faults(
+        client: &Client<T>,
+        domain: *const bindings::iommu_domain,
+        pasid: Option<u32>,
+        attach: impl FnOnce() -> Result,
+    ) -> c_int {
+        let faults = client.faults();
+        let pasid = pasid.unwrap_or(FaultSource::NO_PASID);
+        // SAFETY: By this function's contract.
+        let handles = unsafe { (*domain).iopf_handler }.is_some();
+
+        from_result(|| {
+            let queue = client.driver().fault_queue().filter(|_| handles);
+            let new = match &queue {
+                // SAFETY: The device is probed until `release_device`, which closes it.
+                Some(queue) => unsafe { faults.begin(queue, pasid)? },
+                None => false,
+            };
+
+            let attached = attach();
+            if new && attached.is_err() || attached.is_ok() && !handles {
+                // What was attached before has been drained by the driver.
+                faults.end(pasid);
+            }
+            attached.map(|()| 0)
+        })
     }
 
     /// # Safety
@@ -296,6 +335,7 @@ impl<T: Driver> Ops<T> {
         client.driver().block_pasid(&client, pasid);
         // Whoever was attached may go now, and workers may still be at its requests.
         client.faults().flush();
+        client.faults().end(pasid);
         0
     }
 
@@ -337,7 +377,12 @@ impl<T: Driver> Ops<T> {
         // SAFETY: The domain has the ops `SVA`, so `alloc_sva` made it, and it is not freed during
         // the call. Its data is never borrowed mutably.
         let data = unsafe { &(*domain.cast::<Domain<T::SvaDomain>>()).data };
-        from_result(|| client.driver().attach_sva(data, &client, pasid).map(|()| 0))
+        // SAFETY: As above.
+        unsafe {
+            Self::attach_with_faults(&client, domain, Some(pasid), || {
+                client.driver().attach_sva(data, &client, pasid)
+            })
+        }
     }
 
     /// # Safety
@@ -352,7 +397,12 @@ impl<T: Driver> Ops<T> {
         let client = unsafe { Self::client(dev) };
         // SAFETY: As in `attach_sva`.
         let data = unsafe { &(*domain.cast::<Domain<T::SvaDomain>>()).data };
-        from_result(|| client.driver().attach_sva_rid(data, &client).map(|()| 0))
+        // SAFETY: As above.
+        unsafe {
+            Self::attach_with_faults(&client, domain, None, || {
+                client.driver().attach_sva_rid(data, &client)
+            })
+        }
     }
 
     /// # Safety

@@ -15,7 +15,6 @@ use crate::{
     }, //
 };
 use kernel::{
-    error::from_result,
     prelude::*, //
 };
 
@@ -157,11 +156,13 @@ impl<T: Driver> Ops<T> {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
         // SAFETY: The domain is one of these, and is not freed during the call.
-        let domain = unsafe { Self::paging_to_attach(domain) };
-        from_result(|| {
-            let driver = client.driver();
-            driver.attach_paging(domain, &client, None).map(|()| 0)
-        })
+        let paging = unsafe { Self::paging_to_attach(domain) };
+        // SAFETY: As above.
+        unsafe {
+            Self::attach_with_faults(&client, domain, None, || {
+                client.driver().attach_paging(paging, &client, None)
+            })
+        }
     }
 
     /// # Safety
@@ -176,13 +177,13 @@ impl<T: Driver> Ops<T> {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
         // SAFETY: As in `attach_paging`.
-        let domain = unsafe { Self::paging_to_attach(domain) };
-        from_result(|| {
-            let driver = client.driver();
-            driver
-                .attach_paging(domain, &client, Some(pasid))
-                .map(|()| 0)
-        })
+        let paging = unsafe { Self::paging_to_attach(domain) };
+        // SAFETY: As above.
+        unsafe {
+            Self::attach_with_faults(&client, domain, Some(pasid), || {
+                client.driver().attach_paging(paging, &client, Some(pasid))
+            })
+        }
     }
 
     /// # Safety

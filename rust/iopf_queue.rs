@@ -17,6 +17,10 @@ use kernel::{
     error::to_result,
     new_mutex,
     prelude::*,
+    rbtree::{
+        RBTree,
+        RBTreeNode, //
+    },
     sync::{
         aref::ARef,
         Arc,
@@ -143,25 +147,35 @@ impl Drop for IopfQueue {
     }
 }
 
-/// A device as a source of page faults.
+/// A device as a source of page faults: on a queue as long as one of its PASIDs, or what it accesses
+/// without, has a domain that handles faults. As a driver of hardware would have it, which turns page
+/// requests off with the last of them.
 ///
 /// # Invariants
 ///
-/// While `queue` is `Some`, the device is on that queue and its `dev->iommu` and
-/// `dev->iommu_group` are set.
+/// While `users` has any, the device is on `queue`, and its `dev->iommu` and `dev->iommu_group` are set.
 #[pin_data]
 pub struct FaultSource {
     dev: ARef<Device>,
     #[pin]
-    queue: Mutex<Option<Arc<IopfQueue>>>,
+    on: Mutex<OnQueue>,
+}
+
+struct OnQueue {
+    queue: Option<Arc<IopfQueue>>,
+    /// The PASIDs, or [`FaultSource::NO_PASID`], whose domains handle faults.
+    users: RBTree<u32, ()>,
 }
 
 impl FaultSource {
+    /// Stands for accesses without PASID.
+    pub const NO_PASID: u32 = bindings::IOMMU_NO_PASID;
+
     pub(crate) fn new(dev: ARef<Device>) -> impl PinInit<Self> {
         pin_init!(Self {
             dev,
             // INVARIANT: Not on a queue.
-            queue <- new_mutex!(None),
+            on <- new_mutex!(OnQueue { queue: None, users: RBTree::new() }),
         })
     }
 
@@ -169,28 +183,61 @@ impl FaultSource {
         device_raw(&self.dev)
     }
 
-    /// Puts the device on `queue`.
+    /// A domain of `pasid` handles faults from now on: puts the device on `queue`, if it is on none.
+    /// Whether none did before. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, or what the core says.
     ///
     /// # Safety
     ///
     /// The device must have been probed by its IOMMU driver and must stay so until
     /// [`FaultSource::close`].
-    pub(crate) unsafe fn open(&self, queue: Arc<IopfQueue>) -> Result {
-        let mut slot = self.queue.lock();
-        if slot.is_some() {
-            return Err(EBUSY);
+    pub(crate) unsafe fn begin(&self, queue: &Arc<IopfQueue>, pasid: u32) -> Result<bool> {
+        let node = RBTreeNode::new(pasid, (), GFP_KERNEL)?;
+        let mut on = self.on.lock();
+
+        if on.users.get(&pasid).is_some() {
+            return Ok(false);
         }
-        // SAFETY: The queue is live, and so is `dev->iommu` by the function's requirement.
-        to_result(unsafe { bindings::iopf_queue_add_device(queue.queue.as_ptr(), self.as_raw()) })?;
-        // INVARIANT: On the queue now, and probed until `close()` by the function's requirement.
-        *slot = Some(queue);
-        Ok(())
+        if on.queue.is_none() {
+            // SAFETY: The queue is live, and so is `dev->iommu` by the function's requirement.
+            to_result(unsafe {
+                bindings::iopf_queue_add_device(queue.queue.as_ptr(), self.as_raw())
+            })?;
+            on.queue = Some(queue.clone());
+        }
+        // INVARIANT: On the queue, and probed until `close()` by the function's requirement.
+        on.users.insert(node);
+        Ok(true)
+    }
+
+    /// The domain of `pasid` handles no faults any more, and the driver reports none. With the last
+    /// such domain the device is taken off its queue. May sleep.
+    pub(crate) fn end(&self, pasid: u32) {
+        let mut on = self.on.lock();
+        let node = on.users.remove_node(&pasid);
+
+        if node.is_some() && on.users.is_empty() {
+            self.leave(&mut on);
+        }
+        drop(on);
+        drop(node);
     }
 
     /// Takes the device off its queue: pending groups are answered "invalid", later reports fail.
     pub(crate) fn close(&self) {
-        let mut slot = self.queue.lock();
-        if let Some(queue) = slot.take() {
+        let mut on = self.on.lock();
+        let users = core::mem::take(&mut on.users);
+
+        self.leave(&mut on);
+        drop(on);
+        drop(users);
+    }
+
+    fn leave(&self, on: &mut OnQueue) {
+        if let Some(queue) = on.queue.take() {
             // SAFETY: By the type invariant the device is on this queue and still probed.
             unsafe {
                 bindings::iopf_queue_remove_device(queue.queue.as_ptr(), self.as_raw());
@@ -201,9 +248,9 @@ impl FaultSource {
     /// Waits until the workers have answered all groups that were reported before. May sleep; not
     /// to be called from one of them, nor with a lock that one takes.
     pub(crate) fn flush(&self) {
-        let slot = self.queue.lock();
+        let on = self.on.lock();
 
-        if slot.is_some() {
+        if on.queue.is_some() {
             // SAFETY: By the type invariant the device is on a queue, and stays so while the lock
             // is held. It cannot fail: only for a device without a queue does it.
             let _ = unsafe { bindings::iopf_queue_flush_dev(self.as_raw()) };
@@ -221,13 +268,14 @@ impl FaultSource {
     /// `ENODEV` when the device is on no queue: nothing was called, and nothing will be;
     /// `EINVAL` when nobody handles faults there; `ENOMEM`.
     pub fn report(&self, request: PageRequest) -> Result {
-        let slot = self.queue.lock();
-        if slot.is_none() {
+        let on = self.on.lock();
+
+        if on.queue.is_none() {
             return Err(ENODEV);
         }
         let mut fault = request.to_fault();
         // SAFETY: By the type invariant the device is probed and on a queue, and stays so while
-        // the lock is held, which `close()` takes. The fault is copied.
+        // the lock is held, which all take that change it. The fault is copied.
         to_result(unsafe { bindings::iommu_report_device_fault(self.as_raw(), &mut fault) })
     }
 }
