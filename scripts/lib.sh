@@ -42,19 +42,25 @@ esac
 build=$(realpath -m -- "${BUILD:-$project/build}")
 cache=$(realpath -m -- "${SVA_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/sva}")
 
-# usable_path WHAT PATH ADVICE: Kbuild takes no other names.
+# usable_path PATH ADVICE: Kbuild takes no other names.
 usable_path() {
-	case $2/ in
-	/bin/* | /dev/* | /etc/* | /lib* | /proc/* | /sbin/* | /sva/* | /usr/*)
-		[ "$TOOLCHAIN" = host ] || die "$1 '$2' is one of the sandbox's own: $3"
+	[[ $1 != *[^[:alnum:]/._+@~,=-]* ]] ||
+		die "The path '$1' has a character in it that Kbuild cannot take, such as a space: $2"
+}
+
+# visible_path PATH ADVICE: what is shown in the sandbox at the same place.
+visible_path() {
+	usable_path "$@"
+	case $TOOLCHAIN$1/ in
+	sandbox/bin/* | sandbox/dev/* | sandbox/etc/* | sandbox/lib/* | sandbox/lib64/* | \
+		sandbox/proc/* | sandbox/sbin/* | sandbox/sva/* | sandbox/usr/*)
+		die "The path '$1' is one of the sandbox's own: $2"
 		;;
 	esac
-	[[ $2 != *[^[:alnum:]/._+@~,=-]* ]] ||
-		die "$1 '$2' has a character in it that Kbuild cannot take, such as a space: $3"
 }
-usable_path "The path" "$project" "move the project."
-usable_path "The path" "$build" "BUILD=<folder> names another."
-usable_path "The path" "$cache" "SVA_CACHE=<folder> names another."
+visible_path "$project" "move the project."
+visible_path "$build" "BUILD=<folder> names another."
+usable_path "$cache" "SVA_CACHE=<folder> names another."
 
 logs=$build/logs
 results=$build/results$([ "$flavour" = release ] || echo "/$flavour")
@@ -121,9 +127,14 @@ step() {
 	return "$rc"
 }
 
+# usable_folder FOLDER: is it there, or can it be made, for us to write?
+usable_folder() {
+	mkdir -p "$1" 2>/dev/null && [ -w "$1" ]
+}
+
 # need_build: sees to it that the folder for the build's output is there.
 need_build() {
-	mkdir -p "$logs" 2>/dev/null && [ -w "$build" ] ||
+	usable_folder "$logs" ||
 		die "$build cannot be written: BUILD=<folder> says where the build's output goes."
 }
 
@@ -131,7 +142,7 @@ need_build() {
 # that the caller can make it.
 have_part() {
 	[ ! -e "$1" ] || return 0
-	mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] ||
+	usable_folder "$cache" ||
 		die "$cache cannot be written, and ${1##*/} is not in it: SVA_CACHE=<folder> names another."
 	exec {part_lock}> "$1.lock"
 	if ! flock -n "$part_lock"; then
