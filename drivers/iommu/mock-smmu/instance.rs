@@ -137,9 +137,14 @@ impl Instance {
     /// # Errors
     ///
     /// `EEXIST` or `EBUSY` when its name or StreamID is taken; `ENODEV` if the driver half refused
-    /// it, for example for a StreamID that the SMMU does not have; `ENOMEM`.
+    /// it, for example for a StreamID that the SMMU does not have; `EINVAL` or `ERANGE` for a region
+    /// that cannot be; `ENOMEM`.
     pub fn add_device(&mut self, name: &CStr, spec: &DeviceSpec) -> Result<&MockDevice> {
         self.devices.reserve(1, GFP_KERNEL)?;
+        // An SMMU without such page tables maps nothing at all.
+        if let Ok(geometry) = self.smmu().features().geometry() {
+            spec.check_direct(&geometry)?;
+        }
         let device = MockDevice::new(&self.hw, &self.iommu, name, spec)?;
         self.devices.push(device, GFP_KERNEL)?;
         self.devices.last().ok_or(ENODEV)
