@@ -63,7 +63,7 @@ pub struct PinnedRange {
     pages: KVVec<*mut bindings::page>,
     write: bool,
     // Dropped after the pages are released.
-    charge: Charge,
+    _charge: Charge,
 }
 
 // SAFETY: Pages and their pins belong to no thread.
@@ -102,7 +102,7 @@ impl PinnedRange {
             // A size too large for the allocator is the caller's, and no reason to warn.
             pages: KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?,
             write,
-            charge,
+            _charge: charge,
         };
 
         while pinned.pages.len() < count {

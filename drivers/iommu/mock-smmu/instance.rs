@@ -141,8 +141,9 @@ impl Instance {
     /// that cannot be; `ENOMEM`.
     pub fn add_device(&mut self, name: &CStr, spec: &DeviceSpec) -> Result<&MockDevice> {
         self.devices.reserve(1, GFP_KERNEL)?;
-        // An SMMU without such page tables maps nothing at all.
-        if let Ok(geometry) = self.smmu().features().geometry() {
+        // The IOMMU core maps them for no other devices, nor if the SMMU has no page tables for it.
+        let geometry = self.smmu().features().geometry();
+        if let (true, Ok(geometry)) = (spec.translated, geometry) {
             spec.check_direct(&geometry)?;
         }
         let device = MockDevice::new(&self.hw, &self.iommu, name, spec)?;

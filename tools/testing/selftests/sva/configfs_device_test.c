@@ -59,7 +59,7 @@ TEST_F(configfs, narrow_pasids)
 TEST_F(configfs, direct_regions_have_an_end)
 {
 	ASSERT_EQ(0, config_make(FIRST, "driver", "kst_member", "translated", "1", NULL));
-	ASSERT_EQ(-ERANGE, config_set(FIRST, "direct", "0x1000+0xfffffffffffff000"));
+	ASSERT_EQ(-ERANGE, config_set(FIRST, "direct", "0x1000+0xffffffffffffe000"));
 	ASSERT_EQ(-ERANGE, config_set(FIRST, "direct", "0x40000000+0x10001000"));
 	EXPECT_TRUE(config_is(FIRST, "direct", ""));
 
