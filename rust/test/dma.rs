@@ -123,13 +123,7 @@ impl<'a> TestDomain<'a> {
     ///
     /// `EINVAL` for what is no page; `EEXIST` if something was mapped there with this object;
     /// `ENOMEM`.
-    pub fn map(
-        &mut self,
-        iova: usize,
-        memory: &PhysPages,
-        len: usize,
-        writable: bool,
-    ) -> Result {
+    pub fn map(&mut self, iova: usize, memory: &PhysPages, len: usize, writable: bool) -> Result {
         let end = iova.checked_add(len).ok_or(EINVAL)?;
         let taken = |(at, held): &(usize, Held)| iova < at + held.len && *at < end;
         if self.mapped.iter().any(taken) {
