@@ -26,7 +26,9 @@ use kernel::{
 ///
 /// Dropping it removes it; sleeps. What users made in it must be gone by then, or it stays for
 /// ever: no harm is done, but the memory. A user's directory holds a reference on the module that
-/// its type belongs to, so in the data of that module it is always gone.
+/// has the subsystem, so in the data of that module it is always gone. A module makes this last when
+/// it starts: what is there before that has succeeded may be in use when it is freed after a
+/// failure.
 ///
 /// # Invariants
 ///
@@ -81,18 +83,14 @@ impl<Parent, Data> Drop for DefaultGroup<Parent, Data> {
     fn drop(&mut self) {
         let group = self.group.as_ptr();
 
-        // SAFETY: By the type invariant the group is live and initialised.
-        let empty = unsafe {
-            let children = addr_of_mut!((*group).cg_children);
-            core::ptr::eq((*children).next, children)
-        };
-        if !empty {
+        // SAFETY: By the type invariant the group is registered, so that it has a directory.
+        if !unsafe { bindings::sva_configfs_close(group) } {
             pr_err!("a configfs directory with entries stays\n");
             core::mem::forget(self.parent.clone());
             return;
         }
         // SAFETY: By the type invariant the group is registered, and its first reference, which
-        // `new()` left to it, has not been put. It has no children.
+        // `new()` left to it, has not been put. It has no children, and gets none any more.
         unsafe {
             bindings::configfs_unregister_group(group);
             bindings::config_item_put(addr_of_mut!((*group).cg_item));

@@ -53,6 +53,9 @@ pub struct Geometry {
     pub dirty: bool,
 }
 
+/// The fewest bits that an address before translation has, whatever the granule.
+const MIN_INPUT_BITS: u32 = 25;
+
 /// What an SMMU must be told of a page table. (SMMUv3, 5.4: the fields of a context descriptor.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stage1 {
@@ -87,8 +90,14 @@ impl PageTable {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, also for an impossible geometry.
+    /// `EINVAL` if an address has fewer bits than the architecture allows; `ENOMEM`, also for another
+    /// impossible geometry.
     pub fn new(dev: &Device, geometry: Geometry) -> Result<Self> {
+        // The kernel's function checks all but this, and would compute with a negative number of
+        // levels.
+        if geometry.input_bits < MIN_INPUT_BITS {
+            return Err(EINVAL);
+        }
         let dev: ARef<Device> = dev.into();
         // SAFETY: A bound device is asked for since a page table that is walked without coherence
         // needs DMA mappings. This one makes none: it asks the device for its memory node only,

@@ -3,7 +3,8 @@
 //! Safe abstractions that the `kernel` crate lacks and shared virtual addressing needs.
 //!
 //! All `unsafe` code for the kernel's C interfaces lives in this crate; the drivers built on it
-//! have none, save where they offer a C interface themselves.
+//! have none, save where they offer a C interface themselves, and where a model of hardware answers
+//! for what it does to memory ([`phys::BusMaster`]).
 
 use kernel::device::Device;
 

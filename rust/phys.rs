@@ -6,19 +6,18 @@
 //! tables and queue entries. [`PhysWindow`] is the way to do that: it looks at RAM only, through
 //! the kernel's linear map, and never at what the linear map does not hold.
 //!
-//! # What "safe" means here
+//! # What is checked, and what is promised
 //!
 //! As with the DMA of a real device, no type can prove that an address was meant for the model:
 //! whoever programs it decides which memory it reads and writes, exactly as a driver does that
-//! gives a device a DMA address. What is promised:
+//! gives a device a DMA address. So a module that has a model promises that once, for all of its
+//! addresses, and gets a [`BusMaster`] for it. Beyond that:
 //!
 //! - Nothing but RAM in the linear map is touched: neither device registers nor memory that is
-//!   reserved, absent or taken out of the linear map when the window is made. A wrong address can
-//!   spoil data, as a wrong DMA address can; it does not crash the access itself.
+//!   reserved, absent or taken out of the linear map when the window is made. So an address that is
+//!   no memory is an error, not a crash.
 //! - Words are accessed atomically, slices are copied in C, whose plain accesses the kernel's
 //!   memory model lets race. No reference to the bytes of a window ever exists.
-//! - A window must not be kept past the ownership of its memory. Models keep the hardware's rule:
-//!   a translation is used under the lock under which the command that retires it completes.
 
 use core::{
     marker::PhantomData,
@@ -46,22 +45,41 @@ use crate::bindings;
 ///
 /// # Invariants
 ///
-/// `virt` is the linear-map address of `len` bytes of RAM, each page of which was present in the
-/// linear map when the window was made.
+/// `virt` is the linear-map address of `len` bytes of RAM. They are not freed, stay in the linear map
+/// and may be read and written as long as the window exists: it borrows the [`PhysPages`] that own
+/// them, or a [`BusMaster`] was promised that.
 pub struct PhysWindow<'a> {
     virt: NonNull<u8>,
     len: usize,
     _owner: PhantomData<&'a PhysPages>,
 }
 
-impl PhysWindow<'static> {
-    /// Opens `len` bytes at physical address `phys`.
+/// The right of a model of hardware to access memory by physical address.
+#[derive(Clone, Copy)]
+pub struct BusMaster(());
+
+impl BusMaster {
+    /// Lets a model loose on memory.
+    ///
+    /// # Safety
+    ///
+    /// The caller answers for all windows that are opened with the result or a copy of it. While
+    /// one exists:
+    ///
+    /// - its memory is not freed, and stays in the linear map,
+    /// - whoever owns the memory has handed it to the model, for reading, or for writing if anything
+    ///   is written through the window: it is none that Rust or the kernel relies on not to change.
+    pub const unsafe fn new() -> Self {
+        Self(())
+    }
+
+    /// Opens `len` bytes at physical address `phys`. Any context.
     ///
     /// # Errors
     ///
     /// - [`EFAULT`] if a byte of the range is not RAM or not in the linear map.
     /// - [`EINVAL`] if the range is empty or wraps.
-    pub fn new(phys: u64, len: usize) -> Result<Self> {
+    pub fn window(self, phys: u64, len: usize) -> Result<PhysWindow<'static>> {
         let last = phys.checked_add(len as u64).ok_or(EINVAL)?;
         if len == 0 {
             return Err(EINVAL);
@@ -76,8 +94,9 @@ impl PhysWindow<'static> {
         }
         // SAFETY: As above.
         let virt = unsafe { bindings::sva_phys_to_linear(phys) };
-        Ok(Self {
-            // INVARIANT: Every page was checked above, and the linear map is contiguous.
+        Ok(PhysWindow {
+            // INVARIANT: Every page was checked above, and the linear map is contiguous. That the
+            // memory stays, and may be accessed, is what `new` was promised.
             virt: NonNull::new(virt.cast()).ok_or(EFAULT)?,
             len,
             _owner: PhantomData,
@@ -116,8 +135,9 @@ impl PhysWindow<'_> {
     /// [`EINVAL`] if the word is outside the window or not aligned.
     pub fn atomic64(&self, offset: usize) -> Result<&Atomic<u64>> {
         let ptr = self.at(offset, 8, 8)?;
-        // SAFETY: By the type's invariant the word is mapped memory, and `at` has checked its
-        // bounds and alignment. The kernel's atomics may race with any other access.
+        // SAFETY: By the type's invariant the word is mapped memory as long as the window, which the
+        // result borrows, and `at` has checked its bounds and alignment. The kernel's atomics may
+        // race with any other access.
         Ok(unsafe { Atomic::from_ptr(ptr.cast()) })
     }
 
@@ -180,8 +200,8 @@ impl PhysWindow<'_> {
     /// [`EINVAL`] if they are not all inside the window.
     pub fn write(&self, offset: usize, from: &[u8]) -> Result {
         let to = self.at(offset, from.len(), 1)?;
-        // SAFETY: `to` is mapped for `from.len()` bytes by the invariant and the check of `at`;
-        // what the bytes mean is up to the owner of the memory, as the module's head says.
+        // SAFETY: `to` is mapped for `from.len()` bytes, which may be written, by the invariant and
+        // the check of `at`.
         unsafe { bindings::sva_memcpy(to.cast(), from.as_ptr().cast(), from.len()) };
         Ok(())
     }
@@ -280,12 +300,15 @@ impl Drop for PhysPages {
 mod tests {
     use super::*;
 
+    // SAFETY: Tests open windows to memory that they own and keep, and try some where there is none.
+    const BUS: BusMaster = unsafe { BusMaster::new() };
+
     #[test]
     fn words() -> Result {
         let pages = PhysPages::alloc(2 * PAGE_SIZE)?;
         let own = pages.window();
         own.store64(8, 0x0123_4567_89ab_cdef)?;
-        let w = PhysWindow::new(pages.phys(), 2 * PAGE_SIZE)?;
+        let w = BUS.window(pages.phys(), 2 * PAGE_SIZE)?;
         assert_eq!(w.load64(8)?, 0x0123_4567_89ab_cdef);
         assert_eq!(w.atomic32(8)?.load(Acquire), 0x89ab_cdef);
         assert!(w.compare_exchange64(8, 0x0123_4567_89ab_cdef, 5)?);
@@ -303,7 +326,7 @@ mod tests {
         assert_eq!(w.load64(PAGE_SIZE).err(), Some(EINVAL));
         assert_eq!(w.load64(4).err(), Some(EINVAL));
         assert_eq!(w.load64(usize::MAX).err(), Some(EINVAL));
-        let unaligned = PhysWindow::new(pages.phys() + 4, 16)?;
+        let unaligned = BUS.window(pages.phys() + 4, 16)?;
         assert_eq!(unaligned.load64(0).err(), Some(EINVAL));
         assert!(unaligned.load64(4).is_ok());
         Ok(())
@@ -312,7 +335,7 @@ mod tests {
     #[test]
     fn bytes() -> Result {
         let pages = PhysPages::alloc(PAGE_SIZE)?;
-        let w = PhysWindow::new(pages.phys() + 10, 6)?;
+        let w = BUS.window(pages.phys() + 10, 6)?;
         w.write(1, b"abcde")?;
         let mut got = [0; 6];
         w.read(0, &mut got)?;
@@ -342,9 +365,9 @@ mod tests {
     fn only_ram() {
         // The first flash bank and the interrupt controller of the guest, and beyond any memory.
         for phys in [0, 0x0800_0000, 0x000f_ffff_ffff_f000] {
-            assert_eq!(PhysWindow::new(phys, 8).err(), Some(EFAULT));
+            assert_eq!(BUS.window(phys, 8).err(), Some(EFAULT));
         }
-        assert_eq!(PhysWindow::new(u64::MAX, 8).err(), Some(EINVAL));
-        assert_eq!(PhysWindow::new(0x4000_0000, 0).err(), Some(EINVAL));
+        assert_eq!(BUS.window(u64::MAX, 8).err(), Some(EINVAL));
+        assert_eq!(BUS.window(0x4000_0000, 0).err(), Some(EINVAL));
     }
 }

@@ -32,7 +32,7 @@ struct Charge {
 impl Charge {
     /// Counts `pages` more, or `ENOMEM` if that is more than the process may pin.
     fn new(mm: &MmWithUser, pages: usize) -> Result<Self> {
-        // SAFETY: A valid mm.
+        // SAFETY: The address space is live while it is borrowed. On failure nothing is counted.
         kernel::error::to_result(unsafe { bindings::sva_charge_pinned(mm.as_raw(), pages) })?;
         // INVARIANT: Just counted.
         Ok(Self {
@@ -44,7 +44,8 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        // SAFETY: A valid mm, even if it has no users any more; counted by the type invariants.
+        // SAFETY: Our reference keeps the `mm_struct`, even if it has no users any more; by the type
+        // invariants the pages are counted there, and only this gives them back.
         unsafe { bindings::sva_uncharge_pinned(self.mm.as_raw(), self.pages) };
     }
 }
@@ -131,7 +132,8 @@ impl PinnedRange {
         let done = self.pages.len();
         let room = self.pages.spare_capacity_mut();
         let wanted = room.len().min(range.len() / PAGE_SIZE - done).min(BATCH);
-        // SAFETY: A valid mm with users, and room for `wanted` pointers.
+        // SAFETY: The address space has users while it is borrowed, and there is room for `wanted`
+        // pointers. The pages that are pinned are those that the result counts; on failure none.
         let got = unsafe {
             bindings::sva_pin_user_pages(
                 mm.as_raw(),

@@ -9,7 +9,11 @@
 
 use crate::{
     bindings,
-    device_raw, //
+    device_raw,
+    devres::{
+        self,
+        DeviceData, //
+    }, //
 };
 use core::ptr::NonNull;
 use kernel::{
@@ -25,6 +29,7 @@ use kernel::{
     new_spinlock_irq,
     prelude::*,
     sync::{
+        aref::ARef,
         Arc,
         SpinLockIrq, //
     }, //
@@ -166,24 +171,51 @@ impl Waiters {
     }
 }
 
-/// A device that user space can open queues of, below `/dev`.
-///
-/// Dropping it ends that: queues are stopped and dropped, their processes unbound, and what they
-/// have mapped is unmapped. Files that are open stay so, and fail. Sleeps.
+/// An accelerator that uacce knows.
 ///
 /// # Invariants
 ///
-/// `uacce` was made by `uacce_alloc()` with [`Ops::OPS`], and not removed; its `priv` points at
-/// `data`.
-pub struct Registration<T: Accelerator> {
+/// `uacce` was made by `uacce_alloc()` with [`Ops::OPS`]; its `priv` points at `data`. Until
+/// [`remove`](Self::remove) it is not removed.
+struct Registered<T: Accelerator> {
     uacce: NonNull<bindings::uacce_device>,
     data: Arc<T>,
 }
 
 // SAFETY: A device may be removed by any thread, and the data is shared between threads anyway.
-unsafe impl<T: Accelerator> Send for Registration<T> {}
+unsafe impl<T: Accelerator> Send for Registered<T> {}
 // SAFETY: Only the data is reachable.
-unsafe impl<T: Accelerator> Sync for Registration<T> {}
+unsafe impl<T: Accelerator> Sync for Registered<T> {}
+
+impl<T: Accelerator> Registered<T> {
+    /// Ends it, as [`Registration`] says.
+    ///
+    /// # Safety
+    ///
+    /// To be called once at most.
+    unsafe fn remove(&self) {
+        // SAFETY: By the type invariants, and since this is the only call. The function waits for
+        // operations under way, so that after it nobody follows `priv` to the data.
+        unsafe { bindings::uacce_remove(self.uacce.as_ptr()) };
+    }
+}
+
+impl<T: Accelerator> DeviceData for Registered<T> {
+    fn driver_gone(self: Arc<Self>) {
+        // SAFETY: The parent had this until now, so that no `Registration` got it back, nor will.
+        unsafe { self.remove() };
+    }
+}
+
+/// A device that user space can open queues of, below `/dev`.
+///
+/// Dropping it ends that: queues are stopped and dropped, their processes unbound, and what they
+/// have mapped is unmapped. Files that are open stay so, and fail. Sleeps. If it is still there when
+/// the parent loses its driver, it is ended then.
+pub struct Registration<T: Accelerator> {
+    parent: ARef<Device>,
+    registered: Arc<Registered<T>>,
+}
 
 impl<T: Accelerator> Registration<T> {
     /// Registers `data` as an accelerator that is `parent`, whose IOMMU shares address spaces
@@ -191,7 +223,8 @@ impl<T: Accelerator> Registration<T> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, `EBUSY`; those of `device_add()`.
+    /// `EINVAL` if the name is too long; `EBUSY` if `parent` has such an accelerator already;
+    /// `ENOMEM`; those of `device_add()`.
     pub fn new(parent: &Device<Bound>, description: &Description, data: Arc<T>) -> Result<Self> {
         let mut interface: bindings::uacce_interface = pin_init::zeroed();
         let name = description.name.to_bytes_with_nul();
@@ -205,8 +238,9 @@ impl<T: Accelerator> Registration<T> {
         interface.flags = bindings::UACCE_DEV_SVA;
         interface.ops = Ops::<T>::OPS;
 
-        // SAFETY: The parent is live and bound to its driver, which drops the registration before
-        // it leaves; the interface is copied, save for the static operations.
+        // SAFETY: The parent is live, and bound to its driver during this call; before that leaves,
+        // the device is removed, as it is the parent's data from below on. The interface is copied,
+        // save for the static operations.
         let uacce = unsafe { bindings::uacce_alloc(device_raw(parent), &mut interface) };
         let uacce = NonNull::new(from_err_ptr(uacce)?).ok_or(ENOMEM)?;
 
@@ -221,24 +255,44 @@ impl<T: Accelerator> Registration<T> {
             (*uacce).qf_pg_num[bindings::uacce_qfrt_UACCE_QFRT_MMIO as usize] =
                 description.mmio_pages;
         }
-        // INVARIANT: Made above. From here on the drop removes it, as is right also for a device
-        // that could not be registered.
-        let this = Self { uacce, data };
+        // INVARIANT: Made above.
+        let registered = match Arc::new(Registered { uacce, data }, GFP_KERNEL) {
+            Ok(registered) => registered,
+            Err(error) => {
+                // SAFETY: As below; nobody has the device.
+                unsafe { bindings::uacce_remove(uacce.as_ptr()) };
+                return Err(error.into());
+            }
+        };
+        if let Err(error) = devres::add(parent, registered.clone()) {
+            // SAFETY: The parent did not take it, and this is all that has it. The function is
+            // right also for a device that is not registered.
+            unsafe { registered.remove() };
+            return Err(error);
+        }
+        // From here on the drop removes it, as is right also for one that could not be registered.
+        let this = Self {
+            parent: ARef::from(&**parent),
+            registered,
+        };
 
-        // SAFETY: The device is made, and not registered.
+        // SAFETY: The device is made, and not registered. The parent keeps it at least as long as
+        // it is bound, which is during this call.
         to_result(unsafe { bindings::uacce_register(uacce.as_ptr()) })?;
         Ok(this)
     }
 
     /// What was registered.
     pub fn data(&self) -> &Arc<T> {
-        &self.data
+        &self.registered.data
     }
 }
 
 impl<T: Accelerator> Drop for Registration<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants. The function waits for operations under way.
-        unsafe { bindings::uacce_remove(self.uacce.as_ptr()) };
+        if let Some(registered) = devres::take(&self.parent, &self.registered) {
+            // SAFETY: Who took it from the parent is the only one to end it.
+            unsafe { registered.remove() };
+        }
     }
 }

@@ -18,8 +18,8 @@ struct device;
  * @start: the first address
  * @len: number of bytes; 0 for no region
  * @direct: firmware has the device use it, so that it must be mapped one to
- *	one (IOMMU_RESV_DIRECT); otherwise accesses to it do not reach the SMMU
- *	on a real bus (IOMMU_RESV_RESERVED)
+ *	one (IOMMU_RESV_DIRECT), and has 256 MB at most; otherwise accesses to
+ *	it do not reach the SMMU on a real bus (IOMMU_RESV_RESERVED)
  *
  * The mock only reports regions: it treats accesses to them like all others.
  */
@@ -66,7 +66,7 @@ struct mock_smmu_device {
  *
  * Return: the device, valid until mock_smmu_device_destroy(); or an ERR_PTR:
  * -EEXIST if there is a device of that name and number, -EINVAL for too many
- * PASID bits or a region that wraps, -ENODEV if there is no mock SMMU, -ENOMEM.
+ * PASID bits or a region that wraps, -ERANGE for one that is too long, -ENODEV if there is no mock SMMU, -ENOMEM.
  */
 struct device *mock_smmu_device_create(const struct mock_smmu_device *config);
 

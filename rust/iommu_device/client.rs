@@ -130,8 +130,15 @@ pub fn client_of<T: Driver>(dev: &Device<Bound>) -> Option<Arc<Client<T>>> {
         }
         (*param).iommu_dev
     };
-    // SAFETY: As above; a registered instance has its sysfs entry.
-    let attributes = unsafe { (*(*iommu).dev).groups };
+    // SAFETY: As above: the instance that serves the device stays registered. Its entry in sysfs, if
+    // its driver made one, goes later than that.
+    let attributes = unsafe {
+        let entry = (*iommu).dev;
+        if entry.is_null() {
+            return None;
+        }
+        (*entry).groups
+    };
     if !core::ptr::eq(attributes.cast(), ATTRIBUTES.0.as_ptr()) {
         return None;
     }

@@ -25,6 +25,39 @@ use kernel_ext::{
     phys::PhysPages, //
 };
 
+/// References to all pages of some memory, so that it stays as long as a device may access it, even
+/// if who mapped it is forgotten.
+///
+/// # Invariants
+///
+/// The references to the pages of `len` bytes at `phys`, which came from a [`PhysPages`], are ours.
+struct Held {
+    phys: u64,
+    len: usize,
+}
+
+impl Held {
+    /// Holds the first `len` bytes of `memory`; `EINVAL` if it has fewer.
+    fn new(memory: &PhysPages, len: usize) -> Result<Self> {
+        if len > memory.window().len() {
+            return Err(EINVAL);
+        }
+        let phys = memory.phys();
+        // SAFETY: The pages are `memory`'s during this call, and pages like those of
+        // `alloc_pages_exact()` are counted one by one.
+        unsafe { bindings::sva_test_hold_pages(phys, len) };
+        // INVARIANT: Just taken.
+        Ok(Self { phys, len })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::sva_test_release_pages(self.phys, self.len) };
+    }
+}
+
 /// A paging domain from `iommu_paging_domain_alloc()`, as a driver has it that maps memory itself.
 ///
 /// It takes the device's accesses without PASID while it is attached, and gives them back when it
@@ -33,13 +66,13 @@ use kernel_ext::{
 /// # Invariants
 ///
 /// `domain` is a paging domain for the device `dev`, which lives as long as `'a`; it is attached to
-/// the device if `attached`. `mapped` are its mappings, each a first address and a length.
+/// the device if `attached`. `mapped` are its mappings, each a first address and what is there.
 pub struct TestDomain<'a> {
     domain: NonNull<bindings::iommu_domain>,
     dev: *mut bindings::device,
     attached: bool,
-    mapped: KVec<(usize, usize)>,
-    _memory: PhantomData<&'a PhysPages>,
+    mapped: KVec<(usize, Held)>,
+    _device: PhantomData<&'a ()>,
 }
 
 impl<'a> TestDomain<'a> {
@@ -58,7 +91,7 @@ impl<'a> TestDomain<'a> {
             dev,
             attached: false,
             mapped: KVec::new(),
-            _memory: PhantomData,
+            _device: PhantomData,
         })
     }
 
@@ -90,28 +123,21 @@ impl<'a> TestDomain<'a> {
     ///
     /// `EINVAL` for what is no page; `EEXIST` if something was mapped there with this object;
     /// `ENOMEM`.
-    pub fn map(
-        &mut self,
-        iova: usize,
-        memory: &'a PhysPages,
-        len: usize,
-        writable: bool,
-    ) -> Result {
-        let taken = |&(at, size): &(usize, usize)| iova < at + size && at < iova + len;
+    pub fn map(&mut self, iova: usize, memory: &PhysPages, len: usize, writable: bool) -> Result {
+        let end = iova.checked_add(len).ok_or(EINVAL)?;
+        let taken = |(at, held): &(usize, Held)| iova < at + held.len && *at < end;
         if self.mapped.iter().any(taken) {
             return Err(EEXIST);
         }
-        if len > memory.window().len() {
-            return Err(EINVAL);
-        }
+        let held = Held::new(memory, len)?;
         self.mapped.reserve(1, GFP_KERNEL)?;
         let prot = if writable {
             bindings::IOMMU_READ | bindings::IOMMU_WRITE
         } else {
             bindings::IOMMU_READ
         };
-        // SAFETY: The domain is live, nothing is mapped there, and the memory is there to be
-        // accessed by devices as long as `'a`, which outlasts the mapping.
+        // SAFETY: The domain is live, nothing is mapped there, and the memory, which is there to be
+        // accessed by devices, is held until it is unmapped. On failure nothing stays mapped.
         to_result(unsafe {
             bindings::iommu_map(
                 self.domain.as_ptr(),
@@ -123,20 +149,21 @@ impl<'a> TestDomain<'a> {
                 bindings::GFP_KERNEL,
             )
         })?;
-        Ok(self.mapped.push((iova, len), GFP_KERNEL)?)
+        Ok(self.mapped.push((iova, held), GFP_KERNEL)?)
     }
 
     /// Unmaps what [`Self::map`] mapped at `iova`, and gives how many bytes it was.
     pub fn unmap(&mut self, iova: usize) -> usize {
         let mut mapped = self.mapped.iter();
-        let Some(index) = mapped.position(|&(at, _)| at == iova) else {
+        let Some(index) = mapped.position(|(at, _)| *at == iova) else {
             return 0;
         };
-        let Ok((_, len)) = self.mapped.remove(index) else {
+        let Ok((_, held)) = self.mapped.remove(index) else {
             return 0;
         };
-        // SAFETY: By the type invariants this is mapped; nobody else uses the domain.
-        unsafe { bindings::iommu_unmap(self.domain.as_ptr(), iova, len) }
+        // SAFETY: By the type invariants this is mapped; nobody else uses the domain. The memory is
+        // released when this has returned.
+        unsafe { bindings::iommu_unmap(self.domain.as_ptr(), iova, held.len) }
     }
 
     /// The physical address behind `iova`, or 0.
@@ -155,7 +182,8 @@ impl<'a> TestDomain<'a> {
 impl Drop for TestDomain<'_> {
     fn drop(&mut self) {
         self.detach();
-        while let Some(&(iova, _)) = self.mapped.first() {
+        while let Some((iova, _)) = self.mapped.first() {
+            let iova = *iova;
             self.unmap(iova);
         }
         // SAFETY: By the type invariants the domain is ours, and it is not attached any more.
@@ -181,13 +209,13 @@ pub fn set_domain_type<T: Driver>(device: &ClientDevice<T>, name: &CStr) -> Resu
 ///
 /// # Invariants
 ///
-/// `iova` is what the DMA API gave for `len` bytes of `memory` and the device `dev`, which lives as
-/// long as `'a`.
+/// `iova` is what the DMA API gave for the memory `held` and the device `dev`, which lives as long as
+/// `'a`.
 pub struct DmaMapping<'a> {
     dev: *mut bindings::device,
     iova: u64,
-    len: usize,
-    _memory: PhantomData<&'a PhysPages>,
+    held: Held,
+    _device: PhantomData<&'a ()>,
 }
 
 impl<'a> DmaMapping<'a> {
@@ -196,18 +224,19 @@ impl<'a> DmaMapping<'a> {
     /// # Errors
     ///
     /// `ENOMEM` if it cannot be mapped.
-    pub fn new<T: Driver>(device: &'a ClientDevice<T>, memory: &'a PhysPages) -> Result<Self> {
+    pub fn new<T: Driver>(device: &'a ClientDevice<T>, memory: &PhysPages) -> Result<Self> {
         let dev = device_raw(device.device());
-        let (mut iova, len) = (0, memory.window().len());
-        // SAFETY: The device is live, and so is the memory as long as it is borrowed; all memory of
-        // this kind is in the linear map.
-        to_result(unsafe { bindings::sva_test_dma_map(dev, memory.phys(), len, &mut iova) })?;
+        let held = Held::new(memory, memory.window().len())?;
+        let mut iova = 0;
+        // SAFETY: The device is live, and the memory is held until it is unmapped; all memory of
+        // this kind is in the linear map. On failure nothing stays mapped.
+        to_result(unsafe { bindings::sva_test_dma_map(dev, held.phys, held.len, &mut iova) })?;
         Ok(Self {
             // INVARIANT: Just mapped.
             dev,
             iova,
-            len,
-            _memory: PhantomData,
+            held,
+            _device: PhantomData,
         })
     }
 
@@ -219,8 +248,8 @@ impl<'a> DmaMapping<'a> {
 
 impl Drop for DmaMapping<'_> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants.
-        unsafe { bindings::sva_test_dma_unmap(self.dev, self.iova, self.len) };
+        // SAFETY: By the type invariants. The memory is released after this.
+        unsafe { bindings::sva_test_dma_unmap(self.dev, self.iova, self.held.len) };
     }
 }
 

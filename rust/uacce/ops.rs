@@ -48,7 +48,7 @@ impl<T: Accelerator> Ops<T> {
     /// `uacce` must be a device that was made with `Self::OPS` and is not removed yet.
     unsafe fn device<'a>(uacce: *mut bindings::uacce_device) -> &'a T {
         // SAFETY: `Registration::new` points `priv` at a `T` before it registers the device, and
-        // `Registration` keeps it until the device is removed.
+        // `Registered`, which owns that, is not dropped before the device is removed.
         unsafe { &*(*uacce).priv_.cast::<T>() }
     }
 

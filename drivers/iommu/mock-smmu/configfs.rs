@@ -6,7 +6,7 @@
 //! is to be like; it is plugged in by writing 1 to `online`, and unplugged by writing 0 or with
 //! the directory. `Documentation/mock-smmu.rst` tells each file.
 //!
-//! - `instance`, `device`: the two kinds of directories
+//! - `instance`, `device`: the two kinds of directories; `shared`: what both know of an instance
 //! - `text`: the files' values
 //!
 //! # Locks, outermost first
@@ -15,6 +15,7 @@
 
 mod device;
 mod instance;
+mod shared;
 mod text;
 
 use crate::instances::Instances;

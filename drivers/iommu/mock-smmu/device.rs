@@ -28,6 +28,7 @@ use kernel::{
 };
 use kernel_ext::{
     global::Global,
+    io_pgtable::Geometry,
     iommu_device::{
         client_of,
         Client,
@@ -84,6 +85,27 @@ impl DeviceSpec {
         limits: PortLimits::DEFAULT,
     };
 
+    /// Whether an SMMU whose page tables are as `geometry` says can map its [`ResvKind::Direct`]
+    /// regions one to one. The IOMMU core warns if not.
+    ///
+    /// # Errors
+    ///
+    /// `ERANGE`.
+    pub(crate) fn check_direct(&self, geometry: &Geometry) -> Result {
+        let bits = geometry.input_bits.min(geometry.output_bits);
+        let mut regions = self.resv.iter().flatten();
+        let beyond = regions.any(|region| {
+            let last = region.start.saturating_add(region.len);
+            region.kind == ResvKind::Direct && last >> bits != 0
+        });
+
+        if beyond {
+            Err(ERANGE)
+        } else {
+            Ok(())
+        }
+    }
+
     /// What its port can do behind an SMMU with SubstreamIDs of `ssid_bits` bits.
     fn port(&self, ssid_bits: u8) -> PortConfig {
         PortConfig {
@@ -106,11 +128,31 @@ pub const MAX_RESV: usize = 4;
 /// No reserved region.
 pub const NO_RESV: [Option<ResvRegion>; MAX_RESV] = [None; MAX_RESV];
 
+/// How long a region may be that must be mapped one to one: the IOMMU core looks at each page of it
+/// while it keeps everybody else out of the group, and we out of the list of instances.
+pub const MAX_DIRECT: u64 = 256 << 20;
+
+/// Whether a device can have `region`.
+///
+/// # Errors
+///
+/// `EINVAL` if it is empty or ends nowhere, `ERANGE` if it is longer than [`MAX_DIRECT`] allows.
+pub fn check_region(region: &ResvRegion) -> Result {
+    if region.len == 0 || region.start.checked_add(region.len).is_none() {
+        return Err(EINVAL);
+    }
+    if region.kind == ResvKind::Direct && region.len > MAX_DIRECT {
+        return Err(ERANGE);
+    }
+    Ok(())
+}
+
 /// The regions of one kind, as the device's node has them.
 fn regions(resv: &[Option<ResvRegion>], kind: ResvKind) -> Result<KVec<u64>> {
     let mut values = KVec::new();
 
     for region in resv.iter().flatten().filter(|region| region.kind == kind) {
+        check_region(region)?;
         values.extend_from_slice(&[region.start, region.len], GFP_KERNEL)?;
     }
     Ok(values)

@@ -137,9 +137,15 @@ impl Instance {
     /// # Errors
     ///
     /// `EEXIST` or `EBUSY` when its name or StreamID is taken; `ENODEV` if the driver half refused
-    /// it, for example for a StreamID that the SMMU does not have; `ENOMEM`.
+    /// it, for example for a StreamID that the SMMU does not have; `EINVAL` or `ERANGE` for a region
+    /// that cannot be; `ENOMEM`.
     pub fn add_device(&mut self, name: &CStr, spec: &DeviceSpec) -> Result<&MockDevice> {
         self.devices.reserve(1, GFP_KERNEL)?;
+        // The IOMMU core maps them for no other devices, nor if the SMMU has no page tables for it.
+        let geometry = self.smmu().features().geometry();
+        if let (true, Ok(geometry)) = (spec.translated, geometry) {
+            spec.check_direct(&geometry)?;
+        }
         let device = MockDevice::new(&self.hw, &self.iommu, name, spec)?;
         self.devices.push(device, GFP_KERNEL)?;
         self.devices.last().ok_or(ENODEV)

@@ -45,7 +45,7 @@ impl RegisterFile {
     /// # Errors
     ///
     /// [`ENOMEM`].
-    pub fn new() -> Result<Arc<Self>> {
+    pub(crate) fn new() -> Result<Arc<Self>> {
         let memory = PhysPages::alloc(regs::SIZE)?;
         Arc::pin_init(
             pin_init!(Self {
@@ -60,7 +60,7 @@ impl RegisterFile {
     ///
     /// A doorbell that owns this register file must be cleared in the end, or neither is ever
     /// freed. May be called in any context.
-    pub fn set_doorbell(&self, doorbell: Arc<dyn Doorbell>) {
+    pub(crate) fn set_doorbell(&self, doorbell: Arc<dyn Doorbell>) {
         let old = self.doorbell.lock().replace(doorbell);
         drop(old);
     }
@@ -96,19 +96,19 @@ impl RegisterFile {
     }
 
     /// Writes a 32-bit register, after all writes before, and rings the doorbell.
-    pub fn write32(&self, offset: usize, value: u32) {
+    pub(crate) fn write32(&self, offset: usize, value: u32) {
         self.hw_write32(offset, value);
         self.ring(offset);
     }
 
     /// Writes a 64-bit register in one piece, after all writes before, and rings the doorbell.
-    pub fn write64(&self, offset: usize, value: u64) {
+    pub(crate) fn write64(&self, offset: usize, value: u64) {
         self.hw_write64(offset, value);
         self.ring(offset);
     }
 
     /// Hardware side: writes a 32-bit register silently, after all writes before.
-    pub fn hw_write32(&self, offset: usize, value: u32) {
+    pub(crate) fn hw_write32(&self, offset: usize, value: u32) {
         match self.memory.window().atomic32(offset) {
             Ok(word) => word.store(value, Release),
             Err(_) => drop(bad_offset(offset)),
@@ -116,7 +116,7 @@ impl RegisterFile {
     }
 
     /// Hardware side: writes a 64-bit register silently, in one piece, after all writes before.
-    pub fn hw_write64(&self, offset: usize, value: u64) {
+    pub(crate) fn hw_write64(&self, offset: usize, value: u64) {
         match self.memory.window().atomic64(offset) {
             Ok(word) => word.store(value, Release),
             Err(_) => drop(bad_offset(offset)),

@@ -115,13 +115,13 @@ impl kernel::Module for MockSmmu {
             instance.add_device(DEVICE_NAME, spec)?;
         }
         let smmu = instances.add(instance)?;
-        let (all, dir) = (instances.clone(), top.clone());
-        let configfs = configfs::Tree::new(all, dir, name, smmu, config)?;
-
         let file = top.write_callback_file(c"remove", (*instances).clone(), &remove);
+        let file = KBox::pin_init(file, GFP_KERNEL)?;
+        // Last: users may make directories at once, and nothing would wait for them on failure.
+        let (all, dir) = (instances.clone(), top.clone());
         Ok(Self {
-            _configfs: configfs,
-            _remove: KBox::pin_init(file, GFP_KERNEL)?,
+            _configfs: configfs::Tree::new(all, dir, name, smmu, config)?,
+            _remove: file,
             instances,
             _debugfs: top,
             _ports: ports,

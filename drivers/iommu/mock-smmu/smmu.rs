@@ -3,7 +3,7 @@
 //! A mock SMMUv3: a model of the hardware, and a driver for it.
 //!
 //! - [`fmt`]: registers, tables and queue entries as the architecture defines them
-//! - [`mmio`]: the register file
+//! - [`mmio`]: the register file; `bus`: the way to memory
 //! - [`line`]: interrupt lines
 //! - [`hw`]: the hardware half
 //! - [`driver`]: the driver half
@@ -27,6 +27,7 @@
 use kernel::prelude::*;
 
 pub mod api;
+mod bus;
 mod c_api;
 mod configfs;
 mod debugfs;

@@ -80,6 +80,24 @@ void rust_helper_sva_test_dma_free(struct device *dev, size_t len, void *cpu, dm
 	dma_free_coherent(dev, len, cpu, iova);
 }
 
+/* Keeps the pages of @len bytes at @phys, which are memory of their own, from being freed. */
+void rust_helper_sva_test_hold_pages(phys_addr_t phys, size_t len)
+{
+	size_t at;
+
+	for (at = 0; at < len; at += PAGE_SIZE)
+		get_page(phys_to_page(phys + at));
+}
+
+/* Undoes sva_test_hold_pages(). */
+void rust_helper_sva_test_release_pages(phys_addr_t phys, size_t len)
+{
+	size_t at;
+
+	for (at = 0; at < len; at += PAGE_SIZE)
+		put_page(phys_to_page(phys + at));
+}
+
 /* An address for the device, of memory in the linear map; or an error. */
 int rust_helper_sva_test_dma_map(struct device *dev, phys_addr_t phys, size_t len,
 				 dma_addr_t *iova)

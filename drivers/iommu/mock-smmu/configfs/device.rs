@@ -3,7 +3,7 @@
 //! The directory of a device: what it is like, and whether it is plugged in.
 
 use super::{
-    instance::{
+    shared::{
         Shared,
         FIRST_NAMED_GROUP, //
     },

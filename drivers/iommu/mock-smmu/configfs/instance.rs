@@ -4,6 +4,7 @@
 
 use super::{
     device::DeviceDir,
+    shared::Shared,
     text, //
 };
 use crate::{
@@ -11,7 +12,6 @@ use crate::{
         self,
         Config, //
     },
-    instance::Instance,
     instances::Instances, //
 };
 use kernel::{
@@ -23,14 +23,11 @@ use kernel::{
     },
     debugfs,
     device::Device,
-    new_mutex,
     page::PAGE_SIZE,
     prelude::*,
-    str::CString,
     sync::{
         aref::ARef,
-        Arc,
-        Mutex, //
+        Arc, //
     }, //
 };
 
@@ -101,91 +98,18 @@ const ONLINE: usize = OAS_BITS + 1;
 /// The sizes of output addresses, by their code in IDR5.
 const ADDRESS_SIZES: [u64; 7] = [32, 36, 40, 42, 44, 48, 52];
 
-/// What the directories of devices share with that of their instance.
-#[pin_data]
-pub(super) struct Shared {
-    name: CString,
-    pub(super) instances: Arc<Instances>,
-    debugfs: debugfs::Dir,
-    #[pin]
-    state: Mutex<State>,
-}
-
-struct State {
-    config: Config,
-    /// What represents the instance, once it was online.
-    smmu: Option<ARef<Device>>,
-    /// Names of groups; the place is the number, see [`Shared::group`].
-    groups: KVec<CString>,
-}
-
 /// A directory.
 #[pin_data(PinnedDrop)]
 pub(super) struct InstanceDir {
     shared: Arc<Shared>,
 }
 
-/// Groups with names get numbers from here on.
-pub(super) const FIRST_NAMED_GROUP: u32 = 1 << 31;
-
-impl Shared {
-    /// The instance, if it is online. May sleep.
-    pub(super) fn smmu(&self) -> Option<ARef<Device>> {
-        let state = self.state.lock();
-        self.online(&state).cloned()
-    }
-
-    fn online<'a>(&self, state: &'a State) -> Option<&'a ARef<Device>> {
-        let smmu = state.smmu.as_ref();
-        smmu.filter(|smmu| self.instances.contains(smmu))
-    }
-
-    /// The number that stands for the group called `name`. May sleep.
-    pub(super) fn group(&self, name: &str) -> Result<u32> {
-        let groups = &mut self.state.lock().groups;
-        let found = groups
-            .iter()
-            .position(|other| other.to_bytes() == name.as_bytes());
-        let at = match found {
-            Some(at) => at,
-            None => {
-                groups.push(CString::try_from_fmt(fmt!("{name}"))?, GFP_KERNEL)?;
-                groups.len() - 1
-            }
-        };
-        u32::try_from(at)?
-            .checked_add(FIRST_NAMED_GROUP)
-            .ok_or(ENOSPC)
-    }
-
-    /// Shows the group that `number` stands for. May sleep.
-    pub(super) fn show_group(&self, page: &mut [u8; PAGE_SIZE], number: u32) -> Result<usize> {
-        let state = self.state.lock();
-        let named = number.checked_sub(FIRST_NAMED_GROUP);
-        match named.and_then(|at| state.groups.get(at as usize)) {
-            Some(name) => text::show(page, fmt!("{}", name.to_str()?)),
-            None => text::show(page, fmt!("{number}")),
-        }
-    }
-
-    fn set_online(&self, online: bool) -> Result {
-        let mut state = self.state.lock();
-        match (self.online(&state), online) {
-            (Some(_), true) | (None, false) => Ok(()),
-            (Some(smmu), false) => self.instances.remove(smmu),
-            (None, true) => {
-                let mut instance = Instance::new(&self.name, state.config)?;
-                instance.show(&self.name, &self.debugfs)?;
-                state.smmu = Some(self.instances.add(instance)?);
-                Ok(())
-            }
-        }
-    }
-
+impl InstanceDir {
     fn show(&self, page: &mut [u8; PAGE_SIZE], file: usize) -> Result<usize> {
-        let state = self.state.lock();
+        let shared = &*self.shared;
+        let state = shared.state.lock();
         let value = match file {
-            ONLINE => u64::from(self.online(&state).is_some()),
+            ONLINE => u64::from(shared.online(&state).is_some()),
             OAS_BITS => ADDRESS_SIZES[usize::from(state.config.oas)],
             _ => (FIELDS[file].get)(&state.config),
         };
@@ -194,11 +118,12 @@ impl Shared {
 
     fn store(&self, written: &[u8], file: usize) -> Result {
         if file == ONLINE {
-            return self.set_online(text::flag(written)?);
+            return self.shared.set_online(text::flag(written)?);
         }
-        let mut state = self.state.lock();
-        let online = self.online(&state);
-        let hw = online.and_then(|smmu| self.instances.hw_of(smmu));
+        let shared = &*self.shared;
+        let mut state = shared.state.lock();
+        let online = shared.online(&state);
+        let hw = online.and_then(|smmu| shared.instances.hw_of(smmu));
         let field = FIELDS.get(file);
         let follow = field.and_then(|field| field.follow);
         if hw.is_some() && follow.is_none() {
@@ -218,9 +143,7 @@ impl Shared {
         }
         Ok(())
     }
-}
 
-impl InstanceDir {
     /// Makes the directory `name`; of instance `smmu`, if that is there already.
     pub(super) fn group(
         name: &CStr,
@@ -258,20 +181,7 @@ impl InstanceDir {
                 online: 21,
             ],
         };
-        let state = State {
-            config,
-            smmu,
-            groups: KVec::new(),
-        };
-        let shared = Arc::pin_init(
-            try_pin_init!(Shared {
-                name: name.try_into()?,
-                instances,
-                debugfs,
-                state <- new_mutex!(state, "mock_smmu_configfs_instance"),
-            }),
-            GFP_KERNEL,
-        )?;
+        let shared = Shared::new(name, instances, debugfs, smmu, config)?;
         let dir = try_pin_init!(Self { shared });
         Ok(Group::new(name.try_into()?, dir_type, dir))
     }
@@ -282,7 +192,7 @@ impl PinnedDrop for InstanceDir {
     fn drop(self: Pin<&mut Self>) {
         // No device of configfs is left: each has a directory in this one.
         if let Err(error) = self.shared.set_online(false) {
-            pr_warn!("{:?} stays: {error:?}\n", &*self.shared.name);
+            pr_warn!("{:?} stays: {error:?}\n", self.shared.name());
         }
     }
 }
@@ -301,10 +211,10 @@ impl<const FILE: u64> AttributeOperations<FILE> for InstanceDir {
     type Data = Self;
 
     fn show(dir: &Self, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
-        dir.shared.show(page, FILE as usize)
+        dir.show(page, FILE as usize)
     }
 
     fn store(dir: &Self, written: &[u8]) -> Result {
-        dir.shared.store(written, FILE as usize)
+        dir.store(written, FILE as usize)
     }
 }

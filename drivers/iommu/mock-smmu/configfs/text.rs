@@ -2,6 +2,7 @@
 
 //! The values of files: what may be written, and how it is shown.
 
+use crate::device::check_region;
 use core::fmt::Write;
 use kernel::{
     fmt,
@@ -73,21 +74,19 @@ pub(super) fn name(written: &[u8]) -> Result<&str> {
 ///
 /// # Errors
 ///
-/// `EINVAL` if it cannot be read so, or a region is empty or ends nowhere; `E2BIG` if they are more
-/// than `max`.
+/// `EINVAL` if it cannot be read so; `E2BIG` if they are more than `max`; those of [`check_region`].
 pub(super) fn regions(written: &[u8], kind: ResvKind, max: usize) -> Result<KVec<ResvRegion>> {
     let mut regions = KVec::new();
     for item in word(written)?.split_ascii_whitespace() {
         let (start, len) = item.split_once('+').ok_or(EINVAL)?;
         let start = number(start.as_bytes(), u64::MAX)?;
         let len = number(len.as_bytes(), u64::MAX)?;
-        if len == 0 || start.checked_add(len).is_none() {
-            return Err(EINVAL);
-        }
+        let region = ResvRegion { start, len, kind };
+        check_region(&region)?;
         if regions.len() == max {
             return Err(E2BIG);
         }
-        regions.push(ResvRegion { start, len, kind }, GFP_KERNEL)?;
+        regions.push(region, GFP_KERNEL)?;
     }
     Ok(regions)
 }
@@ -138,6 +137,12 @@ mod tests {
         for nonsense in [&b"4096"[..], b"4096+0", b"4096+x", b"1+0xffffffffffffffff"] {
             assert_eq!(wrong(nonsense, 4), Some(EINVAL));
         }
+
+        // The IOMMU core looks at each page of one that must be mapped.
+        assert_eq!(wrong(b"0x1000+0x10000000", 4), None);
+        assert_eq!(wrong(b"0x1000+0x10000001", 4), Some(ERANGE));
+        let reserved = regions(b"0x1000+0x10000001", ResvKind::Reserved, 4)?;
+        assert_eq!(reserved.len(), 1);
         Ok(())
     }
 }

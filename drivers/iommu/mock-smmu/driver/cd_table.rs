@@ -93,7 +93,7 @@ impl<S: Stores> CdSlot<S> {
     /// # Errors
     ///
     /// What `sync` returned.
-    pub fn update(
+    pub(crate) fn update(
         &self,
         target: impl FnOnce(Cd) -> Option<Cd>,
         sync: impl FnMut() -> Result,

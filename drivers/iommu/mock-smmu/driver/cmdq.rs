@@ -131,7 +131,7 @@ impl CommandQueue {
     /// # Errors
     ///
     /// `EIO` if the hardware refused a command (it was skipped); `ETIMEDOUT` if it stopped.
-    pub fn run(&self, fill: impl FnOnce(&mut Batch<'_>) -> Result) -> Result {
+    pub(crate) fn run(&self, fill: impl FnOnce(&mut Batch<'_>) -> Result) -> Result {
         let mut producer = self.producer.lock();
         if producer.closed {
             return Ok(());
@@ -184,7 +184,7 @@ impl Batch<'_> {
     /// # Errors
     ///
     /// `ETIMEDOUT` if the queue is full and the hardware does not get on.
-    pub fn push(&mut self, command: Command) -> Result {
+    pub(crate) fn push(&mut self, command: Command) -> Result {
         let layout = self.queue.layout;
 
         if layout.is_full(self.producer.prod, self.queue.cons()) {

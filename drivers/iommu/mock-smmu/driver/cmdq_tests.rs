@@ -8,6 +8,7 @@ use kernel::prelude::*;
 mod tests {
     use super::*;
     use crate::{
+        bus::BUS,
         driver::cmdq::CommandQueue,
         fmt::{
             cmd::{
@@ -30,7 +31,6 @@ mod tests {
             SpinLockIrq, //
         }, //
     };
-    use kernel_ext::phys::PhysWindow;
 
     /// Bits of the number of commands in the queue.
     const BITS: u8 = 3;
@@ -79,7 +79,7 @@ mod tests {
                 && !layout.is_empty(prod, cons)
             {
                 let at = base + layout.offset(cons) as u64;
-                let entry = PhysWindow::new(at, Command::SIZE)?;
+                let entry = BUS.window(at, Command::SIZE)?;
                 let command = Command::from_words([entry.load64(0)?, entry.load64(8)?]);
                 let trouble = &mut state.trouble;
                 if trouble.op == command.op() && trouble.times > 0 {

@@ -186,7 +186,12 @@ impl<S: Stores> StreamTable<S> {
     /// # Errors
     ///
     /// `EINVAL` if `sid` is too large; `ENOMEM`; what `sync` returned.
-    pub fn write(&self, sid: u32, target: &Ste, mut sync: impl FnMut(bool) -> Result) -> Result {
+    pub(crate) fn write(
+        &self,
+        sid: u32,
+        target: &Ste,
+        mut sync: impl FnMut(bool) -> Result,
+    ) -> Result {
         if u64::from(sid) >> self.sid_bits != 0 {
             return Err(EINVAL);
         }

@@ -25,6 +25,7 @@ use kernel::{
 use kernel_ext::phys::PhysWindow;
 
 use crate::{
+    bus::BUS,
     fmt::{
         cmd::Resume,
         ppr::Response, //
@@ -144,7 +145,7 @@ impl Port {
         match engine.locate(self.slot, t) {
             Ok(translation) => {
                 let rest = (PAGE - t.va % PAGE).min(len as u64) as usize;
-                PhysWindow::new(translation.address(t.va), rest)
+                BUS.window(translation.address(t.va), rest)
                     .and_then(|memory| op(Some(&memory)))
                     .map_err(|_| DmaErrorKind::BusError)?;
             }

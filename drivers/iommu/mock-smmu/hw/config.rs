@@ -8,9 +8,8 @@
 
 use kernel::prelude::*;
 
-use kernel_ext::phys::PhysWindow;
-
 use crate::{
+    bus::BUS,
     fmt::{
         cd::{
             self,
@@ -110,7 +109,7 @@ pub(super) fn fetch<const N: usize>(address: u64, event: EventId) -> Result<[u64
         event,
         fetch_address: address,
     };
-    let window = PhysWindow::new(address, 8 * N).map_err(|_| reject)?;
+    let window = BUS.window(address, 8 * N).map_err(|_| reject)?;
     let mut words = [0; N];
     for (i, word) in words.iter_mut().enumerate() {
         *word = window.load64(8 * i).map_err(|_| reject)?;

@@ -15,9 +15,8 @@ use kernel::{
     }, //
 };
 
-use kernel_ext::phys::PhysWindow;
-
 use crate::{
+    bus::BUS,
     fmt::{
         event::Event,
         regs::{
@@ -289,8 +288,6 @@ impl Engine {
 
 /// Writes the message of an interrupt, after all that it tells of.
 pub(super) fn message(address: u64, data: u32) -> Result {
-    PhysWindow::new(address, 4)?
-        .atomic32(0)?
-        .store(data, Release);
+    BUS.window(address, 4)?.atomic32(0)?.store(data, Release);
     Ok(())
 }

@@ -268,7 +268,7 @@ mod tests {
             // Replaced and acknowledged, it goes on.
             let offset = (at & 15) as usize;
             let queue = QueueBase::from_raw(bench.regs.read64(regs::CMDQ_BASE)).base();
-            let entry = kernel_ext::phys::PhysWindow::new(queue + 16 * offset as u64, 16)?;
+            let entry = crate::bus::BUS.window(queue + 16 * offset as u64, 16)?;
             entry.store64(0, Command::sync().words()[0])?;
             entry.store64(8, 0)?;
             bench

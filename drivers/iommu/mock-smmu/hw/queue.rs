@@ -7,6 +7,7 @@ use kernel::prelude::*;
 use kernel_ext::phys::PhysWindow;
 
 use crate::{
+    bus::BUS,
     fmt::{
         cmd::Command,
         event::Event,
@@ -94,7 +95,7 @@ impl Queue {
     /// [`EFAULT`] if the queue is not in memory.
     pub(super) fn entry(&self, regs: &RegisterFile, pointer: u32) -> Result<PhysWindow<'static>> {
         let offset = self.layout(regs).offset(pointer) as u64;
-        PhysWindow::new(self.base(regs).base() + offset, self.entry_size)
+        BUS.window(self.base(regs).base() + offset, self.entry_size)
     }
 
     /// Appends an entry and shows it to software.

@@ -6,9 +6,8 @@
 //! compare-and-exchange, as the architecture has it (Arm ARM, D8; SMMUv3, 3.13). Where descriptors
 //! have the contiguous hint, and keep what it promises, they are one translation.
 
+use crate::bus::BUS;
 use kernel::prelude::*;
-
-use kernel_ext::phys::PhysWindow;
 
 /// What a transaction does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -233,7 +232,7 @@ impl Tables {
             return None;
         }
         let first = entry - 8 * mine;
-        let table = PhysWindow::new(first, 8 << bits).ok()?;
+        let table = BUS.window(first, 8 << bits).ok()?;
         let same = (0..1 << bits).all(|i| {
             let expected = desc & !(((1 << bits) - 1) << shift) | i << shift;
             table.load64(8 * i as usize) == Ok(expected)
@@ -282,7 +281,7 @@ impl Tables {
         let mut level = self.first_level();
         loop {
             let address = table + 8 * self.index(va, level);
-            let entry = PhysWindow::new(address, 8).map_err(|_| Fault::Walk(address))?;
+            let entry = BUS.window(address, 8).map_err(|_| Fault::Walk(address))?;
             let desc = entry.load64(0).map_err(|_| Fault::Walk(address))?;
             let replace = |new| {
                 if !store {

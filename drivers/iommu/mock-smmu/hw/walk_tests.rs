@@ -7,18 +7,21 @@ use kernel::prelude::*;
 #[kunit_tests(smmu_hw_walk)]
 mod tests {
     use super::*;
-    use crate::hw::{
-        bench::{
-            Space,
-            AF,
-            DBM,
-            PAGE_BIT,
-            READ_ONLY,
-            USER_RW, //
-        },
-        walk::{
-            Access,
-            Fault, //
+    use crate::{
+        bus::BUS,
+        hw::{
+            bench::{
+                Space,
+                AF,
+                DBM,
+                PAGE_BIT,
+                READ_ONLY,
+                USER_RW, //
+            },
+            walk::{
+                Access,
+                Fault, //
+            }, //
         }, //
     };
     use kernel::sync::{
@@ -29,10 +32,7 @@ mod tests {
         },
         Arc, //
     };
-    use kernel_ext::{
-        phys::PhysWindow,
-        thread::KThread, //
-    };
+    use kernel_ext::thread::KThread;
 
     const READ: Access = Access {
         read: true,
@@ -342,7 +342,7 @@ mod tests {
         let writer = KThread::spawn(c"smmu-kunit-writer", move |stop| {
             let mut n = 0;
             while !stop.requested() {
-                let was = PhysWindow::new(place, 8).and_then(|window| {
+                let was = BUS.window(place, 8).and_then(|window| {
                     let word = window.atomic64(0)?;
                     Ok(word.xchg(desc((n + 1) % 64), Full) & !AF)
                 });

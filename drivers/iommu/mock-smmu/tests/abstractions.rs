@@ -16,6 +16,10 @@ mod tests {
         Completion, //
     };
     use kernel_ext::{
+        io_pgtable::{
+            Geometry,
+            PageTable, //
+        },
         iommu_device::Driver as _,
         iopf_queue::PageRequest,
         notifier::{
@@ -195,6 +199,26 @@ mod tests {
         let many = [properties[0]; 9];
         let refused = PlatformDevice::new(c"mock_smmu_kunit_plain", 4, &many, None);
         check!(refused.err() == Some(EINVAL));
+        Ok(())
+    }
+
+    #[test]
+    fn page_table_of_too_few_bits() -> Result {
+        let instance = instance(&[WIDE])?;
+        let geometry = instance.smmu().features().geometry()?;
+        let make = |input_bits| {
+            let geometry = Geometry {
+                input_bits,
+                ..geometry
+            };
+            PageTable::new(instance.device(), geometry).err()
+        };
+        // The kernel takes them for a table of no level, or of fewer than that.
+        for bits in [0, 1, 12, 24] {
+            check!(make(bits) == Some(EINVAL));
+        }
+        check!(make(u32::MAX).is_none_or(|error| error == ENOMEM));
+        check!(make(25).is_none());
         Ok(())
     }
 

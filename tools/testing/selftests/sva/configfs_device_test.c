@@ -55,6 +55,21 @@ TEST_F(configfs, narrow_pasids)
 	EXPECT_TRUE(works(FIRST));
 }
 
+/* The IOMMU core looks at each page of one, with locks held that all others wait for. */
+TEST_F(configfs, direct_regions_have_an_end)
+{
+	ASSERT_EQ(0, config_make(FIRST, "driver", "kst_member", "translated", "1", NULL));
+	ASSERT_EQ(-ERANGE, config_set(FIRST, "direct", "0x1000+0xffffffffffffe000"));
+	ASSERT_EQ(-ERANGE, config_set(FIRST, "direct", "0x40000000+0x10001000"));
+	EXPECT_TRUE(config_is(FIRST, "direct", ""));
+
+	/* No SMMU can map that. */
+	ASSERT_EQ(0, config_set(FIRST, "direct", "0xffff000000000000+0x1000"));
+	EXPECT_EQ(-ERANGE, config_set(FIRST, "online", "1"));
+	ASSERT_EQ(0, config_set(FIRST, "direct", "0x40000000+0x10000000"));
+	EXPECT_EQ(0, config_set(FIRST, "online", "1"));
+}
+
 TEST_F(configfs, reserved_regions)
 {
 	char path[80], text[512];

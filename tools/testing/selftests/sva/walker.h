@@ -11,6 +11,7 @@
 
 #include "accel.h"
 #include "debugfs.h"
+#include "random.h"
 #include "strict.h"
 
 #include <asm-generic/mman-common.h>
@@ -152,14 +153,6 @@ static inline uint64_t look(const void *p, size_t length)
 }
 
 /* Random numbers that can be had again: the seed is printed. */
-static inline uint64_t random_next(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
 static inline uint64_t random_seed(void)
 {
 	const char *given = getenv("WALKER_SEED");
