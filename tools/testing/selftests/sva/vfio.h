@@ -218,7 +218,25 @@ static inline int vfio_use(struct vfio_user *user, const char *dir)
 	return user->ioas < 0 ? user->ioas : 0;
 }
 
-/* The same by its group, with the address space that this comes with. It is attached. */
+/*
+ * The same with a page table of @ioas attached to @pasid, whose page requests this process
+ * answers.
+ */
+static inline int vfio_use_as_pager(struct vfio_user *user, const char *dir, uint32_t pasid,
+				    struct pager *pager)
+{
+	const uint32_t flags = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
+	int ret = vfio_use(user, dir), hwpt;
+
+	if (!ret)
+		ret = pager_alloc(user->iommufd, pager);
+	if (ret)
+		return ret;
+	hwpt = hwpt_alloc(user->iommufd, user->id, user->ioas, flags, pager->id);
+	return hwpt < 0 ? hwpt : vfio_attach(user->device, pasid, hwpt);
+}
+
+/* As vfio_use(), by the group, with the address space that this comes with. It is attached. */
 static inline int vfio_use_by_group(struct vfio_user *user, const char *dir)
 {
 	struct iommu_vfio_ioas ioas = { .size = sizeof(ioas), .op = IOMMU_VFIO_IOAS_GET };

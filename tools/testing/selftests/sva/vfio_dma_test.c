@@ -188,6 +188,36 @@ TEST_F(vfio, by_group)
 	vfio_leave(&second);
 }
 
+/* Who has one device of a group may have the others, and nobody else may. */
+TEST_F(vfio, two_of_a_group)
+{
+	struct vfio_user *user = &self->user, stranger;
+	char name[64];
+	int second;
+
+	vfio_leave(user);
+	ASSERT_EQ(0, config_set(DEVICE, "online", "0"));
+	ASSERT_EQ(0, config_set(DEVICE, "group", "ksv"));
+	ASSERT_EQ(0, config_set(DEVICE, "online", "1"));
+	ASSERT_EQ(0, config_make(OTHER, "driver", "mock_vfio", "group", "ksv", "online", "1",
+				 NULL));
+	ASSERT_EQ(0, vfio_use(user, DEVICE));
+	ASSERT_EQ(0, ioas_map(user->iommufd, user->ioas, self->memory, page_size(), IOVA));
+	ASSERT_EQ(0, vfio_attach(user->device, RID, user->ioas));
+	EXPECT_EQ(-EPERM, vfio_use(&stranger, OTHER));
+	vfio_leave(&stranger);
+
+	ASSERT_EQ(0, config_get(OTHER, "device", name, sizeof(name)));
+	second = vfio_open(name);
+	ASSERT_LE(0, second);
+	ASSERT_LE(0, vfio_bind(second, user->iommufd));
+	ASSERT_EQ(0, vfio_attach(second, RID, user->ioas));
+	EXPECT_TRUE(reaches(user->device, RID, IOVA, self->memory));
+	EXPECT_TRUE(reaches(second, RID, IOVA, self->memory));
+	close(second);
+	EXPECT_TRUE(reaches(user->device, RID, IOVA, self->memory));
+}
+
 /* Devices of other names only if told to. */
 TEST(driver_override)
 {

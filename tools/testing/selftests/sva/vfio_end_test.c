@@ -7,7 +7,6 @@
 #include <signal.h>
 
 #define PASID 7
-#define FLAGS (IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID)
 
 FIXTURE(end) {
 };
@@ -51,14 +50,8 @@ FIXTURE_TEARDOWN(end)
 static int wait_for_a_page(struct vfio_user *user, struct pager *pager, uint32_t pasid, bool read)
 {
 	struct iommu_hwpt_pgfault asked;
-	int ret = vfio_use(user, DEVICE);
+	int ret = vfio_use_as_pager(user, DEVICE, pasid, pager);
 
-	if (!ret)
-		ret = pager_alloc(user->iommufd, pager);
-	if (!ret)
-		ret = hwpt_alloc(user->iommufd, user->id, user->ioas, FLAGS, pager->id);
-	if (ret >= 0)
-		ret = vfio_attach(user->device, pasid, ret);
 	if (!ret)
 		ret = dma_start(user->device, 0, MOCK_VFIO_READ, pasid, IOVA, 8);
 	if (ret)

@@ -4,7 +4,6 @@
 #include "vfio.h"
 
 #define PAGES 8
-#define FLAGS (IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID)
 
 FIXTURE(fault) {
 	struct vfio_user user;
@@ -39,9 +38,6 @@ FIXTURE_VARIANT_ADD(fault, stalls_without_pasid) {
 
 FIXTURE_SETUP(fault)
 {
-	struct vfio_user *user = &self->user;
-	int hwpt;
-
 	ASSERT_EQ(0, config_make(DEVICE, "driver", "mock_vfio", "stall", variant->stall,
 				 NULL));
 	if (variant->stall[0] == '1') {
@@ -49,11 +45,7 @@ FIXTURE_SETUP(fault)
 		ASSERT_EQ(0, config_set(DEVICE, "pri", "0"));
 	}
 	ASSERT_EQ(0, config_set(DEVICE, "online", "1"));
-	ASSERT_EQ(0, vfio_use(user, DEVICE));
-	ASSERT_EQ(0, pager_alloc(user->iommufd, &self->pager));
-	hwpt = hwpt_alloc(user->iommufd, user->id, user->ioas, FLAGS, self->pager.id);
-	ASSERT_LE(0, hwpt);
-	ASSERT_EQ(0, vfio_attach(user->device, variant->pasid, hwpt));
+	ASSERT_EQ(0, vfio_use_as_pager(&self->user, DEVICE, variant->pasid, &self->pager));
 	self->memory = map_fresh(PAGES * page_size());
 	ASSERT_NE(NULL, self->memory);
 }
@@ -157,7 +149,28 @@ TEST_F(fault, out_of_order)
 	}
 }
 
-/* The device has given up when the answer comes. */
+/* The device's patience has ended. */
+TEST_F(fault, answer_after_the_time_out)
+{
+	const struct vfio_user *user = &self->user;
+	struct iommu_hwpt_pgfault asked;
+
+	close(self->pager.fd);
+	vfio_leave(&self->user);
+	ASSERT_EQ(0, config_set(DEVICE, "online", "0"));
+	ASSERT_EQ(0, config_set(DEVICE, "timeout_ms", "1"));
+	ASSERT_EQ(0, config_set(DEVICE, "online", "1"));
+	ASSERT_EQ(0, vfio_use_as_pager(&self->user, DEVICE, variant->pasid, &self->pager));
+
+	ASSERT_EQ(0, ask(user, variant->pasid, IOVA));
+	ASSERT_EQ(0, pager_read(&self->pager, &asked));
+	EXPECT_EQ(-ETIMEDOUT, dma_wait(user->device, 0));
+	ASSERT_EQ(0, ioas_map(user->iommufd, user->ioas, self->memory, page_size(), IOVA));
+	EXPECT_EQ(0, pager_answer(&self->pager, asked.cookie, IOMMUFD_PAGE_RESP_SUCCESS));
+	EXPECT_TRUE(reaches(user->device, variant->pasid, IOVA, (uint64_t *)self->memory));
+}
+
+/* The device has been told to give up when the answer comes. */
 TEST_F(fault, late_answer)
 {
 	const struct vfio_user *user = &self->user;
