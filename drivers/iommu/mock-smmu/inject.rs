@@ -16,13 +16,31 @@
 use kernel::{
     prelude::*,
     sync::Arc,
-    time::Delta, //
+    time::{
+        delay::fsleep,
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
 };
 #[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
 use kernel_ext::fault_attr::FaultAttr;
 
 /// How late a slow response is.
 pub const SLOW: Delta = Delta::from_millis(100);
+
+/// Waits for [`SLOW`] by the clock. Timers count ticks, and on a busy machine one may be late.
+pub fn be_slow() {
+    let begin = Instant::<Monotonic>::now();
+
+    loop {
+        let left = SLOW - begin.elapsed();
+        if left.is_negative() || left.is_zero() {
+            return;
+        }
+        fsleep(left);
+    }
+}
 
 /// What can go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,8 +30,8 @@ use crate::{
         ppr::Response, //
     },
     inject::{
-        Fault,
-        SLOW, //
+        be_slow,
+        Fault, //
     },
 };
 
@@ -209,7 +209,7 @@ impl Port {
         let late = engine.strikes(Fault::ResponseSlow);
         drop(engine);
         if late {
-            fsleep(SLOW);
+            be_slow();
         }
         if late_ms != 0 {
             fsleep(Delta::from_millis(i64::from(late_ms)));
@@ -245,7 +245,7 @@ impl Port {
                 let late = engine.strikes(Fault::ResponseSlow);
                 drop(engine);
                 if late {
-                    fsleep(SLOW);
+                    be_slow();
                 }
                 return Ok(resume);
             }

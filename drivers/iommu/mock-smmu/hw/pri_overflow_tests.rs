@@ -33,7 +33,8 @@ mod tests {
             },
             Config,
             DmaErrorKind,
-            PortConfig, //
+            PortConfig,
+            PortLimits, //
         }, //
     };
     use kernel::page::PAGE_SIZE;
@@ -75,6 +76,8 @@ mod tests {
         assert!(stats.auto_responses > 1);
         assert_eq!(stats.page_requests, 8);
 
+        // From here on it waits for as long as it takes.
+        port.set_limits(PortLimits::DEFAULT)?;
         one.bench.acknowledge(regs::PRIQ_PROD);
         let job = start_write(&port, PAGE_SIZE)?;
         let request = one.next_request().ok_or(EIO)?;
