@@ -15,7 +15,7 @@
 //! - `translate`: a transaction's way through these, and what a failure leads to
 //! - `dma`, `access`: the ports of devices, and their accesses page by page
 //! - `atomics`, `dma_async`: more kinds of accesses
-//! - `pri`, `hint`: page requests and their responses; hints at what will be needed
+//! - `pri`, `groups`, `hint`: page requests and their responses; hints at what will be needed
 //! - `probe`: where an access would go, for tests
 //! - `stall`: transactions that wait for software
 //! - `strict`, `strict_scan`, `evict`: modes in which mistakes of software show sooner
@@ -31,6 +31,7 @@ mod dma;
 mod dma_async;
 mod engine;
 mod evict;
+mod groups;
 mod hint;
 mod ident;
 mod inspect;
@@ -61,6 +62,8 @@ mod config_table_tests;
 mod config_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod contiguous_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod credit_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod dma_tests;
 #[cfg(CONFIG_KUNIT = "y")]
