@@ -99,9 +99,11 @@ pub struct Attrs {
 /// Why an access failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DmaErrorKind {
-    /// The SMMU aborted the transaction (configuration, disabled stream, or a fault without PRI).
+    /// The SMMU aborted the transaction (configuration, disabled stream, a fault that nobody was
+    /// asked about, the end of all stalls of the stream).
     Aborted,
-    /// The page request was answered "invalid": nothing there, or not with this permission.
+    /// The page request was answered "invalid", or the stalled transaction resumed with an abort:
+    /// nothing there, or not with this permission.
     Refused,
     /// The page request was answered "failure".
     ResponseFailure,

@@ -139,25 +139,25 @@ impl Engine {
     pub(super) fn page_request(&mut self, request: &PageRequest) -> Sent {
         let cr0 = self.cr0();
         let sent = if !cr0.smmuen() || !cr0.priqen() || self.active_errors().priq_abt_err() {
-            self.lost(request, Response::Failure)
+            self.refused(request)
         } else if self.priq.overflowed(&self.regs) {
             // Nothing is written until software has seen that something is missing.
-            self.lost(request, Response::Success)
+            self.lost(request)
         } else {
             let push = if self.strikes(Fault::QueueFull) {
                 Push::Full
             } else {
-                self.priq.push(&self.regs, &request.words())
+                self.priq.push(&mut self.regs, &request.words())
             };
             match push {
                 Push::Done => Sent::Queued,
                 Push::Full => {
-                    self.priq.overflow(&self.regs);
-                    self.lost(request, Response::Success)
+                    self.priq.overflow(&mut self.regs);
+                    self.lost(request)
                 }
                 Push::Unwritable => {
                     self.global_error(Gerror::default().with_priq_abt_err(true));
-                    self.lost(request, Response::Failure)
+                    self.refused(request)
                 }
             }
         };
@@ -172,20 +172,29 @@ impl Engine {
         sent
     }
 
-    /// A request that does not reach the queue. The SMMU answers the last of a group itself: a
-    /// response of success has the device try again.
-    fn lost(&mut self, request: &PageRequest, response: Response) -> Sent {
+    /// A request while the queue is off or broken. The SMMU answers each itself, without the PASID.
+    /// (SMMUv3, 8.2.)
+    fn refused(&mut self, request: &PageRequest) -> Sent {
+        if request.is_stop_marker() {
+            return Sent::Dropped;
+        }
+        self.answered(request, None, Response::Failure)
+    }
+
+    /// A request for which there is no room. The SMMU answers the last of a group itself: a response
+    /// of success has the device try again. (SMMUv3, 8.1.)
+    fn lost(&mut self, request: &PageRequest) -> Sent {
         if !request.last() || request.is_stop_marker() {
             return Sent::Dropped;
         }
         let ssid = request.ssv().then_some(request.ssid());
-        if ssid.is_none() || self.config.pps || response != Response::Success {
-            return self.answered(request, ssid, response);
+        if ssid.is_none() || self.config.pps {
+            return self.answered(request, ssid, Response::Success);
         }
         // Whether the response carries the PASID is up to the stream.
         let entry = self.cache.ste(&self.regs, &self.config, request.sid());
         match entry.and_then(|ste| config::check_ste(&self.config, &ste)) {
-            Ok(ste) => self.answered(request, ssid.filter(|_| ste.ppar()), response),
+            Ok(ste) => self.answered(request, ssid.filter(|_| ste.ppar()), Response::Success),
             Err(_) => self.answered(request, None, Response::Failure),
         }
     }
@@ -269,6 +278,9 @@ impl Engine {
             sent = self.page_request(&request);
             if lies.repeat {
                 self.page_request(&request);
+            }
+            if matches!(sent, Sent::Answered(_)) {
+                break;
             }
         }
         self.flood(slot, &request.with_address(missing[pages - 1]));
