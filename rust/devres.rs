@@ -34,7 +34,7 @@ struct Node {
     /// Consumes `data`.
     gone: unsafe fn(*const c_void),
     /// Open, and to be closed by who takes the node out of the list.
-    endpoint: Arc<Endpoint>,
+    endpoint: Option<Arc<Endpoint>>,
 }
 
 /// # Safety
@@ -54,7 +54,9 @@ unsafe extern "C" fn release(_dev: *mut bindings::device, res: *mut c_void) {
 
     // SAFETY: By the type invariants of `Node`.
     unsafe { (node.gone)(node.data) };
-    node.endpoint.close();
+    if let Some(endpoint) = node.endpoint {
+        endpoint.close();
+    }
 }
 
 /// # Safety
@@ -85,15 +87,20 @@ unsafe extern "C" fn matches_data(
     c_int::from(core::ptr::eq(node.data, wanted))
 }
 
-/// Gives `data` to `dev` until its driver leaves, and lets `endpoint` be held as long. May sleep.
+/// Gives `data` to `dev` until its driver leaves, and lets `endpoint`, if there is one, be held as
+/// long. May sleep.
 ///
 /// # Errors
 ///
 /// - `EINVAL`: `endpoint` is another device's, or was added before.
 /// - `EBUSY`: the device has data of this type.
 /// - `ENOMEM`.
-pub fn add<T: DeviceData>(dev: &Device<Bound>, endpoint: &Arc<Endpoint>, data: Arc<T>) -> Result {
-    if !core::ptr::eq(endpoint.dev(), &**dev) {
+pub fn add<T: DeviceData>(
+    dev: &Device<Bound>,
+    endpoint: Option<&Arc<Endpoint>>,
+    data: Arc<T>,
+) -> Result {
+    if endpoint.is_some_and(|endpoint| !core::ptr::eq(endpoint.dev(), &**dev)) {
         return Err(EINVAL);
     }
     // SAFETY: Allocates memory for a `Node`; the name is a static string.
@@ -112,7 +119,7 @@ pub fn add<T: DeviceData>(dev: &Device<Bound>, endpoint: &Arc<Endpoint>, data: A
     // SAFETY: `Bound` is the proof that the driver is there during this call. Whoever takes the
     // node out of the device's list closes the endpoint, the kernel at the latest when the driver
     // leaves; if it does not get there, we do below.
-    let opened = unsafe { endpoint.open() };
+    let opened = endpoint.is_none_or(|endpoint| unsafe { endpoint.open() });
 
     if !opened {
         // SAFETY: The memory is ours, and has not been used.
@@ -127,7 +134,7 @@ pub fn add<T: DeviceData>(dev: &Device<Bound>, endpoint: &Arc<Endpoint>, data: A
             type_id: wanted,
             data: raw.cast(),
             gone: gone::<T>,
-            endpoint: endpoint.clone(),
+            endpoint: endpoint.cloned(),
         });
     }
     // SAFETY: `dev` is valid; the node is complete. `devres_get` adds the node, or frees it and
@@ -144,11 +151,13 @@ pub fn add<T: DeviceData>(dev: &Device<Bound>, endpoint: &Arc<Endpoint>, data: A
     if core::ptr::eq(there, node.as_ptr().cast()) {
         return Ok(());
     }
-    endpoint.close();
     // SAFETY: The node was freed without a call of `release`, so these references are still ours.
     unsafe {
         drop(Arc::from_raw(raw));
-        drop(Arc::from_raw(Arc::as_ptr(endpoint)));
+        if let Some(endpoint) = endpoint {
+            endpoint.close();
+            drop(Arc::from_raw(Arc::as_ptr(endpoint)));
+        }
     }
     Err(EBUSY)
 }
@@ -228,10 +237,14 @@ pub fn endpoint(dev: &Device) -> Option<Arc<Endpoint>> {
     ) -> c_int {
         // SAFETY: By this function's contract. The node stays while the kernel holds the device's
         // lock, as it does around this call.
-        unsafe {
-            *found.cast::<Option<Arc<Endpoint>>>() = Some((*res.cast::<Node>()).endpoint.clone())
+        let found = unsafe {
+            let found = &mut *found.cast::<Option<Arc<Endpoint>>>();
+
+            *found = (*res.cast::<Node>()).endpoint.clone();
+            found
         };
-        1
+
+        c_int::from(found.is_some())
     }
 
     let mut found = None::<Arc<Endpoint>>;
@@ -279,6 +292,8 @@ pub fn end<T: DeviceData, R>(
     let data = unsafe { Arc::from_raw(node.data.cast::<T>()) };
     let result = end(&data);
 
-    node.endpoint.close();
+    if let Some(endpoint) = node.endpoint {
+        endpoint.close();
+    }
     Some(result)
 }

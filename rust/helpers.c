@@ -7,7 +7,6 @@
 
 #include "helpers/carve.c"
 #include "helpers/configfs.c"
-#include "helpers/counted.c"
 #include "helpers/cpu.c"
 #include "helpers/fault.c"
 #include "helpers/iommu.c"

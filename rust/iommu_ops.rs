@@ -229,6 +229,7 @@ impl<T: Driver> Ops<T> {
         let client = unsafe { Self::client(dev) };
         client.driver().release_device(client);
         client.faults().close();
+        client.driver().device_released(client);
         // SAFETY: `priv` holds what `probe_device` put there, and after this call the core does not
         // use it any more.
         drop(unsafe { <Arc<Client<T>> as ForeignOwnable>::from_foreign((*(*dev).iommu).priv_) });

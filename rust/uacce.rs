@@ -264,7 +264,7 @@ impl<T: Accelerator> Registration<T> {
                 return Err(error.into());
             }
         };
-        if let Err(error) = devres::add(parent, registered.clone()) {
+        if let Err(error) = devres::add(parent, None, registered.clone()) {
             // SAFETY: The parent did not take it, and this is all that has it. The function is
             // right also for a device that is not registered.
             unsafe { registered.remove() };
@@ -290,9 +290,10 @@ impl<T: Accelerator> Registration<T> {
 
 impl<T: Accelerator> Drop for Registration<T> {
     fn drop(&mut self) {
-        if let Some(registered) = devres::take(&self.parent, &self.registered) {
+        // `None`: the parent's driver has left, which removed it.
+        let _ = devres::end(&self.parent, &self.registered, |registered| {
             // SAFETY: Who took it from the parent is the only one to end it.
             unsafe { registered.remove() };
-        }
+        });
     }
 }

@@ -56,6 +56,9 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// making when this returns. Called under the group's mutex.
     fn release_device(&self, client: ArcBorrow<'_, Client<Self>>);
 
+    /// The device has gone, and all faults of it have been answered. Called under the group's mutex.
+    fn device_released(&self, client: ArcBorrow<'_, Client<Self>>);
+
     /// Adds the addresses of a device that are not translated as others to `list`. May be called
     /// under the group's mutex.
     ///

@@ -7,6 +7,7 @@
 //!
 //! - `engine`: the state, its lock, the reaction to registers
 //! - `ident`: what an instance can do, and its ID registers
+//! - `registers`: which registers are the hardware's own
 //! - `command`, `queue`: the command queue, and the two that the hardware writes
 //! - `prefetch`: commands that fill the caches ahead of use
 //! - `config`, `config_cache`: stream table entries and context descriptors, their checks, and
@@ -15,7 +16,7 @@
 //! - `translate`: a transaction's way through these, and what a failure leads to
 //! - `dma`, `access`: the ports of devices, and their accesses page by page
 //! - `atomics`, `dma_async`: more kinds of accesses
-//! - `pri`, `hint`: page requests and their responses; hints at what will be needed
+//! - `pri`, `groups`, `hint`: page requests and their responses; hints at what will be needed
 //! - `probe`: where an access would go, for tests
 //! - `stall`: transactions that wait for software
 //! - `strict`, `strict_scan`, `evict`: modes in which mistakes of software show sooner
@@ -31,6 +32,7 @@ mod dma;
 mod dma_async;
 mod engine;
 mod evict;
+mod groups;
 mod hint;
 mod ident;
 mod inspect;
@@ -39,6 +41,7 @@ mod prefetch;
 mod pri;
 mod probe;
 mod queue;
+mod registers;
 mod stall;
 mod stats;
 mod strict;
@@ -62,6 +65,8 @@ mod config_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod contiguous_tests;
 #[cfg(CONFIG_KUNIT = "y")]
+mod credit_tests;
+#[cfg(CONFIG_KUNIT = "y")]
 mod dma_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod engine_tests;
@@ -79,6 +84,10 @@ mod prefetch_tests;
 mod pri_overflow_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod pri_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod rule_register_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod rule_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod signal_tests;
 #[cfg(CONFIG_KUNIT = "y")]
@@ -224,7 +233,9 @@ impl Smmu {
 
     /// Acts on what the registers say now: enables, command queue. Any context; does not sleep.
     pub fn poll(&self) {
-        self.engine.lock().step();
+        let mut engine = self.engine.lock();
+        engine.regs.settle_all();
+        engine.step();
     }
 
     /// A snapshot of the counters. Any context.
@@ -249,7 +260,11 @@ impl PinnedDrop for Smmu {
 }
 
 impl Doorbell for Smmu {
-    fn ring(&self, _offset: usize) {
-        self.poll();
+    fn ring(&self, offset: usize) {
+        let mut engine = self.engine.lock();
+        // It may have been a write of 64 bits.
+        engine.regs.settle(offset);
+        engine.regs.settle(offset + 4);
+        engine.step();
     }
 }

@@ -14,10 +14,30 @@
 //! Without `CONFIG_FAULT_INJECTION_DEBUG_FS` nothing does, and there are no directories. Both halves
 //! ask [`Faults`]; what makes the directories tells them whom.
 
-use kernel::time::Delta;
+use kernel::{
+    time::{
+        delay::fsleep,
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
+};
 
 /// How late a slow response is.
 pub const SLOW: Delta = Delta::from_millis(100);
+
+/// Waits for [`SLOW`] by the clock. Timers count ticks, and on a busy machine one may be late.
+pub fn be_slow() {
+    let begin = Instant::<Monotonic>::now();
+
+    loop {
+        let left = SLOW - begin.elapsed();
+        if left.is_negative() || left.is_zero() {
+            return;
+        }
+        fsleep(left);
+    }
+}
 
 /// What can go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

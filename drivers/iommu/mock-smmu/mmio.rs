@@ -56,6 +56,12 @@ impl RegisterFile {
         )
     }
 
+    /// For tests: where the registers are in memory.
+    #[cfg(CONFIG_KUNIT = "y")]
+    pub(crate) fn phys(&self) -> u64 {
+        self.memory.phys()
+    }
+
     /// Has every later driver-side write ring `doorbell`.
     ///
     /// A doorbell that owns this register file must be cleared in the end, or neither is ever

@@ -141,7 +141,7 @@ impl AddressSpace {
         let mut state = self.state.lock();
 
         state.released = true;
-        let blocked = self.smmu.features.blocked_cd(self.asid());
+        let blocked = self.smmu.features.exited_cd(self.asid());
         for (&(sid, ssid), attachment) in state.attached.iter() {
             report(attachment.slot.update(
                 |cd| (cd.v() && cd.asid() == self.asid()).then_some(blocked),

@@ -281,7 +281,7 @@ mod tests {
             .with_s1_dss(ste::S1DSS_BYPASS)
             .with_eats(ste::EATS_TRANS);
         let blocked = s1.with_s1_dss(ste::S1DSS_TERMINATE);
-        let bypass = stream_table::bypass();
+        let bypass = stream_table::bypass(1);
         let shared = s1.with_s1_dss(ste::S1DSS_SSID0);
         for (from, to) in [
             (abort, s1),

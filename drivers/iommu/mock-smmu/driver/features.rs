@@ -61,6 +61,8 @@ pub struct Features {
     pub granules: u64,
     /// 52-bit virtual addresses with the 64 KiB granule.
     pub va52: bool,
+    /// Stream table entries say what shareability bypassed accesses have.
+    pub attr_types_ovr: bool,
 }
 
 /// How the kernel and its CPUs use the page tables of processes.
@@ -131,7 +133,14 @@ impl Features {
                 | granule(idr5.gran16k(), 14)
                 | granule(idr5.gran64k(), 16),
             va52: idr5.vax() == 1,
+            attr_types_ovr: idr1.attr_types_ovr(),
         })
+    }
+
+    /// What [`crate::fmt::ste::Ste::sh_cfg`] says of accesses that pass: as they come in, where that
+    /// is for the entry to say. (SMMUv3, 5.2.)
+    pub fn sh_cfg(&self) -> u8 {
+        u8::from(self.attr_types_ovr)
     }
 
     /// Whether transactions can wait for a page inside the SMMU.
@@ -246,6 +255,13 @@ impl Features {
             .with_haft(self.haft && cpu::table_access_flags())
             .with_mair(cpu::mair())
     }
+
+    /// As [`Self::blocked_cd`], for an address space whose process is gone: its device may go on for
+    /// long, so nobody is told of each access. What must stall is told of all the same.
+    pub fn exited_cd(&self, asid: u16) -> Cd {
+        self.blocked_cd(asid)
+            .with_r(self.stall_model == regs::STALL_ONLY)
+    }
 }
 
 #[kunit_tests(smmu_driver_features)]
@@ -270,6 +286,7 @@ mod tests {
         asid16: true,
         granules: 1 << 12 | 1 << 16,
         va52: true,
+        attr_types_ovr: false,
     };
 
     fn tables(page_shift: u32, va_bits: u8, pa_range: u8) -> SharedTables {
@@ -357,6 +374,29 @@ mod tests {
         let cd = ALL.blocked_cd(3);
         assert!(cd.v() && cd.epd0() && cd.epd1() && cd.aa64() && cd.a());
         assert_eq!((cd.asid(), cd.ttb0(), cd.t0sz()), (3, 0, 0));
+    }
+
+    /// The in-tree driver drops R and S of what has no process any more, unless all must stall.
+    #[test]
+    fn exited_cd_is_silent() {
+        for stall_model in [regs::STALL_BOTH, regs::STALL_NONE, regs::STALL_ONLY] {
+            let features = Features { stall_model, ..ALL };
+            let cd = features.exited_cd(3);
+            let forced = stall_model == regs::STALL_ONLY;
+            assert!(cd.v() && cd.epd0() && cd.a());
+            assert_eq!((cd.r(), cd.s()), (forced, forced));
+        }
+    }
+
+    /// RES0 where entries do not override attributes.
+    #[test]
+    fn sh_cfg_of_bypass() {
+        assert_eq!(ALL.sh_cfg(), 0);
+        let ovr = Features {
+            attr_types_ovr: true,
+            ..ALL
+        };
+        assert_eq!(ovr.sh_cfg(), 1);
     }
 
     #[test]

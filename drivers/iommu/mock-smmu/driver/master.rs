@@ -58,6 +58,8 @@ pub struct Master {
     stalls: bool,
     /// Whether the SMMU must see to it that they do not.
     stall_disabled: bool,
+    /// [`Ste::sh_cfg`] of what passes.
+    sh_cfg: u8,
     /// Bits of a SubstreamID as its stream table entry says.
     ssid_bits: u8,
     cds: Pin<KBox<CdTable>>,
@@ -159,6 +161,7 @@ impl Master {
             translates_dma: flag(TRANSLATED),
             stalls,
             stall_disabled: model == regs::STALL_BOTH && !stalls,
+            sh_cfg: smmu.features().sh_cfg(),
             ssid_bits: cds.ssid_bits().min(able),
             cds,
             bonds: KBox::pin_init(new_mutex!(RBTree::new(), "mock_smmu_bonds"), GFP_KERNEL)?,
@@ -219,7 +222,7 @@ impl Master {
     /// bypass. (SMMUv3, 13.6.4.)
     pub fn ste(&self, rid: Rid) -> Ste {
         match rid {
-            Rid::Identity if !self.always => return stream_table::bypass(),
+            Rid::Identity if !self.always => return stream_table::bypass(self.sh_cfg),
             Rid::Blocked if !self.always => return stream_table::abort(),
             _ => {}
         }
@@ -240,7 +243,7 @@ impl Master {
                 ste::EATS_ABORT
             });
         match rid {
-            Rid::Identity => ste.with_s1_dss(ste::S1DSS_BYPASS).with_sh_cfg(1),
+            Rid::Identity => ste.with_s1_dss(ste::S1DSS_BYPASS).with_sh_cfg(self.sh_cfg),
             Rid::Blocked => ste.with_s1_dss(ste::S1DSS_TERMINATE),
             Rid::Shared => ste.with_s1_dss(ste::S1DSS_SSID0),
         }

@@ -130,6 +130,15 @@ impl Driver for Smmu {
         self.drain();
     }
 
+    fn device_released(&self, client: ArcBorrow<'_, Client>) {
+        let master = client.data();
+
+        // All faults have been answered. What waits in the SMMU still has nobody to resume it.
+        if master.stalls() {
+            report(self.terminate_stalls(master.sid()));
+        }
+    }
+
     fn resv_regions(&self, client: &Client, list: &mut ResvList<'_>) -> Result {
         for region in client.data().resv() {
             list.add(region)?;

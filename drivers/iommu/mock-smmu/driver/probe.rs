@@ -22,6 +22,7 @@ use crate::{
         regs::{
             self,
             Cr0,
+            Cr1,
             Cr2,
             IrqCtrl, //
         }, //
@@ -188,6 +189,8 @@ impl Smmu {
     /// Turns translation on: queues first, so that nothing goes unnoticed.
     fn enable(&self) -> Result {
         self.set_cr0(Cr0::default())?;
+        // What lies in memory lies in the CPUs' caches.
+        self.regs.write32(regs::CR1, Cr1::like_the_cpus().raw());
         let cr2 = Cr2::default().with_recinvsid(true).with_ptm(true);
         self.regs.write32(regs::CR2, cr2.raw());
         self.streams.program(&self.regs);

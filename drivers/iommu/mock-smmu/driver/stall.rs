@@ -110,6 +110,12 @@ impl Smmu {
         }
     }
 
+    /// Aborts all of a stream that still waits in the SMMU. Nothing of the stream may stall any more.
+    /// Any context.
+    pub(super) fn terminate_stalls(&self, sid: u32) -> Result {
+        self.cmdq.run(|batch| batch.push(Command::stall_term(sid)))
+    }
+
     /// Ends a stall: the transaction is looked up again, or aborts. Any context.
     pub(super) fn resume(&self, sid: u32, stag: u16, response: Response) {
         let resume = match response {

@@ -81,12 +81,12 @@ pub fn abort() -> Ste {
     Ste::default().with_v(true).with_config(ste::CONFIG_ABORT)
 }
 
-/// The entry of a stream whose accesses pass untranslated.
-pub fn bypass() -> Ste {
+/// The entry of a stream whose accesses pass untranslated, with [`Ste::sh_cfg`].
+pub fn bypass(sh_cfg: u8) -> Ste {
     Ste::default()
         .with_v(true)
         .with_config(ste::CONFIG_BYPASS)
-        .with_sh_cfg(1)
+        .with_sh_cfg(sh_cfg)
 }
 
 enum Levels {
@@ -256,9 +256,9 @@ mod tests {
         assert_eq!((cfg.fmt(), cfg.log2size()), (0, 6));
         assert_eq!(table.read(63), Some(abort()));
         assert_eq!(table.read(64), None);
-        table.write(63, &bypass(), |leaf| if leaf { Ok(()) } else { Err(EIO) })?;
-        assert_eq!(table.read(63), Some(bypass()));
-        assert_eq!(table.write(64, &bypass(), |_| Ok(())), Err(EINVAL));
+        table.write(63, &bypass(1), |leaf| if leaf { Ok(()) } else { Err(EIO) })?;
+        assert_eq!(table.read(63), Some(bypass(1)));
+        assert_eq!(table.write(64, &bypass(1), |_| Ok(())), Err(EINVAL));
         Ok(())
     }
 
@@ -270,17 +270,17 @@ mod tests {
         assert_eq!((cfg.fmt(), cfg.log2size(), cfg.split()), (1, 16, 8));
         assert_eq!(table.read(0x1234), None);
         let mut syncs = [0, 0];
-        table.write(0x1234, &bypass(), |leaf| {
+        table.write(0x1234, &bypass(1), |leaf| {
             syncs[usize::from(leaf)] += 1;
             Ok(())
         })?;
         // One for the new first-level descriptor; two for the entry: first what is unused yet.
         assert_eq!(syncs, [1, 2]);
-        assert_eq!(table.read(0x1234), Some(bypass()));
+        assert_eq!(table.read(0x1234), Some(bypass(1)));
         assert_eq!(table.read(0x1235), Some(abort()));
         table.write(
             0x1235,
-            &bypass(),
+            &bypass(1),
             |leaf| if leaf { Ok(()) } else { Err(EIO) },
         )?;
         Ok(())

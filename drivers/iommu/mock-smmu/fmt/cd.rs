@@ -72,10 +72,14 @@ record! {
         0 47:47 aset: bool;
         /// Address space identifier.
         0 63:48 asid: u16;
+        /// Limits in table descriptors of the lower half do not count.
+        1 1:1 had0: bool;
         /// Hardware updates the access flag of table descriptors.
         1 3:3 haft: bool;
         /// Physical address of the translation table.
         1 51:4 ttb0: addr;
+        /// Limits in table descriptors of the upper half do not count.
+        2 1:1 had1: bool;
         /// Physical address of the translation table of the upper addresses.
         2 51:4 ttb1: addr;
         /// Memory attributes.
@@ -137,6 +141,8 @@ mod tests {
         assert_eq!(cd.words()[0], 1 << 35 | 1 << 36 | 1 << 40);
         assert_eq!(Cd::default().with_tg0(TG0_16K).words()[0], 2 << 6);
         assert_eq!(Cd::default().with_haft(true).words()[1], 8);
+        let cd = Cd::default().with_had0(true).with_had1(true);
+        assert_eq!(cd.words()[..3], [0, 2, 2]);
     }
 
     #[test]

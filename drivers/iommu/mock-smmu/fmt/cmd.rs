@@ -8,7 +8,8 @@ use super::record;
 mod range;
 pub use range::{
     atc_span,
-    tlbi_range, //
+    tlbi_range,
+    tlbi_reserved, //
 };
 
 /// Prefetch a configuration.
@@ -97,11 +98,11 @@ pub const fn name(op: u8) -> Option<&'static str> {
 /// The fields that a command with an opcode has.
 pub const fn fields(op: u8) -> &'static [&'static str] {
     match op {
-        OP_PREFETCH_CFG => &["ssv", "ssid", "sid"],
-        OP_PREFETCH_ADDR => &["ssv", "ssid", "sid", "prefetch_size", "address"],
-        OP_CFGI_STE | OP_CFGI_CD_ALL => &["sid", "leaf"],
-        OP_CFGI_STE_RANGE => &["sid", "range"],
-        OP_CFGI_CD => &["ssid", "sid", "leaf"],
+        OP_PREFETCH_CFG => &["ssec", "ssv", "ssid", "sid"],
+        OP_PREFETCH_ADDR => &["ssec", "ssv", "ssid", "sid", "prefetch_size", "address"],
+        OP_CFGI_STE | OP_CFGI_CD_ALL => &["ssec", "sid", "leaf"],
+        OP_CFGI_STE_RANGE => &["ssec", "sid", "range"],
+        OP_CFGI_CD => &["ssec", "ssid", "sid", "leaf"],
         OP_TLBI_NH_ALL | OP_TLBI_S12_VMALL => &["vmid"],
         OP_TLBI_NH_ASID => &["vmid", "asid"],
         OP_TLBI_EL2_ASID => &["asid"],
@@ -112,10 +113,12 @@ pub const fn fields(op: u8) -> &'static [&'static str] {
             &["num", "scale", "vmid", "leaf", "ttl", "tg", "address"]
         }
         OP_TLBI_EL2_VA => &["num", "scale", "asid", "leaf", "ttl", "tg", "address"],
-        OP_ATC_INV => &["global", "ssv", "ssid", "sid", "address", "atc_size"],
-        OP_PRI_RESP => &["ssv", "ssid", "sid", "group", "response"],
-        OP_RESUME => &["sid", "resume_code", "stag"],
-        OP_STALL_TERM => &["sid"],
+        OP_ATC_INV => &[
+            "global", "ssec", "ssv", "ssid", "sid", "address", "atc_size",
+        ],
+        OP_PRI_RESP => &["ssec", "ssv", "ssid", "sid", "group", "response"],
+        OP_RESUME => &["ssec", "sid", "resume_code", "stag"],
+        OP_STALL_TERM => &["ssec", "sid"],
         OP_SYNC => &["cs", "msh", "msi_attr", "msi_data", "msi_address"],
         _ => &[],
     }
@@ -140,6 +143,8 @@ record! {
         0 7:0 op: u8;
         /// ATC_INV: the invalidation is for every PASID.
         0 9:9 global: bool;
+        /// Commands with `sid`: it is one of the secure world's.
+        0 10:10 ssec: bool;
         /// `ssid` is valid.
         0 11:11 ssv: bool;
         /// SubstreamID: CFGI_CD, ATC_INV, PRI_RESP.
@@ -221,6 +226,14 @@ impl Command {
     /// Whether its purpose is that something is forgotten.
     pub fn invalidates(&self) -> bool {
         matches!(self.op(), OP_CFGI_STE..=OP_ATC_INV)
+    }
+
+    /// Whether it is about a stream, which `sid` names.
+    pub fn names_stream(&self) -> bool {
+        matches!(
+            self.op(),
+            OP_PREFETCH_CFG..=OP_CFGI_CD_ALL | OP_ATC_INV..=OP_PRI_RESP | OP_RESUME..=OP_STALL_TERM
+        )
     }
 
     /// PREFETCH_CFG: fetch what accesses of `sid` with `ssid` need to know.

@@ -66,7 +66,8 @@ pub const fn name(id: u8) -> Option<&'static str> {
     })
 }
 
-/// Whether a record of kind `id` has `field`: those of E_PAGE_REQUEST lie where others have theirs.
+/// Whether a record of kind `id` has `field`: those of E_PAGE_REQUEST and F_BAD_ATS_TREQ lie where
+/// others have theirs.
 pub fn has_field(id: u8, field: &str) -> bool {
     const ALL: [&str; 5] = ["id", "ssv", "ssid", "sid", "address"];
     const OF_HINTS: [&str; 7] = [
@@ -78,7 +79,16 @@ pub fn has_field(id: u8, field: &str) -> bool {
         "priv_read",
         "span",
     ];
-    ALL.contains(&field) || OF_HINTS.contains(&field) == (id == EventId::PageRequest as u8)
+    const OF_REQUESTS: [&str; 5] = ["treq_priv", "treq_exec", "treq_write", "treq_read", "span"];
+    const HINT: u8 = EventId::PageRequest as u8;
+    const REQUEST: u8 = EventId::BadAtsTreq as u8;
+
+    ALL.contains(&field)
+        || match id {
+            HINT => OF_HINTS.contains(&field),
+            REQUEST => OF_REQUESTS.contains(&field),
+            _ => !OF_HINTS.contains(&field) && !OF_REQUESTS.contains(&field),
+        }
 }
 
 /// [`Event::class`]: the fault was on the fetch of a context descriptor.
@@ -113,6 +123,14 @@ record! {
         1 39:39 s2: bool;
         /// One of the `CLASS_*`.
         1 41:40 class: u8;
+        /// F_BAD_ATS_TREQ: what was asked for is for privileged accesses.
+        1 32:32 treq_priv: bool;
+        /// F_BAD_ATS_TREQ: instruction fetches were asked for.
+        1 33:33 treq_exec: bool;
+        /// F_BAD_ATS_TREQ: writes were asked for.
+        1 34:34 treq_write: bool;
+        /// F_BAD_ATS_TREQ: reads were asked for, as always.
+        1 35:35 treq_read: bool;
         /// E_PAGE_REQUEST: instruction fetches without privilege will come.
         1 33:33 user_exec: bool;
         /// E_PAGE_REQUEST: writes without privilege will come.
@@ -125,7 +143,7 @@ record! {
         1 39:39 priv_write: bool;
         /// E_PAGE_REQUEST: privileged reads will come.
         1 40:40 priv_read: bool;
-        /// E_PAGE_REQUEST: the number of 4 KiB pages.
+        /// E_PAGE_REQUEST, F_BAD_ATS_TREQ: the number of 4 KiB pages.
         1 51:44 span: u8;
         /// The input address.
         2 63:0 address: u64;
@@ -181,6 +199,18 @@ mod tests {
         assert_eq!(e.words(), [0x24, 0x000f_e104_0000_0000, 0, 0]);
         assert!(has_field(0x24, "span") && !has_field(0x24, "rnw") && has_field(0x24, "sid"));
         assert!(!has_field(0x10, "span") && has_field(0x10, "rnw") && has_field(0x10, "sid"));
+    }
+
+    #[test]
+    fn f_bad_ats_treq() {
+        let e = Event::default()
+            .with_id(EventId::BadAtsTreq as u8)
+            .with_treq_read(true)
+            .with_treq_write(true)
+            .with_span(1);
+        assert_eq!(e.words(), [0x05, 0x0000_100c_0000_0000, 0, 0]);
+        assert!(has_field(0x05, "span") && has_field(0x05, "treq_exec"));
+        assert!(!has_field(0x05, "rnw") && !has_field(0x24, "treq_exec"));
     }
 
     #[test]

@@ -31,13 +31,13 @@ pub const IDR4: usize = 0x10;
 pub const IDR5: usize = 0x14;
 /// Implementer and product.
 pub const IIDR: usize = 0x18;
-/// Version of the architecture.
+/// Version of the architecture, see [`Aidr`].
 pub const AIDR: usize = 0x1c;
 /// Control 0, see [`Cr0`].
 pub const CR0: usize = 0x20;
 /// The hardware's answer to [`CR0`].
 pub const CR0ACK: usize = 0x24;
-/// Memory attributes of tables and queues; no effect on a coherent model.
+/// Memory attributes of tables and queues, see [`Cr1`].
 pub const CR1: usize = 0x28;
 /// Control 2, see [`Cr2`].
 pub const CR2: usize = 0x2c;
@@ -136,14 +136,20 @@ record! {
         20:16 evtqs: u8;
         /// Largest command queue, log2 of entries.
         25:21 cmdqs: u8;
+        /// Stream table entries may override memory types (`Ste::sh_cfg` and more).
+        27:27 attr_types_ovr: bool;
     }
 }
 
 record! {
     /// IDR3: later features.
     pub struct Idr3(u32) {
-        /// A response to a page request needs the PASID.
-        2:2 pps: bool;
+        /// Context descriptors may have the limits in table descriptors ignored (`Cd::had0`).
+        2:2 had: bool;
+        /// The SMMU's own responses to page requests carry the PASID, whatever `Ste::ppar` says.
+        5:5 pps: bool;
+        /// Stage 2 may force memory to be write-back.
+        8:8 fwb: bool;
         /// Range invalidation.
         10:10 ril: bool;
         /// Break-before-make level.
@@ -166,6 +172,63 @@ record! {
         11:10 vax: u8;
         /// Most transactions that may stall at once.
         31:16 stall_max: u16;
+    }
+}
+
+record! {
+    /// AIDR: the version of the architecture.
+    pub struct Aidr(u32) {
+        /// SMMUv3.`minor`.
+        3:0 minor: u8;
+        /// 0 is SMMUv3.
+        7:4 major: u8;
+    }
+}
+
+record! {
+    /// CR1: how the hardware accesses what lies in memory. Cacheability is 0 for none, 1 for
+    /// write-back, 2 for write-through; shareability 2 for outer, 3 for inner.
+    pub struct Cr1(u32) {
+        /// Inner cacheability of queues.
+        1:0 queue_ic: u8;
+        /// Outer cacheability of queues.
+        3:2 queue_oc: u8;
+        /// Shareability of queues.
+        5:4 queue_sh: u8;
+        /// Inner cacheability of the stream table.
+        7:6 table_ic: u8;
+        /// Outer cacheability of the stream table.
+        9:8 table_oc: u8;
+        /// Shareability of the stream table.
+        11:10 table_sh: u8;
+    }
+}
+
+/// Whether accesses with these attributes see what CPUs have in their caches.
+const fn coherent(inner: u8, outer: u8, share: u8) -> bool {
+    matches!(inner, 1 | 2) && matches!(outer, 1 | 2) && share >= 2
+}
+
+impl Cr1 {
+    /// Write-back and inner shareable throughout, as the memory of CPUs is.
+    pub fn like_the_cpus() -> Self {
+        Self::default()
+            .with_queue_ic(1)
+            .with_queue_oc(1)
+            .with_queue_sh(3)
+            .with_table_ic(1)
+            .with_table_oc(1)
+            .with_table_sh(3)
+    }
+
+    /// Whether accesses to queues see what CPUs have in their caches.
+    pub fn coherent_queues(&self) -> bool {
+        coherent(self.queue_ic(), self.queue_oc(), self.queue_sh())
+    }
+
+    /// Whether accesses to the stream table see what CPUs have in their caches.
+    pub fn coherent_tables(&self) -> bool {
+        coherent(self.table_ic(), self.table_oc(), self.table_sh())
     }
 }
 
@@ -305,5 +368,33 @@ pub const fn address_bits(code: u8) -> u32 {
         4 => 44,
         5 => 48,
         _ => 52,
+    }
+}
+
+#[kernel::prelude::kunit_tests(smmu_fmt_regs)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_of_accesses() {
+        let cr1 = Cr1::like_the_cpus();
+        assert_eq!(cr1.raw(), 0xd75);
+        assert!(cr1.coherent_queues() && cr1.coherent_tables());
+        assert!(cr1.with_queue_ic(2).with_queue_sh(2).coherent_queues());
+        for bad in [0, 3] {
+            assert!(!cr1.with_queue_ic(bad).coherent_queues());
+            assert!(!cr1.with_table_oc(bad).coherent_tables());
+        }
+        for bad in [0, 1] {
+            assert!(!cr1.with_table_sh(bad).coherent_tables());
+        }
+    }
+
+    #[test]
+    fn places_in_id_registers() {
+        let idr3 = Idr3::default().with_had(true).with_pps(true).with_fwb(true);
+        assert_eq!(idr3.raw(), 1 << 2 | 1 << 5 | 1 << 8);
+        assert_eq!(Idr1::default().with_attr_types_ovr(true).raw(), 1 << 27);
+        assert_eq!(Aidr::default().with_minor(2).raw(), 2);
     }
 }

@@ -31,8 +31,8 @@ use crate::{
         ppr::Response, //
     },
     inject::{
-        Fault,
-        SLOW, //
+        be_slow,
+        Fault, //
     },
 };
 
@@ -49,6 +49,7 @@ use super::{
         ATC_NO_SSID,
         PAGE, //
     },
+    stall::End,
     translate::{
         Denied,
         Transaction, //
@@ -155,9 +156,14 @@ impl Port {
                 return Ok(false);
             }
             Err(Denied::Stalled(stag)) => match self.stalled(engine, stag)? {
-                Resume::Retry => return Ok(false),
-                Resume::Terminate => op(None).map_err(|_| DmaErrorKind::BusError)?,
-                Resume::Abort => return Err(DmaErrorKind::Aborted),
+                End::Anew | End::Resumed(Resume::Retry) => return Ok(false),
+                End::Resumed(Resume::Terminate) => {
+                    op(None).map_err(|_| DmaErrorKind::BusError)?;
+                }
+                // Somebody has looked at this access and found that it may not be made: that is
+                // the fault of who asked for it.
+                End::Resumed(Resume::Abort) => return Err(DmaErrorKind::Refused),
+                End::Terminated => return Err(DmaErrorKind::Aborted),
             },
             Err(Denied::Crowded) => {
                 let mut left = msecs_to_jiffies(self.config_now(&engine).timeout_ms);
@@ -210,7 +216,7 @@ impl Port {
         let late = engine.strikes(Fault::ResponseSlow);
         drop(engine);
         if late {
-            fsleep(SLOW);
+            be_slow();
         }
         if late_ms != 0 {
             fsleep(Delta::from_millis(i64::from(late_ms)));
@@ -239,16 +245,16 @@ impl Port {
     }
 
     /// Waits until software has decided about a stalled access. No lock is held while waiting.
-    fn stalled(&self, mut engine: EngineGuard<'_>, stag: u16) -> Result<Resume, DmaErrorKind> {
+    fn stalled(&self, mut engine: EngineGuard<'_>, stag: u16) -> Result<End, DmaErrorKind> {
         let mut left = msecs_to_jiffies(self.config_now(&engine).timeout_ms);
         loop {
-            if let Some(resume) = engine.take_resume(stag) {
+            if let Some(end) = engine.take_end(stag) {
                 let late = engine.strikes(Fault::ResponseSlow);
                 drop(engine);
                 if late {
-                    fsleep(SLOW);
+                    be_slow();
                 }
-                return Ok(resume);
+                return Ok(end);
             }
             if let Err(kind) = self.wait(&mut engine, &mut left) {
                 engine.abandon_stall(stag);

@@ -113,7 +113,7 @@ mod tests {
     /// Where ATS is not allowed, a request for a translation is refused.
     #[test]
     fn f_bad_ats_treq() -> Result {
-        let told = Some(about(EventId::BadAtsTreq));
+        let told = Some(about(EventId::BadAtsTreq).with_treq_read(true).with_span(1));
         let valid = Ste::default().with_v(true);
         let mut one = OneSpace::new()?;
         one.map(0, USER_RW)?;
@@ -186,7 +186,10 @@ mod tests {
         one.bench.enable(on.with_smmuen(false));
         let forbidden = about(EventId::TranslForbidden).with_rnw(true);
         assert!(fails(&one, &port, VA, Some(forbidden)));
-        let refused = about(EventId::BadAtsTreq).with_address(VA + PAGE);
+        let refused = about(EventId::BadAtsTreq)
+            .with_treq_read(true)
+            .with_span(1)
+            .with_address(VA + PAGE);
         assert!(fails(&one, &port, VA + PAGE, Some(refused)));
         // The device hears of nothing either.
         let atc_inv = Command::atc_inv(SID, None, 0, cmd::ATC_INV_ALL);

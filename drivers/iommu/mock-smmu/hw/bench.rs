@@ -23,6 +23,7 @@ use crate::{
         regs::{
             self,
             Cr0,
+            Cr1,
             Cr2,
             IrqCtrl,
             QueueBase,
@@ -169,6 +170,8 @@ impl Bench {
         bench.regs.write64(regs::STRTAB_BASE, base.raw());
         let cfg = StrtabBaseCfg::default().with_log2size(STREAMS_LOG2);
         bench.regs.write32(regs::STRTAB_BASE_CFG, cfg.raw());
+        let cr1 = Cr1::like_the_cpus();
+        bench.regs.write32(regs::CR1, cr1.raw());
         let cr2 = Cr2::default().with_recinvsid(true);
         bench.regs.write32(regs::CR2, cr2.raw());
         let irqs = IrqCtrl::default()
@@ -200,6 +203,16 @@ impl Bench {
             window.store64(CMDQ.offset(prod) + 8 * i, *word)?;
         }
         self.regs.write32(regs::CMDQ_PROD, CMDQ.advance(prod, 1));
+        Ok(())
+    }
+
+    /// Writes a command over the one that was to be consumed next.
+    pub(super) fn replace_command(&self, command: Command) -> Result {
+        let cons = self.regs.read32(regs::CMDQ_CONS);
+        let window = self.cmdq.window();
+        for (i, word) in command.words().iter().enumerate() {
+            window.store64(CMDQ.offset(cons) + 8 * i, *word)?;
+        }
         Ok(())
     }
 

@@ -25,10 +25,7 @@ use crate::{
 };
 
 use super::{
-    engine::{
-        message,
-        Engine, //
-    },
+    engine::Engine,
     lies::Ack, //
 };
 
@@ -49,20 +46,27 @@ impl Engine {
             let result = match self.fetch_command(cons) {
                 // Somebody polls until the acknowledgement is here.
                 Ok(command) if self.must_wait(&command) => return,
-                Ok(command) => self.execute(&command),
+                Ok(command) => self.execute(&command).map(|()| command),
                 Err(_) => Err(CommandError::Abt),
             };
             match result {
-                Ok(()) => {
+                Ok(command) => {
                     let next = CmdqCons::default().with_rd(layout.advance(cons, 1));
-                    self.regs.hw_write32(regs::CMDQ_CONS, next.raw());
+                    self.regs.write32(regs::CMDQ_CONS, next.raw());
+                    // Who is told of something must find it in CONS already. (SMMUv3, 4.7.3.)
+                    if layout.is_full(prod, cons) {
+                        self.wake_cpus();
+                    }
+                    if command.op() == cmd::OP_SYNC {
+                        self.signal_sync(&command);
+                    }
                 }
                 Err(error) => {
                     // CONS stays on the command, for software to repair or replace it.
                     let stopped = CmdqCons::default()
                         .with_rd(layout.position(cons))
                         .with_err(error as u8);
-                    self.regs.hw_write32(regs::CMDQ_CONS, stopped.raw());
+                    self.regs.write32(regs::CMDQ_CONS, stopped.raw());
                     self.stats.command_errors += 1;
                     self.global_error(Gerror::default().with_cmdq_err(true));
                 }
@@ -71,8 +75,7 @@ impl Engine {
     }
 
     fn fetch_command(&self, cons: u32) -> Result<Command> {
-        let entry = self.cmdq.entry(&self.regs, cons)?;
-        Ok(Command::from_words([entry.load64(0)?, entry.load64(8)?]))
+        self.cmdq.read(&self.regs, cons).map(Command::from_words)
     }
 
     fn execute(&mut self, command: &Command) -> Result<(), CommandError> {
@@ -92,6 +95,8 @@ impl Engine {
         let on = self.cr0().smmuen();
         let stats = &mut self.stats;
         match command.op() {
+            // There is no secure world. (SMMUv3, 4.1.6.)
+            _ if command.names_stream() && command.ssec() => return Err(CommandError::Ill),
             cmd::OP_PREFETCH_CFG | cmd::OP_PREFETCH_ADDR => self.prefetch(command),
             cmd::OP_CFGI_STE => {
                 stats.cfgi_ste += 1;
@@ -123,9 +128,9 @@ impl Engine {
                 self.tlb.invalidate_tag(u32::from(command.asid()));
             }
             cmd::OP_TLBI_NH_VA => {
-                self.tlbi_va(command, Some(u32::from(command.asid())));
+                return self.tlbi_va(command, Some(u32::from(command.asid())));
             }
-            cmd::OP_TLBI_NH_VAA => self.tlbi_va(command, None),
+            cmd::OP_TLBI_NH_VAA => return self.tlbi_va(command, None),
             cmd::OP_ATC_INV if self.config.ats => return self.atc_inv(command, on),
             cmd::OP_PRI_RESP if self.config.pri => {
                 let response = Response::from_code(command.response()).ok_or(CommandError::Ill)?;
@@ -147,7 +152,7 @@ impl Engine {
                 stats.stall_term += 1;
                 self.terminate_stalls(Some(command.sid()));
             }
-            cmd::OP_SYNC if command.cs() <= cmd::SYNC_SEV => return self.sync(command),
+            cmd::OP_SYNC if command.cs() <= cmd::SYNC_SEV => return self.sync(),
             // No stage 2, no EL2; what the ID registers do not promise.
             _ => return Err(CommandError::Ill),
         }
@@ -156,23 +161,37 @@ impl Engine {
 
     /// SYNC. All effects of commands are immediate, and no access is under way while we have the
     /// lock: there is nothing to wait for but devices that acknowledge late.
-    fn sync(&mut self, command: &Command) -> Result<(), CommandError> {
+    fn sync(&mut self) -> Result<(), CommandError> {
         let missing = self.acknowledgement.take().map(|ack| ack.state()) == Some(Ack::Missing);
         if missing {
             return Err(CommandError::AtcInv);
         }
         self.stats.sync += 1;
+        Ok(())
+    }
+
+    /// Tells that a SYNC is complete. Its interrupt comes by the line in any case; by a message
+    /// too, if software wants one. (SMMUv3, 4.7.3.)
+    fn signal_sync(&mut self, command: &Command) {
         match command.cs() {
-            cmd::SYNC_IRQ if self.config.msi && command.msi_address() != 0 => {
-                if message(command.msi_address(), command.msi_data()).is_err() {
+            cmd::SYNC_IRQ => {
+                self.lines.sync.raise();
+                let (address, data) = (command.msi_address(), command.msi_data());
+                if self.config.msi && address != 0 && self.message(address, data).is_err() {
                     self.global_error(Gerror::default().with_msi_cmdq_abt_err(true));
                 }
             }
-            cmd::SYNC_IRQ => self.lines.sync.raise(),
-            cmd::SYNC_SEV if self.config.sev => cpu::send_event(),
+            cmd::SYNC_SEV => self.wake_cpus(),
             _ => {}
         }
-        Ok(())
+    }
+
+    /// Sends an event to CPUs that wait for one, if the SMMU can do that.
+    fn wake_cpus(&mut self) {
+        if self.config.sev {
+            self.stats.cpu_events += 1;
+            cpu::send_event();
+        }
     }
 
     /// Whether `command` must not be consumed yet.
@@ -181,12 +200,16 @@ impl Engine {
         command.op() == cmd::OP_SYNC && ack.is_some_and(|ack| ack.state() == Ack::Awaited)
     }
 
-    fn tlbi_va(&mut self, command: &Command, tag: Option<u32>) {
+    fn tlbi_va(&mut self, command: &Command, tag: Option<u32>) -> Result<(), CommandError> {
+        if self.config.ril && cmd::tlbi_reserved(command) {
+            return Err(CommandError::Ill);
+        }
         self.stats.tlbi_va += 1;
         match cmd::tlbi_range(command).filter(|_| self.config.ril) {
             Some((start, size)) => self.tlb.invalidate_range(tag, start, size),
             None => self.tlb.invalidate_va(tag, command.address()),
         }
+        Ok(())
     }
 
     fn atc_inv(&mut self, command: &Command, on: bool) -> Result<(), CommandError> {

@@ -127,56 +127,102 @@ pub(super) fn ste_address(
     let base = regs::StrtabBase::from_raw(regs.read64(regs::STRTAB_BASE)).base();
     let cfg = regs::StrtabBaseCfg::from_raw(regs.read32(regs::STRTAB_BASE_CFG));
     let log2size = cfg.log2size().min(config.sid_bits);
+    let checked = |address| {
+        if config.reaches(address) {
+            return Ok(address);
+        }
+        Err(Reject {
+            event: EventId::SteFetch,
+            fetch_address: address,
+        })
+    };
     if u64::from(sid) >> log2size != 0 {
         return Err(EventId::BadStreamId.into());
     }
     if cfg.fmt() == 0 {
-        return Ok(base + u64::from(sid) * Ste::SIZE as u64);
+        let table = align(base, u32::from(log2size) + STE_BITS);
+        return checked(table + u64::from(sid) * Ste::SIZE as u64);
     }
     let split = match cfg.split() {
         split @ (8 | 10) => split,
         _ => 6,
     };
-    let desc = L1StreamDesc::from_raw(l1(base + 8 * u64::from(ste::l1_index(sid, split)))?);
+    let bits = u32::from(log2size.saturating_sub(split)) + 3;
+    let first = align(base, bits.max(STE_BITS)) + 8 * u64::from(ste::l1_index(sid, split));
+    let desc = L1StreamDesc::from_raw(l1(checked(first)?)?);
     let index = ste::l2_index(sid, split);
     if desc.span() == 0 || desc.span() > split + 1 || index >> (desc.span() - 1) != 0 {
         return Err(EventId::BadStreamId.into());
     }
-    Ok(desc.l2_ptr() + u64::from(index) * Ste::SIZE as u64)
+    let table = align(desc.l2_ptr(), u32::from(desc.span() - 1) + STE_BITS);
+    checked(table + u64::from(index) * Ste::SIZE as u64)
+}
+
+/// log2 of the size of a stream table entry.
+const STE_BITS: u32 = Ste::SIZE.trailing_zeros();
+
+/// The address with the lowest `bits` taken for 0: tables are aligned to their size, whatever
+/// software wrote.
+fn align(address: u64, bits: u32) -> u64 {
+    address & (u64::MAX << bits)
 }
 
 /// The physical address of the descriptor of `ssid`; `l1` reads a first-level descriptor.
+///
+/// What lies beyond the addresses that there are is the fault of the entry that says so. (SMMUv3,
+/// 3.4.3.)
 pub(super) fn cd_address(
+    config: &Config,
     ste: &Ste,
     ssid: u32,
     l1: impl FnOnce(u64) -> Result<u64, Reject>,
 ) -> Result<u64, Reject> {
+    let checked = |address, event: EventId| {
+        if config.reaches(address) {
+            return Ok(address);
+        }
+        Err(Reject::from(event))
+    };
     let base = ste.s1_context_ptr();
     if ste.s1_fmt() == ste::S1FMT_LINEAR || ste.s1_cd_max() == 0 {
-        return Ok(base + u64::from(ssid) * Cd::SIZE as u64);
+        return checked(base + u64::from(ssid) * Cd::SIZE as u64, EventId::BadSte);
     }
     let split = cd::split(ste.s1_fmt());
-    let desc = L1CdDesc::from_raw(l1(base + 8 * u64::from(ssid >> split))?);
+    let first = checked(base + 8 * u64::from(ssid >> split), EventId::BadSte)?;
+    let desc = L1CdDesc::from_raw(l1(first)?);
     if !desc.v() {
         return Err(EventId::BadSubstreamId.into());
     }
     let index = ssid & ((1 << split) - 1);
-    // A 64 KiB leaf table is aligned to its size.
-    let table = desc.l2_ptr() >> (split + 6) << (split + 6);
-    Ok(table + u64::from(index) * Cd::SIZE as u64)
+    let table = align(desc.l2_ptr(), u32::from(split) + 6);
+    checked(
+        table + u64::from(index) * Cd::SIZE as u64,
+        EventId::BadSubstreamId,
+    )
+}
+
+/// Reads words of the stream table. Past the CPUs' caches there are zeros: what software wrote has
+/// not got there.
+pub(super) fn fetch_table<const N: usize>(
+    regs: &RegisterFile,
+    address: u64,
+) -> Result<[u64; N], Reject> {
+    let words = fetch(address, EventId::SteFetch)?;
+    let coherent = regs::Cr1::from_raw(regs.read32(regs::CR1)).coherent_tables();
+    Ok(if coherent { words } else { [0; N] })
 }
 
 /// Reads the entry of `sid`, past the cache.
 pub(super) fn fetch_ste(regs: &RegisterFile, config: &Config, sid: u32) -> Result<Ste, Reject> {
-    let l1 = |address| fetch::<1>(address, EventId::SteFetch).map(|[word]| word);
+    let l1 = |address| fetch_table::<1>(regs, address).map(|[word]| word);
     let address = ste_address(regs, config, sid, l1)?;
-    fetch(address, EventId::SteFetch).map(Ste::from_words)
+    fetch_table(regs, address).map(Ste::from_words)
 }
 
 /// Reads the descriptor of `ssid`, past the cache.
-pub(super) fn fetch_cd(ste: &Ste, ssid: u32) -> Result<Cd, Reject> {
+pub(super) fn fetch_cd(config: &Config, ste: &Ste, ssid: u32) -> Result<Cd, Reject> {
     let l1 = |address| fetch::<1>(address, EventId::CdFetch).map(|[word]| word);
-    let address = cd_address(ste, ssid, l1)?;
+    let address = cd_address(config, ste, ssid, l1)?;
     fetch(address, EventId::CdFetch).map(Cd::from_words)
 }
 
@@ -261,6 +307,7 @@ pub(super) fn check_cd(config: &Config, ste: &Ste, cd: &Cd) -> Result<Context, R
             ha: cd.ha(),
             hd: cd.ha() && cd.hd(),
             haft: cd.haft() && config.httu >= 3,
+            had: cd.had0(),
             affd: cd.affd(),
             wxn: cd.wxn(),
             pan: cd.pan(),
@@ -284,7 +331,11 @@ pub(super) fn check_cd(config: &Config, ste: &Ste, cd: &Cd) -> Result<Context, R
             cd::TG1_64K => 16,
             _ => return Err(bad()),
         };
-        let tables = check_tables(config, context.tables, granule, cd.t1sz(), cd.ttb1())?;
+        let like = Tables {
+            had: cd.had1(),
+            ..context.tables
+        };
+        let tables = check_tables(config, like, granule, cd.t1sz(), cd.ttb1())?;
         context.upper = Some((tables, cd.tbi1()));
     }
     Ok(context)
@@ -308,13 +359,23 @@ fn check_tables(
     } else {
         16
     };
-    if !supported || !(smallest..=39).contains(&size) || ttb >> like.output_bits != 0 {
+    // 52 bits take another format with all granules but the largest.
+    let reach = match granule {
+        16 => like.output_bits,
+        _ => like.output_bits.min(48),
+    };
+    if !supported || !(smallest..=39).contains(&size) || ttb >> reach != 0 {
         return Err(EventId::BadCd.into());
     }
-    Ok(Tables {
+    let tables = Tables {
         ttb,
         granule,
         input_bits: 64 - u32::from(size),
         ..like
+    };
+    let least = if like.output_bits == 52 { 6 } else { 4 };
+    Ok(Tables {
+        ttb: align(ttb, tables.first_bits().max(least)),
+        ..tables
     })
 }

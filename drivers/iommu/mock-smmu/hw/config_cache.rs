@@ -28,6 +28,7 @@ use super::{
     config::{
         cd_address,
         fetch,
+        fetch_table,
         ste_address,
         Reject, //
     },
@@ -135,12 +136,12 @@ impl Cache {
                 let l1 = |address| {
                     l1_streams.get(
                         address,
-                        || fetch::<1>(address, EventId::SteFetch).map(|[word]| word),
+                        || fetch_table::<1>(regs, address).map(|[word]| word),
                         |word| config.cache_invalid || L1StreamDesc::from_raw(*word).span() != 0,
                     )
                 };
                 let address = ste_address(regs, config, sid, l1)?;
-                fetch(address, EventId::SteFetch).map(Ste::from_words)
+                fetch_table(regs, address).map(Ste::from_words)
             },
             |ste| config.cache_invalid || ste.v(),
         )
@@ -165,7 +166,7 @@ impl Cache {
                         |word| config.cache_invalid || L1CdDesc::from_raw(*word).v(),
                     )
                 };
-                let address = cd_address(ste, ssid, l1)?;
+                let address = cd_address(config, ste, ssid, l1)?;
                 fetch(address, EventId::CdFetch).map(Cd::from_words)
             },
             |cd| config.cache_invalid || cd.v(),

@@ -139,6 +139,7 @@ mod tests {
         let config = Config::default();
         let (l1, l2) = (PhysPages::alloc(PAGE_SIZE)?, PhysPages::alloc(PAGE_SIZE)?);
         let regs = RegisterFile::new()?;
+        regs.write32(regs::CR1, regs::Cr1::like_the_cpus().raw());
         regs.write64(regs::STRTAB_BASE, l1.phys());
         let cfg = regs::StrtabBaseCfg::default()
             .with_fmt(1)

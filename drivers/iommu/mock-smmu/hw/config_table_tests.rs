@@ -57,6 +57,7 @@ mod tests {
 
     fn two_level_streams(split: u8, l1: &PhysPages) -> Result<kernel::sync::Arc<RegisterFile>> {
         let regs = RegisterFile::new()?;
+        regs.write32(regs::CR1, regs::Cr1::like_the_cpus().raw());
         regs.write64(regs::STRTAB_BASE, l1.phys());
         let cfg = regs::StrtabBaseCfg::default()
             .with_fmt(1)
@@ -131,11 +132,11 @@ mod tests {
         let config = Config::default();
         let l1 = PhysPages::alloc(PAGE_SIZE)?;
         let regs = two_level_streams(8, &l1)?;
-        let desc = L1StreamDesc::default().with_span(9).with_l2_ptr(0x1000);
+        let desc = L1StreamDesc::default().with_span(9).with_l2_ptr(0x4000);
         l1.window().store64(0, desc.raw())?;
         let reject = config::fetch_ste(&regs, &config, 2).err();
         assert_eq!(reject.map(|r| r.event), Some(EventId::SteFetch));
-        assert_eq!(reject.map(|r| r.fetch_address), Some(0x1080));
+        assert_eq!(reject.map(|r| r.fetch_address), Some(0x4080));
         Ok(())
     }
 
@@ -152,25 +153,37 @@ mod tests {
                 .with_s1_context_ptr(l1.phys());
             let ssid = (1 << 20) - 1;
             assert_eq!(
-                rejected(config::fetch_cd(&ste, ssid)),
+                rejected(config::fetch_cd(&Config::default(), &ste, ssid)),
                 Some(EventId::BadSubstreamId)
             );
             let desc = L1CdDesc::default().with_v(true).with_l2_ptr(l2.phys());
             l1.window().store64(8 * last, desc.raw())?;
             let cd = Cd::default().with_v(true).with_asid(0x77);
             l2.window().store64(leaf - Cd::SIZE, cd.words()[0])?;
-            assert_eq!(config::fetch_cd(&ste, ssid).map(|cd| cd.asid()), Ok(0x77));
+            assert_eq!(
+                config::fetch_cd(&Config::default(), &ste, ssid).map(|cd| cd.asid()),
+                Ok(0x77)
+            );
             // A leaf table is as aligned as it is large: low bits of its address do not count.
             let odd = desc.with_l2_ptr(l2.phys() | (leaf as u64 - 1));
             l1.window().store64(8 * last, odd.raw())?;
-            assert_eq!(config::fetch_cd(&ste, ssid).map(|cd| cd.asid()), Ok(0x77));
+            assert_eq!(
+                config::fetch_cd(&Config::default(), &ste, ssid).map(|cd| cd.asid()),
+                Ok(0x77)
+            );
             // A table that is not there.
             l1.window()
                 .store64(0, L1CdDesc::default().with_v(true).raw())?;
-            assert_eq!(rejected(config::fetch_cd(&ste, 0)), Some(EventId::CdFetch));
+            assert_eq!(
+                rejected(config::fetch_cd(&Config::default(), &ste, 0)),
+                Some(EventId::CdFetch)
+            );
             // Without substreams the pointer is that of the one descriptor, whatever the format.
             let single = ste.with_s1_cd_max(0).with_s1_context_ptr(l2.phys());
-            assert_eq!(config::fetch_cd(&single, 0).map(|cd| cd.asid()), Ok(0));
+            assert_eq!(
+                config::fetch_cd(&Config::default(), &single, 0).map(|cd| cd.asid()),
+                Ok(0)
+            );
         }
         Ok(())
     }

@@ -29,7 +29,8 @@ pub struct PortConfig {
     pub pri: bool,
     /// Responses to its page requests must carry the PASID of the request; it ignores others.
     pub needs_pasid: bool,
-    /// Most page requests that it has under way at once, at least 1.
+    /// Most page requests that it has under way at once, at least 1. Its address spaces share them,
+    /// so that one never has all.
     pub max_outstanding: u16,
     /// How often one page is asked for, answered with success and still missing before the access
     /// fails.
@@ -98,9 +99,11 @@ pub struct Attrs {
 /// Why an access failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DmaErrorKind {
-    /// The SMMU aborted the transaction (configuration, disabled stream, or a fault without PRI).
+    /// The SMMU aborted the transaction (configuration, disabled stream, a fault that nobody was
+    /// asked about, the end of all stalls of the stream).
     Aborted,
-    /// The page request was answered "invalid": nothing there, or not with this permission.
+    /// The page request was answered "invalid", or the stalled transaction resumed with an abort:
+    /// nothing there, or not with this permission.
     Refused,
     /// The page request was answered "failure".
     ResponseFailure,
@@ -283,7 +286,8 @@ impl Port {
         self.with_state(|state| state.stopped = false);
     }
 
-    /// Tells the SMMU that no more page requests for `ssid` will come. Does not sleep.
+    /// Tells the SMMU that no more page requests for `ssid` will come; responses to those that were
+    /// given up count for nothing any more. Does not sleep.
     pub fn stop_marker(&self, ssid: u32) {
         self.smmu.engine().lock().stop_marker(self.sid, ssid);
     }
@@ -319,7 +323,7 @@ impl Port {
 
     /// Page requests that wait for a response now. Does not sleep.
     pub fn outstanding(&self) -> u16 {
-        self.with_state(|state| state.outstanding)
+        self.with_state(|state| state.groups.outstanding())
             .unwrap_or_default()
     }
 

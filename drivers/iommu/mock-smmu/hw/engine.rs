@@ -46,6 +46,7 @@ use super::{
         Push,
         Queue, //
     },
+    registers::Registers,
     stall::Stalls,
     strict::Strict,
     tlb::Tlb,
@@ -61,7 +62,7 @@ const TLB_ENTRIES: usize = 1024;
 /// See the module's head.
 pub(super) struct Engine {
     pub(super) config: Config,
-    pub(super) regs: Arc<RegisterFile>,
+    pub(super) regs: Registers,
     pub(super) lines: Lines,
     pub(super) cache: Cache,
     pub(super) tlb: Tlb,
@@ -87,12 +88,13 @@ impl Engine {
         for _ in 0..MAX_PORTS {
             ports.push(None, GFP_KERNEL)?;
         }
-        config.identify(&regs);
-        regs.hw_write32(regs::GBPA, Gbpa::default().with_abort(true).raw());
+        let mut regs = Registers::new(regs);
+        config.identify(&mut regs);
+        regs.write32(regs::GBPA, Gbpa::default().with_abort(true).raw());
         Ok(Self {
-            cmdq: Queue::commands(config.cmdq_bits),
-            evtq: Queue::events(config.evtq_bits),
-            priq: Queue::page_requests(config.priq_bits),
+            cmdq: Queue::commands(config.cmdq_bits).with_address_bits(config.oas_bits()),
+            evtq: Queue::events(config.evtq_bits).with_address_bits(config.oas_bits()),
+            priq: Queue::page_requests(config.priq_bits).with_address_bits(config.oas_bits()),
             cache: Cache::new()?,
             tlb: Tlb::new(TLB_ENTRIES)?,
             stalls: Stalls::new(config.stall_limit())?,
@@ -138,18 +140,18 @@ impl Engine {
         let gbpa = Gbpa::from_raw(self.regs.read32(regs::GBPA));
         if gbpa.update() {
             let taken = gbpa.with_update(false).raw();
-            self.regs.hw_write32(regs::GBPA, taken);
+            self.regs.write32(regs::GBPA, taken);
         }
         self.consume_commands();
         // Software may have made room in the event queue.
-        self.record_stalls();
+        self.retry_stalls();
     }
 
     /// Takes over those bits of a register that mean something here.
-    fn acknowledge(&self, control: usize, ack: usize, known: u32) {
+    fn acknowledge(&mut self, control: usize, ack: usize, known: u32) {
         let value = self.regs.read32(control) & known;
         if value != self.regs.read32(ack) {
-            self.regs.hw_write32(ack, value);
+            self.regs.write32(ack, value);
         }
     }
 
@@ -165,7 +167,7 @@ impl Engine {
             return;
         }
         let gerror = self.regs.read32(regs::GERROR);
-        self.regs.hw_write32(regs::GERROR, gerror ^ new);
+        self.regs.write32(regs::GERROR, gerror ^ new);
         if self.irq_ctrl().gerror() {
             let failure = Gerror::default().with_msi_gerror_abt_err(true);
             let line = self.lines.gerror.clone();
@@ -180,10 +182,10 @@ impl Engine {
         let data = self.regs.read32(config + regs::MSI_DATA);
         if !self.config.msi || address == 0 {
             line.raise();
-        } else if message(address, data).is_err() {
+        } else if self.message(address, data).is_err() {
             let gerror = self.regs.read32(regs::GERROR);
             let new = failure.raw() & !self.active_errors().raw();
-            self.regs.hw_write32(regs::GERROR, gerror ^ new);
+            self.regs.write32(regs::GERROR, gerror ^ new);
         }
     }
 
@@ -192,7 +194,6 @@ impl Engine {
     /// If the stream of a cached entry allows it and [`Config::merge_events`] asks for it, one that
     /// says the same as the newest that software has not read is merged into that.
     pub(super) fn record(&mut self, event: &Event) {
-        self.record_stalls();
         if self.merges(event) {
             self.stats.events_merged += 1;
             return;
@@ -205,7 +206,7 @@ impl Engine {
         match push {
             Some(Push::Done) => return,
             Some(Push::Full) => {
-                self.evtq.overflow(&self.regs);
+                self.evtq.overflow(&mut self.regs);
                 self.signal_events();
             }
             Some(Push::Unwritable) | None => {}
@@ -241,12 +242,22 @@ impl Engine {
         })
     }
 
+    /// Whether the event queue is on and works.
+    fn events_wanted(&self) -> bool {
+        self.cr0().evtqen() && !self.active_errors().evtq_abt_err()
+    }
+
+    /// Whether an event could be written now.
+    pub(super) fn events_writable(&self) -> bool {
+        self.events_wanted() && self.evtq.space(&self.regs) != 0
+    }
+
     /// Writes an event to the queue, if that is on and works.
     pub(super) fn write_event(&mut self, event: &Event) -> Option<Push> {
-        if !self.cr0().evtqen() || self.active_errors().evtq_abt_err() {
+        if !self.events_wanted() {
             return None;
         }
-        let push = self.evtq.push(&self.regs, &event.words());
+        let push = self.evtq.push(&mut self.regs, &event.words());
         match push {
             Push::Done => {
                 self.stats.events += 1;
@@ -284,10 +295,12 @@ impl Engine {
         let mut ports = self.ports.iter_mut().flatten();
         ports.find(|port| port.sid == sid).map(|port| &mut **port)
     }
-}
 
-/// Writes the message of an interrupt, after all that it tells of.
-pub(super) fn message(address: u64, data: u32) -> Result {
-    BUS.window(address, 4)?.atomic32(0)?.store(data, Release);
-    Ok(())
+    /// Writes the message of an interrupt, after all that it tells of.
+    pub(super) fn message(&self, address: u64, data: u32) -> Result {
+        BUS.window(self.config.truncate(address), 4)?
+            .atomic32(0)?
+            .store(data, Release);
+        Ok(())
+    }
 }

@@ -52,7 +52,7 @@ mod tests {
         let bench = Bench::off(Config::default())?;
         assert_eq!(bench.regs.read32(regs::IDR0), 0x084d_149a);
         assert_eq!(bench.regs.read32(regs::IDR1), 0x0148_4d10);
-        assert_eq!(bench.regs.read32(regs::IDR3), 0x1400);
+        assert_eq!(bench.regs.read32(regs::IDR3), 0x1504);
         assert_eq!(bench.regs.read32(regs::IDR5), 0x40_0075);
         assert_eq!(bench.regs.read32(regs::GBPA), 1 << 20);
         let bad = Config {

@@ -4,18 +4,18 @@
 
 use kernel::prelude::*;
 
-use crate::{
-    fmt::regs::{
-        self,
-        Cr0,
-        Idr0,
-        Idr1,
-        Idr3,
-        Idr5,
-        IrqCtrl, //
-    },
-    mmio::RegisterFile, //
+use crate::fmt::regs::{
+    self,
+    Aidr,
+    Cr0,
+    Idr0,
+    Idr1,
+    Idr3,
+    Idr5,
+    IrqCtrl, //
 };
+
+use super::registers::Registers;
 
 /// What an instance can do. It shows in the ID registers.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +110,31 @@ impl Config {
         self.gran64k && self.oas == 6
     }
 
+    /// The version of the architecture, SMMUv3.x. From 3.2 on range invalidation is mandatory; an
+    /// earlier one may have other features of the next. (SMMUv3, 2.3, 2.4 and 6.3.4.)
+    fn minor(&self) -> u8 {
+        if self.ril {
+            2
+        } else {
+            1
+        }
+    }
+
+    /// Bits of an output address.
+    pub(super) fn oas_bits(&self) -> u32 {
+        regs::address_bits(self.oas)
+    }
+
+    /// A physical address that software gave, without the bits that there are not. (SMMUv3, 3.4.3.)
+    pub(super) fn truncate(&self, address: u64) -> u64 {
+        address & ((1 << self.oas_bits()) - 1)
+    }
+
+    /// Whether a physical address can be put out.
+    pub(super) fn reaches(&self, address: u64) -> bool {
+        address >> self.oas_bits() == 0
+    }
+
     /// The enables that there are.
     pub(super) fn cr0(&self) -> Cr0 {
         Cr0::default()
@@ -159,7 +184,7 @@ impl Config {
     }
 
     /// Writes the ID registers.
-    pub(super) fn identify(&self, regs: &RegisterFile) {
+    pub(super) fn identify(&self, regs: &mut Registers) {
         let idr0 = Idr0::default()
             .with_s1p(true)
             .with_ttf(2)
@@ -183,7 +208,9 @@ impl Config {
             .with_evtqs(self.evtq_bits)
             .with_priqs(self.priq_bits);
         let idr3 = Idr3::default()
+            .with_had(true)
             .with_pps(self.pps)
+            .with_fwb(self.minor() >= 2)
             .with_ril(self.ril)
             .with_bbm(2);
         let idr5 = Idr5::default()
@@ -193,9 +220,11 @@ impl Config {
             .with_gran64k(self.gran64k)
             .with_vax(u8::from(self.va52()))
             .with_stall_max(self.stall_limit());
-        regs.hw_write32(regs::IDR0, idr0.raw());
-        regs.hw_write32(regs::IDR1, idr1.raw());
-        regs.hw_write32(regs::IDR3, idr3.raw());
-        regs.hw_write32(regs::IDR5, idr5.raw());
+        let aidr = Aidr::default().with_minor(self.minor());
+        regs.write32(regs::IDR0, idr0.raw());
+        regs.write32(regs::IDR1, idr1.raw());
+        regs.write32(regs::IDR3, idr3.raw());
+        regs.write32(regs::IDR5, idr5.raw());
+        regs.write32(regs::AIDR, aidr.raw());
     }
 }

@@ -43,7 +43,7 @@ impl Engine {
         if ste.config() != ste::CONFIG_S1 || u64::from(ssid) >> ste.s1_cd_max() != 0 {
             return Err(EventId::BadSubstreamId);
         }
-        config::fetch_cd(&ste, ssid).map_err(|reject| reject.event)
+        config::fetch_cd(&self.config, &ste, ssid).map_err(|reject| reject.event)
     }
 }
 

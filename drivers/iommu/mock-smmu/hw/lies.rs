@@ -23,7 +23,6 @@ use super::{
     dma::Port,
     engine::Engine,
     pri::{
-        Group,
         PortState,
         PAGE, //
     }, //
@@ -121,12 +120,7 @@ impl Acknowledgement {
 impl PortState {
     /// Forgets the groups for which nobody waits.
     fn forget_abandoned(&mut self) {
-        for group in &mut self.groups {
-            if let Group::Abandoned { pages, .. } = *group {
-                *group = Group::Free;
-                self.outstanding -= pages;
-            }
-        }
+        self.groups.forget_abandoned(|_| true);
         self.wake.condvar.notify_all();
     }
 }

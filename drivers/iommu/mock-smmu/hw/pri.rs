@@ -4,7 +4,6 @@
 //! groups that each port has under way (SMMUv3, 3.13 and chapter 8; PCIe, 10.4).
 
 use kernel::{
-    alloc::flags::GFP_KERNEL,
     prelude::*,
     sync::{
         new_condvar,
@@ -18,7 +17,6 @@ use kernel_ext::thread::KThread;
 use crate::{
     fmt::{
         ppr::{
-            self,
             PageRequest,
             Response, //
         },
@@ -31,6 +29,10 @@ use super::{
     config,
     dma::PortConfig,
     engine::Engine,
+    groups::{
+        Group,
+        Groups, //
+    },
     lies::Lies,
     queue::Push,
     stats::PortStats,
@@ -50,19 +52,6 @@ pub(super) const ATC_NO_SSID: u32 = u32::MAX;
 /// The unit of page requests, and of accesses.
 pub(super) const PAGE: u64 = 4096;
 
-/// A page request group index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Group {
-    /// Not in use.
-    Free,
-    /// Sent; somebody waits for the response.
-    Waiting { pages: u16, ssid: Option<u32> },
-    /// Sent; nobody waits any more, but the index is in use until the response comes.
-    Abandoned { pages: u16, ssid: Option<u32> },
-    /// Answered, by software or (`auto`) by the SMMU itself.
-    Answered { response: Response, auto: bool },
-}
-
 /// Where the threads of a port wait for responses.
 #[pin_data]
 pub(super) struct Wake {
@@ -75,10 +64,7 @@ pub(super) struct PortState {
     pub(super) sid: u32,
     pub(super) config: PortConfig,
     pub(super) atc: Tlb,
-    pub(super) groups: KVec<Group>,
-    next_group: usize,
-    /// Page requests that wait for a response.
-    pub(super) outstanding: u16,
+    pub(super) groups: Groups,
     pub(super) stopped: bool,
     pub(super) lies: Lies,
     /// Has the SMMU look for late acknowledgements.
@@ -96,9 +82,7 @@ impl PortState {
             sid,
             config,
             atc: Tlb::new(ATC_ENTRIES)?,
-            groups: KVec::from_elem(Group::Free, ppr::GROUPS, GFP_KERNEL)?,
-            next_group: 0,
-            outstanding: 0,
+            groups: Groups::new()?,
             stopped: false,
             lies: Lies::default(),
             late: None,
@@ -113,21 +97,14 @@ impl PortState {
         })
     }
 
-    /// The next free group index, round and round.
+    /// A free group index.
     fn free_group(&mut self) -> Option<usize> {
         if self.lies.one_group {
             self.stats.lies += 1;
-            if let Group::Waiting { pages, .. } | Group::Abandoned { pages, .. } = self.groups[0] {
-                self.outstanding -= pages;
-            }
+            self.groups.set(0, Group::Free);
             return Some(0);
         }
-        let count = self.groups.len();
-        let group = (0..count)
-            .map(|i| (self.next_group + i) % count)
-            .find(|&i| self.groups[i] == Group::Free)?;
-        self.next_group = (group + 1) % count;
-        Some(group)
+        self.groups.next_free()
     }
 }
 
@@ -162,25 +139,25 @@ impl Engine {
     pub(super) fn page_request(&mut self, request: &PageRequest) -> Sent {
         let cr0 = self.cr0();
         let sent = if !cr0.smmuen() || !cr0.priqen() || self.active_errors().priq_abt_err() {
-            self.lost(request, Response::Failure)
+            self.refused(request)
         } else if self.priq.overflowed(&self.regs) {
             // Nothing is written until software has seen that something is missing.
-            self.lost(request, Response::Success)
+            self.lost(request)
         } else {
             let push = if self.strikes(Fault::QueueFull) {
                 Push::Full
             } else {
-                self.priq.push(&self.regs, &request.words())
+                self.priq.push(&mut self.regs, &request.words())
             };
             match push {
                 Push::Done => Sent::Queued,
                 Push::Full => {
-                    self.priq.overflow(&self.regs);
-                    self.lost(request, Response::Success)
+                    self.priq.overflow(&mut self.regs);
+                    self.lost(request)
                 }
                 Push::Unwritable => {
                     self.global_error(Gerror::default().with_priq_abt_err(true));
-                    self.lost(request, Response::Failure)
+                    self.refused(request)
                 }
             }
         };
@@ -195,20 +172,29 @@ impl Engine {
         sent
     }
 
-    /// A request that does not reach the queue. The SMMU answers the last of a group itself: a
-    /// response of success has the device try again.
-    fn lost(&mut self, request: &PageRequest, response: Response) -> Sent {
+    /// A request while the queue is off or broken. The SMMU answers each itself, without the PASID.
+    /// (SMMUv3, 8.2.)
+    fn refused(&mut self, request: &PageRequest) -> Sent {
+        if request.is_stop_marker() {
+            return Sent::Dropped;
+        }
+        self.answered(request, None, Response::Failure)
+    }
+
+    /// A request for which there is no room. The SMMU answers the last of a group itself: a response
+    /// of success has the device try again. (SMMUv3, 8.1.)
+    fn lost(&mut self, request: &PageRequest) -> Sent {
         if !request.last() || request.is_stop_marker() {
             return Sent::Dropped;
         }
         let ssid = request.ssv().then_some(request.ssid());
-        if ssid.is_none() || self.config.pps || response != Response::Success {
-            return self.answered(request, ssid, response);
+        if ssid.is_none() || self.config.pps {
+            return self.answered(request, ssid, Response::Success);
         }
         // Whether the response carries the PASID is up to the stream.
         let entry = self.cache.ste(&self.regs, &self.config, request.sid());
         match entry.and_then(|ste| config::check_ste(&self.config, &ste)) {
-            Ok(ste) => self.answered(request, ssid.filter(|_| ste.ppar()), response),
+            Ok(ste) => self.answered(request, ssid.filter(|_| ste.ppar()), Response::Success),
             Err(_) => self.answered(request, None, Response::Failure),
         }
     }
@@ -249,7 +235,7 @@ impl Engine {
         len: u64,
     ) -> Option<(usize, usize)> {
         let port = self.ports[slot].as_mut()?;
-        let budget = usize::from(port.config.max_outstanding.saturating_sub(port.outstanding));
+        let budget = port.groups.room(port.config.max_outstanding, t.ssid);
         let budget = budget.min(GROUP_PAGES);
         if budget == 0 {
             return None;
@@ -293,6 +279,9 @@ impl Engine {
             if lies.repeat {
                 self.page_request(&request);
             }
+            if matches!(sent, Sent::Answered(_)) {
+                break;
+            }
         }
         self.flood(slot, &request.with_address(missing[pages - 1]));
         self.signal_page_requests();
@@ -303,24 +292,27 @@ impl Engine {
         }
         port.stats.page_requests += pages as u64;
         port.stats.groups += 1;
-        port.groups[group] = match sent {
+        let state = match sent {
             Sent::Answered(response) => Group::Answered {
                 response,
                 auto: true,
             },
-            _ => {
-                port.outstanding += pages as u16;
-                Group::Waiting {
-                    pages: pages as u16,
-                    ssid: t.ssid,
-                }
-            }
+            _ => Group::Waiting {
+                pages: pages as u16,
+                ssid: t.ssid,
+            },
         };
+        port.groups.set(group, state);
         Some((group, pages))
     }
 
-    /// Sends a stop marker: no more requests of the port for `ssid` follow.
+    /// Sends a stop marker: no more requests of the port for `ssid` follow. The device waits for no
+    /// response to those that it gave up.
     pub(super) fn stop_marker(&mut self, sid: u32, ssid: u32) {
+        if let Some(port) = self.port_of(sid) {
+            port.groups.forget_abandoned(|own| own == Some(ssid));
+            port.wake.condvar.notify_all();
+        }
         let marker = PageRequest::default()
             .with_sid(sid)
             .with_ssv(true)
@@ -334,24 +326,18 @@ impl Engine {
 impl PortState {
     /// Takes a response. Gives whether a group waited for it.
     fn respond(&mut self, ssid: Option<u32>, group: u16, response: Response) -> bool {
-        let Some(slot) = self.groups.get_mut(usize::from(group)) else {
-            return false;
-        };
-        let (pages, next) = match *slot {
-            Group::Waiting { pages, ssid: own } if self.config.accepts(ssid, own) => (
-                pages,
+        let index = usize::from(group);
+        let next = match self.groups.get(index) {
+            Some(Group::Waiting { ssid: own, .. }) if self.config.accepts(ssid, own) => {
                 Group::Answered {
                     response,
                     auto: false,
-                },
-            ),
-            Group::Abandoned { pages, ssid: own } if self.config.accepts(ssid, own) => {
-                (pages, Group::Free)
+                }
             }
+            Some(Group::Abandoned { ssid: own }) if self.config.accepts(ssid, own) => Group::Free,
             _ => return false,
         };
-        *slot = next;
-        self.outstanding -= pages;
+        self.groups.set(index, next);
         match response {
             Response::Success => self.stats.responses_success += 1,
             Response::Invalid => self.stats.responses_invalid += 1,
@@ -363,9 +349,9 @@ impl PortState {
 
     /// Takes the response to `group`, if it has come.
     pub(super) fn take_response(&mut self, group: usize) -> Option<(Response, bool)> {
-        match self.groups[group] {
-            Group::Answered { response, auto } => {
-                self.groups[group] = Group::Free;
+        match self.groups.get(group) {
+            Some(Group::Answered { response, auto }) => {
+                self.groups.set(group, Group::Free);
                 // Somebody may wait for an index.
                 self.wake.condvar.notify_all();
                 Some((response, auto))
@@ -376,9 +362,11 @@ impl PortState {
 
     /// Waits for `group` no longer.
     pub(super) fn abandon(&mut self, group: usize) {
-        if let Group::Waiting { pages, ssid } = self.groups[group] {
-            self.groups[group] = Group::Abandoned { pages, ssid };
+        if let Some(Group::Waiting { ssid, .. }) = self.groups.get(group) {
+            self.groups.set(group, Group::Abandoned { ssid });
             self.stats.abandoned += 1;
+            // Somebody may wait for credits.
+            self.wake.condvar.notify_all();
         }
     }
 }

@@ -61,7 +61,7 @@ mod tests {
         let ids = |bench: &Bench| {
             [regs::IDR0, regs::IDR1, regs::IDR3, regs::IDR5].map(|at| bench.regs.read32(at))
         };
-        assert_eq!(ids(&bench), [0x084c_141a, 0x0148_4510, 0x1400, 0x0010_0055]);
+        assert_eq!(ids(&bench), [0x084c_141a, 0x0148_4510, 0x1504, 0x0010_0055]);
         assert_eq!(bench.regs.read32(regs::IIDR), 0);
         let bench = Bench::off(Config {
             msi: true,
@@ -70,7 +70,7 @@ mod tests {
             ril: false,
             ..stock
         })?;
-        assert_eq!(ids(&bench), [0x0a4c_741a, 0x0148_4510, 0x1000, 0x0010_0055]);
+        assert_eq!(ids(&bench), [0x0a4c_741a, 0x0148_4510, 0x1004, 0x0010_0055]);
         Ok(())
     }
 
@@ -115,11 +115,11 @@ mod tests {
         one.bench
             .command(sync.with_msi_address(memory.phys() + 4))?;
         assert_eq!(memory.window().load64(0)?, 0xabcd << 32);
-        assert_eq!(one.bench.sync_line.count(), 1);
+        assert_eq!(one.bench.sync_line.count(), 2);
         // Silent ones.
         one.bench.command(Command::sync())?;
         one.bench.command(Command::sync().with_cs(cmd::SYNC_SEV))?;
-        assert_eq!(one.bench.sync_line.count(), 1);
+        assert_eq!(one.bench.sync_line.count(), 2);
         // Nothing there: an error, but the SYNC is complete.
         one.bench.command(sync.with_msi_address(4))?;
         assert!(one.bench.idle());

@@ -5,8 +5,8 @@
 //! A transaction that faults in a context that stalls waits inside the SMMU. Its event carries a
 //! tag, the STAG, and software ends the wait with one RESUME, or with a STALL_TERM for the whole
 //! stream. Nothing else does: invalidations do not look at stalled transactions, and a SYNC does
-//! not wait for them. An event that finds the queue full, off or broken is written later, never
-//! lost.
+//! not wait for them. A transaction whose event finds the queue full, off or broken waits too, and
+//! is looked up anew when there is room: by then it may do without, or fault in another way. (7.2.1.)
 
 use kernel::{
     alloc::flags::GFP_KERNEL,
@@ -26,17 +26,28 @@ use super::{
     queue::Push, //
 };
 
+/// How a stall ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Software has decided about this transaction.
+    Resumed(Resume),
+    /// Software does not know of it: it is as if it had just come.
+    Anew,
+    /// Software has ended all of the stream, or turned the SMMU off.
+    Terminated,
+}
+
 /// Where a stalled transaction stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The tag is not in use.
     Free,
-    /// Its event is not written yet.
+    /// There was no room for its event.
     Unrecorded,
     /// Software has been told.
     Recorded,
-    /// Software has decided, and the device has not noticed yet.
-    Resumed(Resume),
+    /// It is over, and the device has not noticed yet.
+    Ended(End),
 }
 
 /// What stands behind a STAG.
@@ -46,8 +57,6 @@ struct Stalled {
     event: Event,
     /// The slot of the port that waits; `None` once it has given up.
     port: Option<usize>,
-    /// Counts up: events are written in this order.
-    sequence: u64,
 }
 
 /// All stalled transactions of an SMMU. A STAG is an index.
@@ -55,8 +64,7 @@ pub(super) struct Stalls {
     tags: KVec<Stalled>,
     /// Where the search for a free tag begins.
     next: usize,
-    sequence: u64,
-    /// Events that are not written yet.
+    /// How many wait for room in the event queue.
     unrecorded: usize,
     /// Somebody waits for a free tag.
     starved: bool,
@@ -69,12 +77,10 @@ impl Stalls {
             state: State::Free,
             event: Event::default(),
             port: None,
-            sequence: 0,
         };
         Ok(Self {
             tags: KVec::from_elem(free, usize::from(max), GFP_KERNEL)?,
             next: 0,
-            sequence: 0,
             unrecorded: 0,
             starved: false,
         })
@@ -96,17 +102,6 @@ impl Stalls {
         self.next = (tag + 1) % count;
         Some(tag)
     }
-
-    /// The oldest event that is not written yet.
-    fn oldest_unrecorded(&self) -> Option<usize> {
-        if self.unrecorded == 0 {
-            return None;
-        }
-        let unrecorded = |&i: &usize| self.tags[i].state == State::Unrecorded;
-        let all = 0..self.tags.len();
-        all.filter(unrecorded)
-            .min_by_key(|&i| self.tags[i].sequence)
-    }
 }
 
 impl Engine {
@@ -117,32 +112,38 @@ impl Engine {
             self.stalls.starved = true;
             return None;
         };
-        self.stalls.sequence += 1;
-        self.stalls.unrecorded += 1;
+        // CAST: There are at most 2^16 - 1 tags.
+        let event = event.with_stall(true).with_stag(tag as u16);
+        let recorded = self.write_event(&event) == Some(Push::Done);
+        self.stalls.unrecorded += usize::from(!recorded);
         self.stalls.tags[tag] = Stalled {
-            state: State::Unrecorded,
-            // CAST: There are at most 2^16 - 1 tags.
-            event: event.with_stall(true).with_stag(tag as u16),
+            state: if recorded {
+                State::Recorded
+            } else {
+                State::Unrecorded
+            },
+            event,
             port: Some(slot),
-            sequence: self.stalls.sequence,
         };
-        self.stats.stalls += 1;
-        if let Some(port) = &mut self.ports[slot] {
-            port.stats.stalls += 1;
+        if recorded {
+            self.stats.stalls += 1;
+            if let Some(port) = &mut self.ports[slot] {
+                port.stats.stalls += 1;
+            }
         }
-        self.record_stalls();
         Some(tag as u16)
     }
 
-    /// Writes the events that wait for the queue, as far as it takes them.
-    pub(super) fn record_stalls(&mut self) {
-        while let Some(tag) = self.stalls.oldest_unrecorded() {
-            let event = self.stalls.tags[tag].event;
-            if self.write_event(&event) != Some(Push::Done) {
-                return;
+    /// Has the transactions whose events found no room looked up anew, if there is room now.
+    pub(super) fn retry_stalls(&mut self) {
+        if self.stalls.unrecorded == 0 || !self.events_writable() {
+            return;
+        }
+        for tag in 0..self.stalls.tags.len() {
+            if self.stalls.tags[tag].state == State::Unrecorded {
+                self.stalls.unrecorded -= 1;
+                self.end_stall(tag, End::Anew);
             }
-            self.stalls.tags[tag].state = State::Recorded;
-            self.stalls.unrecorded -= 1;
         }
     }
 
@@ -158,14 +159,14 @@ impl Engine {
                 stalled.state == State::Recorded && stalled.event.sid() == sid
             });
         if known {
-            self.end_stall(tag, resume);
+            self.end_stall(tag, End::Resumed(resume));
         } else {
             self.stats.resume_stray += 1;
         }
     }
 
-    /// STALL_TERM: aborts all stalled transactions of `sid`, or of all streams. Their events that
-    /// are not written yet never will be.
+    /// STALL_TERM: aborts all stalled transactions of `sid`, or of all streams. Events that are not
+    /// written yet never will be.
     pub(super) fn terminate_stalls(&mut self, sid: Option<u32>) {
         for tag in 0..self.stalls.tags.len() {
             let Stalled { state, event, .. } = self.stalls.tags[tag];
@@ -173,19 +174,19 @@ impl Engine {
                 continue;
             }
             match state {
-                State::Free | State::Resumed(_) => continue,
+                State::Free | State::Ended(_) => continue,
                 State::Unrecorded => self.stalls.unrecorded -= 1,
                 State::Recorded => {}
             }
-            self.end_stall(tag, Resume::Abort);
+            self.end_stall(tag, End::Terminated);
         }
     }
 
-    fn end_stall(&mut self, tag: usize, resume: Resume) {
+    fn end_stall(&mut self, tag: usize, end: End) {
         let Some(slot) = self.stalls.tags[tag].port else {
             return self.free_stag(tag);
         };
-        self.stalls.tags[tag].state = State::Resumed(resume);
+        self.stalls.tags[tag].state = State::Ended(end);
         if let Some(port) = &self.ports[slot] {
             port.wake.condvar.notify_all();
         }
@@ -200,25 +201,28 @@ impl Engine {
         }
     }
 
-    /// What software has decided about the transaction of `stag`, once it has.
-    pub(super) fn take_resume(&mut self, stag: u16) -> Option<Resume> {
+    /// How the stall of `stag` has ended, once it has.
+    pub(super) fn take_end(&mut self, stag: u16) -> Option<End> {
         let tag = usize::from(stag);
         match self.stalls.tags[tag].state {
-            State::Resumed(resume) => {
+            State::Ended(end) => {
                 self.free_stag(tag);
-                Some(resume)
+                Some(end)
             }
             _ => None,
         }
     }
 
-    /// The device waits no longer for the transaction of `stag`. The tag stays in use until
-    /// software has resumed it, as it cannot know.
+    /// The device waits no longer for the transaction of `stag`. If software has been told of it,
+    /// the tag stays in use until it is resumed: software cannot know.
     pub(super) fn abandon_stall(&mut self, stag: u16) {
         let tag = usize::from(stag);
         self.stalls.tags[tag].port = None;
-        if matches!(self.stalls.tags[tag].state, State::Resumed(_)) {
-            self.free_stag(tag);
+        match self.stalls.tags[tag].state {
+            State::Unrecorded => self.stalls.unrecorded -= 1,
+            State::Ended(_) => {}
+            State::Free | State::Recorded => return,
         }
+        self.free_stag(tag);
     }
 }

@@ -108,7 +108,7 @@ mod tests {
         let port = one.port(PLAIN)?;
         let job = write_at(&port, VA)?;
         one.resume(&one.next_event()?, Resume::Abort)?;
-        assert_eq!(join(&job), Some(DmaErrorKind::Aborted));
+        assert_eq!(join(&job), Some(DmaErrorKind::Refused));
         assert_eq!(port.stats().errors, 1);
         Ok(())
     }
@@ -214,7 +214,7 @@ mod tests {
             let event = one.next_event()?;
             assert_eq!((event.id(), event.stall()), (expect as u8, true));
             one.resume(&event, Resume::Abort)?;
-            assert_eq!(join(&job), Some(DmaErrorKind::Aborted));
+            assert_eq!(join(&job), Some(DmaErrorKind::Refused));
         }
         // Configuration errors and failed walks do not.
         set_cd(&one.cds, 5, &cd.with_ttb0(0))?;
@@ -272,9 +272,8 @@ mod tests {
             one.bench.command(command)?;
             let cons = CmdqCons::from_raw(regs.read32(regs::CMDQ_CONS));
             assert_eq!(cons.err(), cmd::CommandError::Ill as u8);
-            // Skipped, which a driver would do by writing a SYNC over it.
-            let next = CmdqCons::default().with_rd(cons.rd() + 1);
-            regs.hw_write32(regs::CMDQ_CONS, next.raw());
+            // A driver would write a SYNC over it.
+            one.bench.replace_command(Command::sync())?;
             regs.write32(regs::GERRORN, regs.read32(regs::GERROR));
             assert!(one.bench.idle());
         }
@@ -292,7 +291,7 @@ mod tests {
         for how in [Resume::Terminate, Resume::Abort] {
             let job = write_at(&port, VA)?;
             one.resume(&one.next_event()?, how)?;
-            assert_eq!(join(&job), Some(DmaErrorKind::Aborted));
+            assert_eq!(join(&job), Some(DmaErrorKind::Refused));
         }
         set_cd(&one.cds, 2, &one.space.cd(ASID).with_a(false))?;
         assert!(aborted(read(&port, Some(2), VA)));

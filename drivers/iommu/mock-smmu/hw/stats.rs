@@ -57,6 +57,8 @@ counters! {
         stall_term,
         /// SYNC commands.
         sync,
+        /// Events sent to CPUs that wait for one.
+        cpu_events,
         /// PREFETCH_CFG and PREFETCH_ADDR commands.
         prefetch,
         /// Commands that stopped the queue.
@@ -75,7 +77,7 @@ counters! {
         strict_records,
         /// ATS translation requests.
         ats_requests,
-        /// Transactions stalled.
+        /// Transactions stalled, of which software was told.
         stalls,
         /// Events recorded.
         events,
@@ -111,7 +113,7 @@ counters! {
         responses_invalid,
         /// Groups answered "failure".
         responses_failure,
-        /// Accesses that the SMMU stalled, anew for each retry.
+        /// Accesses that the SMMU stalled and told software of, anew for each retry.
         stalls,
         /// Groups and stalled accesses given up before an answer came.
         abandoned,

@@ -176,7 +176,7 @@ impl Engine {
         let Some(ssid) = config::select_cd(&entry, t.ssid).ok()? else {
             return self.bypass(t.va).ok();
         };
-        let cd = config::fetch_cd(&entry, ssid).ok()?;
+        let cd = config::fetch_cd(&self.config, &entry, ssid).ok()?;
         let context = config::check_cd(&self.config, &entry, &cd).ok()?;
         look(&context, t.va, t.access)
     }
@@ -193,7 +193,7 @@ impl Engine {
 
     /// A use of `cd`, cached or just fetched, for `t`.
     pub(super) fn strict_cd(&mut self, t: &Transaction, entry: &Ste, ssid: u32, cd: &Cd) {
-        if self.strict.on && cd.v() && config::fetch_cd(entry, ssid) != Ok(*cd) {
+        if self.strict.on && cd.v() && config::fetch_cd(&self.config, entry, ssid) != Ok(*cd) {
             self.suspect(t, StrictCache::Cd, 0, cd.ttb0());
         }
     }
@@ -269,7 +269,7 @@ impl Engine {
                     return false;
                 };
                 let ssid = t.ssid.unwrap_or(0);
-                let now = config::fetch_cd(&entry, ssid);
+                let now = config::fetch_cd(&self.config, &entry, ssid);
                 return self
                     .cache
                     .cached_cd(t.sid, ssid)

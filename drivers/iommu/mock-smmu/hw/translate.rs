@@ -60,26 +60,40 @@ pub(super) struct Transaction {
 
 impl Transaction {
     fn event(&self, id: EventId) -> Event {
+        // In one kind of event the SubstreamID always counts.
+        let ssv = self.ssid.is_some() && id != EventId::BadSubstreamId;
         Event::default()
             .with_id(id as u8)
             .with_sid(self.sid)
-            .with_ssv(self.ssid.is_some())
+            .with_ssv(ssv)
             .with_ssid(self.ssid.unwrap_or(0))
     }
 
     fn ats_event(&self, id: EventId) -> Event {
         let event = self.event(id).with_address(self.va & !(PAGE - 1));
-        // What a translation request asks for stands elsewhere.
-        event.with_rnw(id == EventId::TranslForbidden && !self.access.write)
+        if id == EventId::TranslForbidden {
+            return event.with_rnw(!self.access.write);
+        }
+        // A request asks for reading in any case, and ours for one page.
+        event
+            .with_treq_read(true)
+            .with_treq_write(self.access.write)
+            .with_treq_exec(self.access.exec)
+            .with_treq_priv(self.access.privileged)
+            .with_span(1)
     }
 
-    fn fault_event(&self, id: EventId) -> Event {
+    /// An event of kind `id` that tells what access it was.
+    fn access_event(&self, id: EventId) -> Event {
         self.event(id)
             .with_pnu(self.access.privileged)
             .with_ind(self.access.exec)
             .with_rnw(!self.access.write)
-            .with_class(event::CLASS_IN)
             .with_address(self.va)
+    }
+
+    fn fault_event(&self, id: EventId) -> Event {
+        self.access_event(id).with_class(event::CLASS_IN)
     }
 }
 
@@ -188,7 +202,7 @@ impl Engine {
     /// A request of a kind that is not supported.
     pub(super) fn unsupported(&mut self, t: &Transaction) -> Denied {
         if self.cr0().smmuen() {
-            self.record(&t.event(EventId::Uut).with_address(t.va));
+            self.record(&t.access_event(EventId::Uut));
         }
         Denied::Abort
     }

@@ -131,6 +131,8 @@ pub(super) struct Tables {
     pub(super) hd: bool,
     /// Update access flags of table descriptors; needs `ha`.
     pub(super) haft: bool,
+    /// Ignore the limits in table descriptors.
+    pub(super) had: bool,
     /// A clear access flag does not fault, where it is not updated.
     pub(super) affd: bool,
     /// What may be written is not executed.
@@ -187,6 +189,11 @@ impl Tables {
     /// The level at which a walk starts.
     pub(super) fn first_level(&self) -> u32 {
         LAST_LEVEL + 1 - (self.input_bits - self.granule).div_ceil(self.stride())
+    }
+
+    /// log2 of the bytes of the first table.
+    pub(super) fn first_bits(&self) -> u32 {
+        self.input_bits - self.level_shift(self.first_level()) + 3
     }
 
     /// log2 of the bytes that a descriptor of `level` covers.
@@ -297,7 +304,9 @@ impl Tables {
             }
             if level < LAST_LEVEL && desc & TABLE != 0 {
                 table = self.output(desc, self.granule)?;
-                limits |= desc;
+                if !self.had {
+                    limits |= desc;
+                }
                 if self.haft && desc & AF == 0 && !replace(desc | AF)? {
                     return Ok(None);
                 }

@@ -12,7 +12,8 @@ mod tests {
         },
         fmt::regs::{
             self,
-            Cr0, //
+            Cr0,
+            Cr1, //
         },
         line::Line,
         mmio::{
@@ -34,6 +35,7 @@ mod tests {
         cr0: Cr0,
         stats: hw::Stats,
         irqs: u32,
+        cr1: u32,
         streams: u64,
     }
 
@@ -54,6 +56,7 @@ mod tests {
                     cr0: Cr0::from_raw(self.regs.read32(regs::CR0)),
                     stats: self.hw.stats(),
                     irqs: self.regs.read32(regs::IRQ_CTRLACK),
+                    cr1: self.regs.read32(regs::CR1),
                     streams: self.regs.read64(regs::STRTAB_BASE),
                 };
                 // There is room for more than there should be.
@@ -134,6 +137,8 @@ mod tests {
                 .zip(expect)
                 .all(|((bits, _), one)| bits == one));
 
+            // How memory is accessed is told before the first queue is on.
+            check!(enables[0].1.cr1 == Cr1::like_the_cpus().raw());
             // What was cached before is forgotten by the time that the second queue is on.
             let stats = enables[1].1.stats;
             check!(stats.cfgi_ste > 0 && stats.tlbi_all > 0 && stats.sync > 0);

@@ -6,12 +6,16 @@
 mod tests {
     use super::super::*;
     use crate::{
-        fmt::ste,
+        fmt::{
+            ppr,
+            ste, //
+        },
         hw::{
             Attrs,
             DmaErrorKind, //
         }, //
     };
+    use kernel::sync::atomic::Relaxed;
     use kernel_ext::{
         group::IommuGroup,
         iommu_device::Driver as _,
@@ -168,6 +172,24 @@ mod tests {
             check!(hw.cd(sid, 0).is_none_or(|cd| !cd.v()));
             check!(client.data().bonds().lock().get(&0).is_none());
         }
+        Ok(())
+    }
+
+    /// A page request that its device sent just before it went: somebody answers it.
+    #[test]
+    fn a14_page_request_of_a_removed_device() -> Result {
+        let mut instance = instance(&[WIDE])?;
+        let request = ppr::PageRequest::default()
+            .with_sid(WIDE.sid)
+            .with_read(true)
+            .with_last(true);
+        instance.remove_device(0)?;
+        let (hw, priq) = (instance.hw(), instance.smmu().priq());
+        check!(hw.send_page_request(&request).is_none());
+        priq.drain();
+        check!(priq.stats().refused.load(Relaxed) == 1);
+        // To nobody: that does no harm.
+        check!(hw.stats().pri_resp == 1 && hw.stats().pri_resp_stray == 1);
         Ok(())
     }
 

@@ -116,6 +116,7 @@ mod tests {
             sync: Line::new()?,
         };
         let smmu = hw::Smmu::new(default_config(), regs.clone(), lines)?;
+        regs.write32(regs::CR1, regs::Cr1::like_the_cpus().raw());
         Ok((regs, smmu))
     }
 

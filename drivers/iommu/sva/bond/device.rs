@@ -121,7 +121,8 @@ impl SvaDevice {
         )?;
 
         core.add_device(device.clone())?;
-        devres::add(dev, &endpoint, device.clone()).inspect_err(|_| core.remove_device(&device))?;
+        devres::add(dev, Some(&endpoint), device.clone())
+            .inspect_err(|_| core.remove_device(&device))?;
         if let Err(e) = device.open() {
             let _ = devres::end(dev, &device, |device| device.shut_down());
             return Err(match e {

@@ -32,9 +32,9 @@ static void stall_brings_the_page(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, pasid, space->addr + PAGE_SIZE, &value));
 	KUNIT_EXPECT_EQ(test, 0, value);
 
-	/* Nothing there: the access aborts. */
+	/* Nothing there: the access aborts, and that is the process's fault. */
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(space->addr, PAGE_SIZE));
-	KUNIT_EXPECT_EQ(test, -EIO, sva_test_read(dev, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, -EFAULT, sva_test_read(dev, pasid, space->addr, &value));
 	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
 	KUNIT_EXPECT_EQ(test, -EIO, sva_test_read(dev, pasid, space->addr + PAGE_SIZE, &value));
 }
@@ -51,7 +51,7 @@ static void s6_stall_without_pasid(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, sva_test_write(dev, MOCK_SMMU_NO_SSID, space->addr, 0x12));
 	KUNIT_EXPECT_EQ(test, 0, get_user(value, (u64 __user *)space->addr));
 	KUNIT_EXPECT_EQ(test, 0x12, value);
-	KUNIT_EXPECT_EQ(test, -EIO, sva_test_read(dev, MOCK_SMMU_NO_SSID, PAGE_SIZE, &value));
+	KUNIT_EXPECT_EQ(test, -EFAULT, sva_test_read(dev, MOCK_SMMU_NO_SSID, PAGE_SIZE, &value));
 	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
 }
 
@@ -68,7 +68,7 @@ static void s7_stall_is_refused(struct kunit *test)
 						       IOMMU_SVA_FEAT_PASID, NULL));
 	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, pasid, space->addr, &value));
 	KUNIT_EXPECT_EQ(test, 0x34, value);
-	KUNIT_EXPECT_EQ(test, -EIO, sva_test_read(dev, pasid, space->addr + PAGE_SIZE, &value));
+	KUNIT_EXPECT_EQ(test, -EFAULT, sva_test_read(dev, pasid, space->addr + PAGE_SIZE, &value));
 	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
 }
 

@@ -10,6 +10,7 @@
 #include <linux/userfaultfd.h>
 
 #include "accel.h"
+#include "configfs.h"
 #include "debugfs.h"
 #include "pagemap.h"
 
@@ -109,6 +110,47 @@ static int uffd_give(int uffd, void *page, const void *content)
 	};
 
 	return ioctl(uffd, UFFDIO_COPY, &copy) ? -errno : 0;
+}
+
+/*
+ * A process asks for more pages than the device may ask for at once, and none
+ * of them comes. Another uses the same device all the same.
+ */
+TEST_F(wait, r8_another_process_on_the_same_device)
+{
+	const size_t length = 64 * self->page, files = 5;
+	int64_t before = debugfs_counter("smmu0", "hw_page_requests");
+	char *never = map_fresh(files * length);
+	static struct job jobs[5];
+	int fds[5], status = -1;
+	pid_t child;
+
+	self->uffd = uffd_for(never, files * length);
+	ASSERT_LE(0, self->uffd);
+	for (size_t i = 0; i < files; i++) {
+		fds[i] = accel_open(0);
+		ASSERT_LE(0, fds[i]);
+		jobs[i] = crc32_job(never + i * length, length, 0);
+		ASSERT_LT(0, accel_submit(fds[i], &jobs[i]));
+	}
+	/* Half of what there is. */
+	ASSERT_TRUE(WAIT_UNTIL(debugfs_counter("smmu0", "hw_page_requests") - before >= 128));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		int fd = accel_open(0);
+		char *mine = map_fresh(16 * page_size());
+
+		_exit(fd < 0 ? 255 : accel_fill(fd, mine, 1, 16 * page_size()));
+	}
+	EXPECT_TRUE(WAIT_UNTIL(waitpid(child, &status, WNOHANG) == child));
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(MOCK_ACCEL_SUCCESS, WEXITSTATUS(status));
+	/* Whoever still waits gets zeros. */
+	close(self->uffd);
+	self->uffd = -1;
+	for (size_t i = 0; i < files; i++)
+		close(fds[i]);
 }
 
 TEST_F(wait, plain_memory_does_not)

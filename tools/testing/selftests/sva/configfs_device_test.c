@@ -165,7 +165,7 @@ TEST_F(configfs, stall_brings_pages)
 	/* What may not be accessed aborts. */
 	ASSERT_EQ(0, mprotect(memory, page_size(), PROT_READ));
 	job = fill_job(memory, 6, 8);
-	EXPECT_EQ(MOCK_ACCEL_BUS_ERROR, accel_run(fd, &job));
+	EXPECT_EQ(MOCK_ACCEL_PAGE_FAULT, accel_run(fd, &job));
 	EXPECT_EQ((uintptr_t)memory, job.done.fault_address);
 	EXPECT_EQ(5, *(uint64_t *)memory);
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_read(fd, memory, length));

@@ -122,8 +122,10 @@ TEST_F(inject, resume_drop)
 	drop_response(_metadata, self->fd, self->memory);
 	EXPECT_LT(0, debugfs_counter("kst", "hw_resume_lost"));
 	EXPECT_EQ(0, debugfs_counter("kst", "hw_pri_resp_lost"));
-	/* Somebody waits for nothing: that is no reason for it to stay. */
+	/* Somebody waits for nothing: that is no reason for it to stay. What it leaves is ended. */
+	EXPECT_EQ(0, debugfs_counter("kst", "hw_stall_term"));
 	EXPECT_EQ(0, config_set(DEVICE, "online", "0"));
+	EXPECT_EQ(1, debugfs_counter("kst", "hw_stall_term"));
 	EXPECT_EQ(0, config_set(OWN, "online", "0"));
 }
 

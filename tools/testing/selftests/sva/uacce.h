@@ -57,13 +57,16 @@ static inline int uacce_map_doorbell(struct uacce *q)
 	return page == MAP_FAILED ? -errno : 0;
 }
 
-/* A started queue; its ring and completion records are pages that nobody has touched. */
-static inline int uacce_open(struct uacce *q)
+/*
+ * A started queue of the device at @path; its ring and completion records are
+ * pages that nobody has touched.
+ */
+static inline int uacce_open_path(struct uacce *q, const char *path)
 {
 	int ret;
 
 	memset(q, 0, sizeof(*q));
-	q->fd = open(UACCE_DEVICE, O_RDWR | O_CLOEXEC);
+	q->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (q->fd < 0)
 		return -errno;
 	q->ring = map_fresh(RING_ENTRIES * sizeof(*q->ring));
@@ -72,6 +75,11 @@ static inline int uacce_open(struct uacce *q)
 	if (!ret)
 		ret = uacce_map_doorbell(q);
 	return ret ? ret : uacce_start(q);
+}
+
+static inline int uacce_open(struct uacce *q)
+{
+	return uacce_open_path(q, UACCE_DEVICE);
 }
 
 static inline void uacce_close(struct uacce *q)

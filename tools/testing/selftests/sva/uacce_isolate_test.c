@@ -5,6 +5,7 @@
 
 #include "uacce.h"
 #include "uacce_sysfs.h"
+#include "configfs.h"
 
 #define STRATEGY UACCE_CLASS "isolate_strategy"
 #define ISOLATE UACCE_CLASS "isolate"
@@ -132,6 +133,60 @@ TEST_F(isolate, uacce_isolated_device_does_no_work)
 	ASSERT_EQ(0, uacce_open(&other));
 	EXPECT_TRUE(works(&other, self->word));
 	uacce_close(&other);
+}
+
+#define STALLING LOADED "/kst0"
+
+/* What the device that the directory @dir is has for a name in uacce's class; or an empty one. */
+static void class_name(const char *dir, char *name, size_t size)
+{
+	char device[64], link[128];
+	glob_t found;
+
+	name[0] = 0;
+	if (config_get(dir, "device", device, sizeof(device)) ||
+	    glob("/sys/class/uacce/*/device", 0, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		ssize_t len = readlink(found.gl_pathv[i], link, sizeof(link) - 1);
+
+		if (len < 0)
+			continue;
+		link[len] = 0;
+		if (strcmp(strrchr(link, '/') + 1, device))
+			continue;
+		*strrchr(found.gl_pathv[i], '/') = 0;
+		snprintf(name, size, "%s", strrchr(found.gl_pathv[i], '/') + 1);
+	}
+	globfree(&found);
+}
+
+/* A bad pointer is its process's fault, also where the access waited in the SMMU for the answer. */
+TEST_F(isolate, i1_bad_pointers_on_a_stalling_device)
+{
+	char *gone = map_fresh(page_size()), *copy = map_fresh(page_size());
+	char name[64], path[128], isolated[128];
+	struct uacce mine, other;
+
+	ASSERT_EQ(0, config_make(STALLING, "driver", "mock_uacce", "ats", "0", "pri", "0",
+				 "stall", "1", "online", "1", NULL));
+	class_name(STALLING, name, sizeof(name));
+	ASSERT_NE('\0', name[0]);
+	snprintf(path, sizeof(path), "/sys/class/uacce/%s/isolate_strategy", name);
+	ASSERT_EQ(0, write_file("5", path));
+	snprintf(isolated, sizeof(isolated), "/sys/class/uacce/%s/isolate", name);
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	ASSERT_EQ(0, uacce_open_path(&mine, path));
+	ASSERT_EQ(0, munmap(gone, page_size()));
+	for (int i = 0; i < 6; i++)
+		EXPECT_EQ(MOCK_ACCEL_PAGE_FAULT,
+			  uacce_run(&mine, copy_job(copy, gone, page_size())));
+	EXPECT_TRUE(uacce_says(isolated, "0\n"));
+	ASSERT_EQ(0, uacce_open_path(&other, path));
+	EXPECT_TRUE(works(&other, self->word));
+	uacce_close(&other);
+	uacce_close(&mine);
+	EXPECT_EQ(0, config_rmdir(STALLING));
 }
 
 /* At first any number of errors is fine. */

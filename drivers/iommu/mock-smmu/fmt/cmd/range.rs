@@ -14,13 +14,18 @@ pub fn tlbi_range(cmd: &Command) -> Option<(u64, u64)> {
         0 => return None,
         tg => 10 + 2 * u32::from(tg),
     };
-    if cmd.num() == 0 && cmd.scale() == 0 {
-        return None;
-    }
     let pages = u128::from(cmd.num() + 1) << cmd.scale();
     let start = cmd.address() & !((1 << granule) - 1);
     let bytes = (pages << granule).min(u128::from(u64::MAX - start));
     Some((start, bytes as u64))
+}
+
+/// Whether a TLBI by address says what the architecture reserves, where there are ranges: a granule
+/// that serves nothing, neither a range nor a level. (SMMUv3, 4.4.1.1.)
+pub fn tlbi_reserved(cmd: &Command) -> bool {
+    // Level 1 has no leaves in the 16 KiB granule, and counts as none.
+    let no_level = cmd.ttl() == 0 || (cmd.tg() == 2 && cmd.ttl() == 1);
+    cmd.tg() != 0 && cmd.num() == 0 && cmd.scale() == 0 && no_level
 }
 
 /// The aligned address and log2 size in 4 KiB pages of the smallest ATC_INV that covers
@@ -42,7 +47,7 @@ mod tests {
     fn tlbi_ranges() {
         let one = Command::tlbi_va(1, 0x5000, true);
         assert_eq!(tlbi_range(&one), None);
-        assert_eq!(tlbi_range(&one.with_tg(1)), None);
+        assert_eq!(tlbi_range(&one.with_tg(1)), Some((0x5000, 0x1000)));
         let four = one.with_tg(1).with_num(1).with_scale(1);
         assert_eq!(tlbi_range(&four), Some((0x5000, 0x4000)));
         let huge = Command::tlbi_va(1, 0x1_0000, true)
@@ -55,6 +60,19 @@ mod tests {
             tlbi_range(&past_the_end),
             Some((0x1_0000, u64::MAX - 0x1_0000))
         );
+    }
+
+    #[test]
+    fn tlbi_reserved_encodings() {
+        let one = Command::tlbi_va(1, 0x5000, true);
+        assert!(!tlbi_reserved(&one) && !tlbi_reserved(&one.with_ttl(3)));
+        for tg in 1..=3 {
+            let one = one.with_tg(tg);
+            assert!(tlbi_reserved(&one));
+            assert_eq!(tlbi_reserved(&one.with_ttl(1)), tg == 2);
+            assert!(!tlbi_reserved(&one.with_ttl(2)) && !tlbi_reserved(&one.with_ttl(3)));
+            assert!(!tlbi_reserved(&one.with_num(1)) && !tlbi_reserved(&one.with_scale(1)));
+        }
     }
 
     #[test]

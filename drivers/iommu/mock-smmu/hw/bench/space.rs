@@ -43,6 +43,7 @@ impl Space {
                 ha: false,
                 hd: false,
                 haft: false,
+                had: false,
                 affd: false,
                 wxn: false,
                 pan: false,
