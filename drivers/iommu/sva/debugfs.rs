@@ -202,6 +202,7 @@ fn stats(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "devices {devices}")?;
     writeln!(f, "bonds {bonds}")?;
     writeln!(f, "address_spaces {}", core.count_spaces())?;
+    writeln!(f, "page_request_groups_waiting {}", core.waits.count())?;
     write_totals(&core.totals, &faults, f)
 }
 

@@ -201,6 +201,11 @@ impl Waits {
         KThread::spawn(c"sva_waits", move |stop| waits.look_after(stop))
     }
 
+    /// How many groups wait, or have been given up and their workers are not done yet. May sleep.
+    pub(crate) fn count(&self) -> usize {
+        self.state.lock().groups.iter().count()
+    }
+
     /// Lets nothing wait any more, and waits until no worker is left. May sleep.
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
