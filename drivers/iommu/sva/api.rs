@@ -11,7 +11,7 @@ use crate::{
         self as inner,
         core::CORE,
         device::{self, AnyHandler, SvaDevice},
-        group::{self, GroupRequest},
+        members::{self, GroupRequest},
         Request,
     },
     features::Features,
@@ -215,7 +215,7 @@ impl<T: Handler> Device<T> {
             suits: |device: &SvaDevice| device.has_handler_of::<T>(),
             owner: |device: &SvaDevice| RustOwner::<T>::any(device, &data),
         };
-        let bound = group::bind(
+        let bound = members::bind(
             self.device.endpoint.group(),
             Some(&self.device),
             mm,

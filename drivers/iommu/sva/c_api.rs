@@ -8,7 +8,8 @@ use crate::{
     bond::{
         core::CORE,
         device::SvaDevice,
-        group::{self, GroupBond, GroupRequest},
+        group::GroupBond,
+        members::{self, GroupRequest},
         owner::{AnyOwner, Callback, Hears, Plain},
         Bond, Request,
     },
@@ -20,7 +21,7 @@ use kernel::{
     ffi::{c_int, c_uint, c_ulong, c_void},
     mm::{Mm, MmWithUser, MmWithUserAsync},
     prelude::*,
-    sync::{aref::ARef, Arc, ArcBorrow},
+    sync::{aref::ARef, Arc},
 };
 use kernel_ext::{
     bindings,
@@ -29,7 +30,10 @@ use kernel_ext::{
     pin::PinnedRange, //
 };
 
+mod handle;
 mod seed;
+
+use self::handle::{Handle, LentHandle, OwnedHandle};
 
 /// Defines functions of the C interface; one that differs from its C prototype does not compile.
 macro_rules! export {
@@ -133,7 +137,7 @@ fn bind_members(
         suits: |_: &SvaDevice| true,
         owner: |_: &SvaDevice| Ok(AnyOwner::Plain(plain)),
     };
-    let bound = group::bind(group, None, mm, &request)?;
+    let bound = members::bind(group, None, mm, &request)?;
 
     bound.log_left_out(group);
     Ok(bound.group)
@@ -167,114 +171,6 @@ fn call_exit(dev: &Device, pasid: u32, code: usize, data: usize) {
                 ::core::ptr::with_exposed_provenance_mut(data),
             );
         }
-    }
-}
-
-/// What a `struct sva_bond` is: a pointer to one of these, whose lowest bit tells which.
-enum Handle<D, G> {
-    Device(D),
-    Group(G),
-}
-
-/// A handle with its reference.
-type OwnedHandle = Handle<Arc<Bond>, Arc<GroupBond>>;
-/// A handle that is only looked at.
-type LentHandle<'a> = Handle<ArcBorrow<'a, Bond>, ArcBorrow<'a, GroupBond>>;
-
-/// In the pointer of a group's bond. What is in an `Arc` lies at a multiple of more.
-const GROUP: usize = 1;
-const _: () = assert!(align_of::<GroupBond>() > GROUP && align_of::<Bond>() > GROUP);
-
-impl OwnedHandle {
-    fn into_raw(self) -> *mut bindings::sva_bond {
-        match self {
-            Self::Device(bond) => Arc::into_raw(bond).cast_mut().cast(),
-            Self::Group(group) => Arc::into_raw(group)
-                .map_addr(|addr| addr | GROUP)
-                .cast_mut()
-                .cast(),
-        }
-    }
-
-    /// # Safety
-    ///
-    /// `raw` must come from [`Self::into_raw`], and is given up.
-    unsafe fn from_raw(raw: NonNull<bindings::sva_bond>) -> Self {
-        let raw = raw.as_ptr();
-
-        // SAFETY: By this function's contract, and the bit tells which.
-        unsafe {
-            if raw.addr() & GROUP == 0 {
-                Self::Device(Arc::from_raw(raw.cast()))
-            } else {
-                Self::Group(Arc::from_raw(raw.map_addr(|addr| addr & !GROUP).cast()))
-            }
-        }
-    }
-}
-
-impl<'a> LentHandle<'a> {
-    /// # Safety
-    ///
-    /// `raw` must come from [`OwnedHandle::into_raw`], and not be given up during `'a`.
-    unsafe fn from_raw(raw: *const bindings::sva_bond) -> Self {
-        // SAFETY: By this function's contract, and the bit tells which.
-        unsafe {
-            if raw.addr() & GROUP == 0 {
-                Self::Device(ArcBorrow::from_raw(raw.cast()))
-            } else {
-                Self::Group(ArcBorrow::from_raw(
-                    raw.map_addr(|addr| addr & !GROUP).cast(),
-                ))
-            }
-        }
-    }
-
-    fn pasid(&self) -> u32 {
-        match self {
-            Self::Device(bond) => bond.pasid,
-            Self::Group(group) => group.pasid,
-        }
-    }
-
-    /// The bonds of its devices.
-    fn bonds(&self) -> Result<KVec<Arc<Bond>>> {
-        match self {
-            Self::Device(bond) => {
-                let mut bonds = KVec::new();
-
-                bonds.push((*bond).into(), GFP_KERNEL)?;
-                Ok(bonds)
-            }
-            Self::Group(group) => group.members(),
-        }
-    }
-
-    /// Pins `range` for all devices, or for none.
-    fn pin(&self, range: &Range<usize>, write: bool) -> Result {
-        let bonds = self.bonds()?;
-        let mut result = Err(ESRCH);
-
-        for (done, bond) in bonds.iter().enumerate() {
-            result = bond.pin(range.clone(), write).map(|_| ());
-            if result.is_err() {
-                for bond in bonds.iter().take(done) {
-                    // It may have ended meanwhile.
-                    let _ = bond.unpin(range);
-                }
-                break;
-            }
-        }
-        result
-    }
-
-    /// Undoes [`Self::pin`]: goes on past errors, and gives the first.
-    fn unpin(&self, range: &Range<usize>) -> Result {
-        let bonds = self.bonds()?;
-        let mut results = bonds.iter().map(|bond| bond.unpin(range));
-        let first = results.next().unwrap_or(Err(ESRCH));
-
-        results.fold(first, Result::and)
     }
 }
 

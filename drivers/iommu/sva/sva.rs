@@ -17,7 +17,7 @@
 //! | `bond/life` | the states of a bond, and all that leads from one to another |
 //! | `bond/space` | what one process has here, under one lock |
 //! | `bond/device` | a device between init and shutdown |
-//! | `bond/group` | binding all members of an IOMMU group, or none |
+//! | `bond/group`, `members`, `join` | the bond of an IOMMU group; binding all members, or none; those who come later |
 //! | `bond/attach`, `rid` | how a bond is attached, with PASID and without |
 //! | `bond/owner` | the driver's side of a bond, and when it is called |
 //! | `bond/exit` | what happens when a process exits |

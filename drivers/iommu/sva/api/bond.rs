@@ -3,10 +3,7 @@
 //! Bonds, as drivers in Rust have them.
 
 use super::Handler;
-use crate::bond::{
-    self,
-    group::{Bound, GroupBond},
-};
+use crate::bond::{self, group::GroupBond, members::Bound};
 use kernel::{prelude::*, sync::Arc};
 
 /// One bind of an address space to a device, or to the devices of a group; dropping it unbinds.

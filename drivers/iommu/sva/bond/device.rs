@@ -4,7 +4,7 @@
 
 use super::{
     core::Core,
-    group,
+    join,
     owner::{Callback, End},
     why::Why,
     Bond,
@@ -143,7 +143,7 @@ impl SvaDevice {
         state.dma = dma;
         state.open = true;
         drop(state);
-        group::join(self)
+        join::join(self)
     }
 
     /// Ends all bonds and lets no new ones be made. May sleep; waits for exit handlers.
