@@ -344,7 +344,7 @@ TEST_F(memory, stack_grows_as_for_the_process)
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
 }
 
-TEST_F(memory, churn_while_the_device_works)
+TEST_F_TIMEOUT(memory, churn_while_the_device_works, 110)
 {
 	static struct job jobs[8];
 	struct mock_accel_completion done;
