@@ -10,72 +10,63 @@ use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{new_spinlock, prelude::*, sync::SpinLock};
 
-/// One job of a kernel thread that [`end`](Self::end) makes short.
+/// Work of kernel threads that [`end`](Self::end) makes short.
 #[pin_data]
 pub struct EarlyEnd {
     #[pin]
     state: SpinLock<State>,
 }
 
-enum State {
-    Waits,
+struct State {
     /// The thread that is at it.
-    Runs(NonNull<bindings::task_struct>),
-    Ended,
+    runs: Option<NonNull<bindings::task_struct>>,
+    ended: bool,
 }
 
 // SAFETY: A task may be sent signals by any thread.
 unsafe impl Send for State {}
 
 impl EarlyEnd {
-    /// Of a job that has not begun.
+    /// Of work that has not begun.
     pub fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            state <- new_spinlock!(State::Waits, "sva_early_end"),
+            state <- new_spinlock!(State { runs: None, ended: false }, "sva_early_end"),
         })
     }
 
-    /// Runs `job` in this kernel thread, once, unless it has ended before. What it waits for in a
-    /// way that a killed task would not ends when [`Self::end`] is called.
+    /// Runs `job` in this kernel thread, unless the work has ended. What it waits for in a way that
+    /// a killed task would not ends when [`Self::end`] is called.
     ///
-    /// Only in a kernel thread, such as a workqueue's: elsewhere, and a second time, nothing runs.
+    /// Only in a kernel thread, such as a workqueue's, and in one at a time: else nothing runs.
     pub fn run(&self, job: impl FnOnce()) {
         let mut state = self.state.lock();
 
         // SAFETY: Looks at a flag of the current task.
-        if !matches!(*state, State::Waits) || !unsafe { bindings::sva_is_kthread() } {
+        if state.ended || state.runs.is_some() || !unsafe { bindings::sva_is_kthread() } {
             return;
         }
-        // SAFETY: Returns the current task.
-        *state = State::Runs(unsafe { NonNull::new_unchecked(bindings::get_current()) });
+        // SAFETY: Returns the current task, which is never null.
+        state.runs = NonNull::new(unsafe { bindings::get_current() });
         // SAFETY: This is a kernel thread, which nobody else changes the signals of.
         unsafe { bindings::sva_accept_kill() };
         drop(state);
 
         job();
 
-        *self.state.lock() = State::Ended;
+        self.state.lock().runs = None;
         // Nobody sends a signal from here on.
         // SAFETY: As above.
         unsafe { bindings::sva_ignore_kill() };
     }
 
-    /// Ends the job: it will not begin, or what it waits for is cut short. Any context. Whether it
-    /// had not begun.
-    pub fn end(&self) -> bool {
+    /// Ends the work: no job begins any more, and what one waits for is cut short. Any context.
+    pub fn end(&self) {
         let mut state = self.state.lock();
 
-        match *state {
-            State::Waits => {
-                *state = State::Ended;
-                true
-            }
-            State::Runs(task) => {
-                // SAFETY: The task runs the job, and cannot leave it before it has this lock.
-                unsafe { bindings::sva_send_kill(task.as_ptr()) };
-                false
-            }
-            State::Ended => false,
+        state.ended = true;
+        if let Some(task) = state.runs {
+            // SAFETY: The task runs the job, and cannot leave it before it has this lock.
+            unsafe { bindings::sva_send_kill(task.as_ptr()) };
         }
     }
 }

@@ -47,6 +47,7 @@ use kernel::{
         WorkItem, //
     }, //
 };
+use kernel_ext::wake::EarlyEnd;
 
 /// A queue of jobs for one address space.
 #[pin_data]
@@ -57,6 +58,9 @@ pub(crate) struct Context {
     pub(crate) pasid: u32,
     /// Set when no access may begin any more.
     stopped: Atomic<bool>,
+    /// Cuts short what the device waits for then.
+    #[pin]
+    early_end: EarlyEnd,
     #[pin]
     state: Mutex<State>,
     /// A job has ended, or the context has.
@@ -115,6 +119,7 @@ impl Context {
                 mm: ARef::from(&**mm),
                 pasid: bond.pasid(),
                 stopped: Atomic::new(false),
+                early_end <- EarlyEnd::new(),
                 state <- new_mutex!(state, "mock_accel_context"),
                 changed <- new_condvar!("mock_accel_context_changed"),
                 buffer <- new_mutex!(buffer, "mock_accel_buffer"),
@@ -204,6 +209,7 @@ impl Context {
         state.ended.get_or_insert(why);
         state.jobs.cancel();
         self.stopped.store(true, Relaxed);
+        self.early_end.end();
         self.changed.notify_all();
         while state.running {
             self.changed.wait(&mut state);
@@ -256,25 +262,40 @@ impl WorkItem for Context {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        let mut buffer = this.buffer.lock();
+        this.early_end.run(|| this.work());
+
+        // Ended before it began: nothing is accepted any more, and no job is left.
+        let mut state = this.state.lock();
+
+        if state.running && state.ended.is_some() {
+            state.running = false;
+            this.changed.notify_all();
+        }
+    }
+}
+
+impl Context {
+    /// Runs the jobs that there are.
+    fn work(&self) {
+        let mut buffer = self.buffer.lock();
 
         loop {
-            let mut state = this.state.lock();
+            let mut state = self.state.lock();
             let Some((id, desc)) = state.jobs.start() else {
                 state.running = false;
-                this.changed.notify_all();
+                self.changed.notify_all();
                 return;
             };
 
             drop(state);
-            let outcome = this.execute(desc, &mut buffer);
-            let mut state = this.state.lock();
+            let outcome = self.execute(desc, &mut buffer);
+            let mut state = self.state.lock();
 
             state.done += 1;
             state.errors += u64::from(outcome.completion.status != Status::Success as u32);
             state.bytes += outcome.completion.bytes;
             state.jobs.end(id, outcome);
-            this.changed.notify_all();
+            self.changed.notify_all();
         }
     }
 }
