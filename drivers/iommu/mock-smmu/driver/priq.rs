@@ -171,9 +171,10 @@ impl PriQueue {
             // A detach removes the bond first and then drains. So a device that goes on asking
             // cannot have the core look at what is being freed.
             Some(client) if !client.data().has_bond(decoded.pasid) => Some(Response::Invalid),
-            // Other errors mean that the core has seen to the response.
+            // Nothing that the device is attached to handles page requests. Other errors mean that
+            // the core has seen to the response.
             Some(client) if client.faults().report(decoded) == Err(ENODEV) => {
-                Some(Response::Failure)
+                Some(Response::Invalid)
             }
             Some(_) => None,
             None => Some(Response::Failure),
