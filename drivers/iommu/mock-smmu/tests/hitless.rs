@@ -125,8 +125,9 @@ mod tests {
         smmu.attach_sva(&one, &client, 7)?;
         drop(mm);
         check!(hw.cd(WIDE.sid, 7).is_some_and(|cd| cd.v() && cd.epd0()));
-        smmu.block_pasid(&client, 7);
+        // While there is something to fetch.
         check!(reader.verdict());
+        smmu.block_pasid(&client, 7);
         Ok(())
     }
 

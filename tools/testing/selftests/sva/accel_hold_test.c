@@ -84,7 +84,18 @@ static void __attribute__((noreturn)) withhold(int tell, int end)
 	_exit(read(end, &c, 1) != 0);
 }
 
-TEST(r8_others_pages_still_come)
+FIXTURE(hold) {
+};
+
+FIXTURE_SETUP(hold)
+{
+}
+
+FIXTURE_TEARDOWN(hold)
+{
+}
+
+TEST_F_TIMEOUT(hold, r8_others_pages_still_come, 110)
 {
 	int tell[2], end[2], withheld = 0;
 	pid_t child;
@@ -114,7 +125,7 @@ TEST(r8_others_pages_still_come)
 }
 
 /* After the end of a bond nothing of it waits, so that a module can go. */
-TEST(r6_nothing_waits_after_the_end)
+TEST_F(hold, r6_nothing_waits_after_the_end)
 {
 	size_t page = page_size();
 	unsigned char *area = map_fresh(page);
@@ -199,18 +210,18 @@ static void killed(struct __test_metadata *_metadata, bool kept)
 		close(fd);
 }
 
-TEST(k1_memory_of_a_killed_process)
+TEST_F(hold, k1_memory_of_a_killed_process)
 {
 	killed(_metadata, false);
 }
 
-TEST(k1_memory_of_a_killed_process_whose_device_is_kept)
+TEST_F(hold, k1_memory_of_a_killed_process_whose_device_is_kept)
 {
 	killed(_metadata, true);
 }
 
 /* Who pins a page that never comes can be killed. */
-TEST(r11_pin_of_a_page_that_never_comes)
+TEST_F(hold, r11_pin_of_a_page_that_never_comes)
 {
 	size_t page = page_size();
 	unsigned char *area = map_fresh(page);
