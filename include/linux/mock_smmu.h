@@ -66,7 +66,8 @@ struct mock_smmu_device {
  *
  * Return: the device, valid until mock_smmu_device_destroy(); or an ERR_PTR:
  * -EEXIST if there is a device of that name and number, -EINVAL for too many
- * PASID bits or a region that wraps, -ERANGE for one that is too long, -ENODEV if there is no mock SMMU, -ENOMEM.
+ * PASID bits or a region that wraps, -ERANGE for one that is too long or that the
+ * SMMU cannot map, -ENODEV if there is no mock SMMU, -ENOMEM.
  */
 struct device *mock_smmu_device_create(const struct mock_smmu_device *config);
 
