@@ -104,7 +104,7 @@ impl<T: Driver> Ops<T> {
             let page_table = data.page_table();
             let mut base: bindings::iommu_domain = pin_init::zeroed();
 
-            // The core itself says so where it makes domains for the DMA API.
+            // What iommufd asks for it takes as it is; the core sets the type of all others.
             base.type_ = bindings::IOMMU_DOMAIN_UNMANAGED;
             base.ops = Self::PAGING;
             if page_table.tracks_dirty() {
@@ -124,7 +124,7 @@ impl<T: Driver> Ops<T> {
         _domain: *mut bindings::iommu_domain,
         _enabled: bool,
     ) -> c_int {
-        // The page table tells at all times; nobody asks while it is off.
+        // The page table tells at all times.
         0
     }
 
