@@ -187,7 +187,8 @@ impl Requests {
 /// driver is just reporting it, and so keeps the device, and keeps the core from answering it.
 pub struct FaultGroup<'a, T: FaultHandler> {
     requests: Requests,
-    _report: PhantomData<(&'a (), fn() -> T)>,
+    _report: PhantomData<&'a ()>,
+    _handler: PhantomData<fn() -> T>,
 }
 
 impl<T: FaultHandler> FaultGroup<'_, T> {
@@ -204,6 +205,7 @@ impl<T: FaultHandler> FaultGroup<'_, T> {
         Self {
             requests: Requests { group },
             _report: PhantomData,
+            _handler: PhantomData,
         }
     }
 

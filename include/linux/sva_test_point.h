@@ -16,7 +16,12 @@ enum sva_test_point {
 	SVA_TEST_WAITS,
 };
 
-/* Called by whoever passes a point, if not NULL; may sleep. Without lock: one test at a time. */
-extern void (*sva_test_hook)(enum sva_test_point point);
+/*
+ * sva_test_set_hook() - have a function called by whoever passes a point
+ * @hook: the function, which may sleep; NULL for none
+ *
+ * One test at a time, which keeps @hook until all have passed that it lets pass.
+ */
+void sva_test_set_hook(void (*hook)(enum sva_test_point point));
 
 #endif /* _LINUX_SVA_TEST_POINT_H */

@@ -5,8 +5,14 @@
 #include <linux/sva_test_point.h>
 
 #if IS_ENABLED(CONFIG_KUNIT)
-void (*sva_test_hook)(enum sva_test_point point);
-EXPORT_SYMBOL_NS_GPL(sva_test_hook, "SVA_TEST");
+static void (*sva_test_hook)(enum sva_test_point point);
+
+/* Has @hook called by who passes a point from now on; NULL: nobody calls anything. */
+void sva_test_set_hook(void (*hook)(enum sva_test_point point))
+{
+	WRITE_ONCE(sva_test_hook, hook);
+}
+EXPORT_SYMBOL_NS_GPL(sva_test_set_hook, "SVA_TEST");
 
 void rust_helper_sva_test_point_pass(enum sva_test_point point)
 {

@@ -105,7 +105,7 @@ static void late_unbind_hits_nobody(struct kunit *test)
 		if (sva_bond_pasid(heir) == pasid)
 			break;
 		sva_unbind(heir);
-		msleep(10);
+		msleep(20);
 	}
 	KUNIT_ASSERT_EQ(test, pasid, sva_bond_pasid(heir));
 	sva_unbind(bond);

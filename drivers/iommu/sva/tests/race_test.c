@@ -48,7 +48,7 @@ static void at_point(enum sva_test_point point)
 
 static void no_hook(void *unused)
 {
-	WRITE_ONCE(sva_test_hook, NULL);
+	sva_test_set_hook(NULL);
 	/* Who has read it before has passed, since what a test starts it waits for. */
 }
 
@@ -61,7 +61,7 @@ static void force(struct kunit *test, enum sva_test_point point, bool to_the_end
 	forced.to_the_end = to_the_end;
 	init_completion(&forced.done);
 	atomic_set(&forced.armed, 1);
-	WRITE_ONCE(sva_test_hook, at_point);
+	sva_test_set_hook(at_point);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, no_hook, NULL));
 }
 

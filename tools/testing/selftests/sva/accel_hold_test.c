@@ -58,7 +58,7 @@ static int others_page(int device, bool file)
 }
 
 /* Leaves pages missing that devices wait for; then tells how many, and stays until it is told. */
-static void __attribute__((noreturn)) withhold(int tell, int end)
+static __noreturn void withhold(int tell, int end)
 {
 	size_t page = page_size();
 	unsigned char *area = map_fresh(GROUPS * page);
