@@ -116,7 +116,7 @@ fn bind(
     plain: Plain,
 ) -> Result<Arc<Bond>> {
     let request = Request {
-        flags: Features::from_bits(flags as usize)?,
+        flags: Features::from_bits(flags)?,
         identity: plain.identity(),
         owner: || Ok(AnyOwner::Plain(plain)),
     };
@@ -132,7 +132,7 @@ fn bind_members(
     plain: Plain,
 ) -> Result<Arc<GroupBond>> {
     let request = GroupRequest {
-        flags: Features::from_bits(flags as usize)?,
+        flags: Features::from_bits(flags)?,
         identity: plain.identity(),
         suits: |_: &SvaDevice| true,
         owner: |_: &SvaDevice| Ok(AnyOwner::Plain(plain)),

@@ -97,7 +97,7 @@ fn bonds(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
 fn bonds_header(f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(
         f,
-        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8} {:>8}  {}",
+        "{:<16} {:>5} {:>7} {:>7} {:>4} {:<10} {:>8} {:>8} {:>8} {:>8} {:>8}  process",
         "device",
         "group",
         "pasid",
@@ -108,8 +108,7 @@ fn bonds_header(f: &mut Formatter<'_>) -> fmt::Result {
         "pages",
         "refused",
         "ahead",
-        "pinned",
-        "process"
+        "pinned"
     )
 }
 
