@@ -15,6 +15,7 @@ use crate::{
     tree::{impl_tree_item, Links},
 };
 use kernel::{
+    device::Device,
     error::to_result,
     mm::{Mm, MmWithUser},
     new_mutex,
@@ -88,6 +89,10 @@ struct AtWork<T: FaultHandler> {
     /// A member of the group, through which to reach it.
     through: Held,
     translation: Arc<Translation<T>>,
+    /// Whom the core has attached, and those that came later and have been attached since. Kept, so
+    /// that none is taken for another that lies at the same address.
+    reached: KVec<ARef<Device>>,
+    first: ARef<Device>,
 }
 
 // SAFETY: The handle is only used by the core, which does so under locks; the rest is `Send`.
@@ -112,8 +117,9 @@ impl<T: FaultHandler> Attachment<T> {
         })
     }
 
-    /// Attaches `translation` to its PASID of all members of the group of `through`; or to their
-    /// accesses without PASID, if it has none, in place of their default domain. That comes back
+    /// Attaches `translation` to its PASID of all members of the group of `through`, which are that
+    /// device and `others`; or to their accesses without PASID, if it has none, in place of their
+    /// default domain. That comes back
     /// with the detach, and the members' drivers must not do DMA in any other way until then.
     ///
     /// `_alive` is the proof that the address space has users and keeps them: were its last
@@ -134,6 +140,7 @@ impl<T: FaultHandler> Attachment<T> {
     pub fn attach(
         self: &Arc<Self>,
         through: Held,
+        others: KVec<ARef<Device>>,
         translation: Arc<Translation<T>>,
         _alive: &MmWithUser,
     ) -> Result {
@@ -166,27 +173,35 @@ impl<T: FaultHandler> Attachment<T> {
         // INVARIANT: Just attached.
         *state = State::AtWork(AtWork {
             _this: self.clone(),
+            first: ARef::from(through.dev()),
             through,
             translation,
+            reached: others,
         });
         Ok(())
     }
 
     /// Attaches what is attached to `newcomer` as well, which came into the group after the
-    /// [`attach`](Self::attach): the core has not done that. The other members' translations are not
-    /// touched. The detach will reach it.
+    /// [`attach`](Self::attach): the core has not done that. Nothing happens if it has been reached.
+    /// The other members' translations are not touched. The detach will reach it.
     ///
     /// Context as for [`Self::attach`].
     ///
     /// # Errors
     ///
     /// `EINVAL`: nothing is attached, or not by PASID, or the device is in another group, or cannot
-    /// send the PASID. Else what the IOMMU driver says.
+    /// send the PASID. `ENOMEM`, and what the IOMMU driver says.
     pub fn extend(&self, newcomer: &Held, _alive: &MmWithUser) -> Result {
-        let state = self.state.lock();
-        let State::AtWork(work) = &*state else {
+        let mut state = self.state.lock();
+        let State::AtWork(work) = &mut *state else {
             return Err(EINVAL);
         };
+        let is_newcomer = |there: &ARef<Device>| core::ptr::eq(&**there, newcomer.dev());
+
+        if is_newcomer(&work.first) || work.reached.iter().any(is_newcomer) {
+            return Ok(());
+        }
+        work.reached.reserve(1, GFP_KERNEL)?;
         let (domain, pasid) = (work.translation.domain(), work.translation.pasid());
 
         self.check_member(newcomer)?;
@@ -210,7 +225,9 @@ impl<T: FaultHandler> Attachment<T> {
 
                 set(domain, newcomer.as_raw(), pasid, core::ptr::null_mut())
             })
-        })
+        })?;
+        work.reached.push(ARef::from(newcomer.dev()), GFP_KERNEL)?;
+        Ok(())
     }
 
     /// Reaches the group through `other` from now on, if it was reached through a device that

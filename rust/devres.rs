@@ -92,7 +92,7 @@ unsafe extern "C" fn matches_data(
 ///
 /// # Errors
 ///
-/// - `EINVAL`: `endpoint` is another device's, or was added before.
+/// - `EINVAL`: `endpoint` is another device's or of a former driver's time, or was added before.
 /// - `EBUSY`: the device has data of this type.
 /// - `ENOMEM`.
 pub fn add<T: DeviceData>(
@@ -100,7 +100,7 @@ pub fn add<T: DeviceData>(
     endpoint: Option<&Arc<Endpoint>>,
     data: Arc<T>,
 ) -> Result {
-    if endpoint.is_some_and(|endpoint| !core::ptr::eq(endpoint.dev(), &**dev)) {
+    if endpoint.is_some_and(|endpoint| !endpoint.is_of(dev)) {
         return Err(EINVAL);
     }
     // SAFETY: Allocates memory for a `Node`; the name is a static string.

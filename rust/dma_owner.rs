@@ -50,7 +50,8 @@ impl DmaOwner {
         match claimed {
             // INVARIANT: Just claimed.
             Ok(()) => Ok(Some(Self(held.clone()))),
-            Err(e) if e == EINVAL && held.needs_direct() => Ok(None),
+            // Another member's firmware uses memory through the group.
+            Err(e) if e == EINVAL => Ok(None),
             Err(e) if e == EPERM => Err(EBUSY),
             Err(e) => Err(e),
         }

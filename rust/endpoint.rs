@@ -63,7 +63,8 @@ impl Endpoint {
         // SAFETY: The device has a driver and a group, so the IOMMU core has probed it and keeps
         // `dev->iommu`, whose IOMMU and its operations outlive that.
         let (ops, has_sva, max_pasids, needs_direct) = unsafe {
-            let param = &*(*raw).iommu;
+            // A group without IOMMU is one of VFIO's.
+            let param = (*raw).iommu.as_ref().ok_or(ENODEV)?;
             let ops = (*param.iommu_dev).ops;
 
             (
@@ -139,6 +140,21 @@ impl Endpoint {
             }
         }
         None
+    }
+
+    /// Whether this still says how `dev`, which has a driver, is behind its IOMMU.
+    pub(crate) fn is_of(&self, dev: &Device<Bound>) -> bool {
+        let raw = crate::device_raw(dev);
+
+        // SAFETY: The device has a driver, so neither changes during the call.
+        core::ptr::eq(self.dev(), &**dev)
+            && unsafe {
+                core::ptr::eq((*raw).iommu_group, self.group.as_raw())
+                    && (*raw)
+                        .iommu
+                        .as_ref()
+                        .is_some_and(|param| core::ptr::eq((*param.iommu_dev).ops, self.ops))
+            }
     }
 
     /// Lets it be held, unless that was done before: whether it was not.

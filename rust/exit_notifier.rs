@@ -31,9 +31,10 @@ pub trait OnExit: Send + Sync + Sized + 'static {
 /// `notifier` is registered, with the operations for `T`.
 #[pin_data(PinnedDrop)]
 pub struct ExitNotifier<T: OnExit> {
+    // Initialised in this order: what is called finds `data`.
+    data: T,
     #[pin]
     notifier: Opaque<bindings::mmu_interval_notifier>,
-    data: T,
 }
 
 // SAFETY: A notifier may be removed by any thread.
@@ -58,6 +59,7 @@ impl<T: OnExit> ExitNotifier<T> {
     /// `ENOMEM`; `EINTR` when the caller is being killed.
     pub fn new(mm: &MmWithUser, data: T) -> Result<Pin<KBox<Self>>> {
         let init = try_pin_init!(Self {
+            data,
             // INVARIANT: Registered here.
             notifier <- Opaque::try_ffi_init(|slot| {
                 // SAFETY: `slot` is memory for a notifier, which the function fills and which
@@ -73,7 +75,6 @@ impl<T: OnExit> ExitNotifier<T> {
                     )
                 })
             }),
-            data,
         });
 
         KBox::try_pin_init(init, GFP_KERNEL)

@@ -56,7 +56,8 @@ struct sva_bond;
  * given back by sva_unbind(), now or later, which hits nobody else.
  *
  * The memory of the process is gone when this is called, and the device's accesses
- * are refused already.
+ * are refused already. It may give the bond back itself. It must not shut down its
+ * device, unless the driver sees to it that the call has returned before it leaves.
  *
  * Context: Process context, no locks held, may sleep.
  */

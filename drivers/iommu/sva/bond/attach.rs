@@ -9,9 +9,10 @@ use crate::{
     module_parameters,
 };
 use kernel::{
+    device::Device,
     mm::MmWithUser,
     prelude::*,
-    sync::{Arc, ArcBorrow},
+    sync::{aref::ARef, Arc, ArcBorrow},
 };
 use kernel_ext::{
     attachment::Attachment,
@@ -37,20 +38,18 @@ pub(crate) struct Prepared {
     pub(super) new: Option<Arc<SpaceTranslation>>,
     /// Other groups are attached to it already.
     pub(super) shared: bool,
+    /// The members of the group, if it may have more than the device.
+    pub(super) members: KVec<ARef<Device>>,
 }
 
 /// A new place for page requests of bonds of `device` with `flags`.
-pub(super) fn new_attachment(
-    device: &SvaDevice,
-    flags: Features,
-    newest: u64,
-) -> Result<Arc<GroupAttachment>> {
+pub(super) fn new_attachment(device: &SvaDevice, flags: Features) -> Result<Arc<GroupAttachment>> {
     let read_ahead = match flags.contains(Feature::NoReadAhead) {
         true => 0,
         false => module_parameters::read_ahead.value(),
     };
     let serves = flags.contains(Feature::Iopf);
-    let service = FaultService::new(&device.core.waits, serves, read_ahead, newest);
+    let service = FaultService::new(&device.core.waits, serves, read_ahead);
 
     Arc::pin_init(
         Attachment::new(device.endpoint.group().into(), service),
@@ -68,7 +67,15 @@ impl Prepared {
         let Some(translation) = &self.new else {
             return Ok(());
         };
-        let attach = |translation| self.attachment.attach(held.clone(), translation, mm);
+        let attach = |translation| {
+            let mut others = KVec::with_capacity(self.members.len(), GFP_KERNEL)?;
+
+            for member in &self.members {
+                others.push(member.clone(), GFP_KERNEL)?;
+            }
+            self.attachment
+                .attach(held.clone(), others, translation, mm)
+        };
 
         match attach(translation.clone()) {
             // A domain for another IOMMU of the same driver need not fit.
@@ -132,14 +139,17 @@ impl Attachments {
             Scope::Group => device.max_pasid.min(group.max_pasid()),
         };
         let (translation, shared) = self.translation(held, mm, limit)?;
-        // Before the attach: who comes later may not be reached by it.
-        let newest = device.core.newest_device();
 
         Ok(Prepared {
-            attachment: new_attachment(device, flags, newest)?,
+            attachment: new_attachment(device, flags)?,
             pasid: translation.pasid(),
             new: Some(translation),
             shared,
+            // Before the attach: who comes later may not be reached by it.
+            members: match scope {
+                Scope::Device => KVec::new(),
+                Scope::Group => group.members()?,
+            },
         })
     }
 
@@ -162,13 +172,8 @@ impl Attachments {
         if pasid > device.max_pasid {
             return Err(ENOSPC);
         }
-        if device.number > service.newest() {
-            // It may have come into the group since.
-            let newest = device.core.newest_device();
-
-            there.extend(held, mm)?;
-            service.set_newest(newest);
-        }
+        // It may have come into the group since.
+        there.extend(held, mm)?;
         if flags.contains(Feature::NoReadAhead) {
             service.streams.turn_off();
         }
@@ -177,6 +182,7 @@ impl Attachments {
             pasid,
             new: None,
             shared: true,
+            members: KVec::new(),
         })
     }
 

@@ -16,11 +16,7 @@ use kernel::{
     mm::{Mm, MmWithUser, MmWithUserAsync},
     new_mutex,
     prelude::*,
-    sync::{
-        aref::ARef,
-        atomic::{Acquire, Atomic, Full},
-        Arc, Mutex,
-    },
+    sync::{aref::ARef, Arc, Mutex},
 };
 use kernel_ext::{global::Global, tree::Tree, workqueue::OwnedQueue};
 
@@ -57,11 +53,11 @@ pub(crate) struct Core {
     /// Only for those who list them: no bind, unbind or fault comes here.
     #[pin]
     devices: Mutex<KVec<Listed>>,
-    /// The number of the last device that was initialised.
-    newest_device: Atomic<u64>,
     gallery: KBox<dyn Gallery>,
-    /// Where the exits of processes are dealt with, and their address spaces mapped in.
+    /// Where reserved regions are mapped for processes. A process can hold that up.
     pub(crate) queue: Arc<OwnedQueue>,
+    /// Where the exits of processes are dealt with.
+    pub(crate) exits: OwnedQueue,
     /// The page requests that take long. Their queue is not that above: nothing flushes theirs.
     pub(crate) waits: Arc<Waits>,
     pub(crate) totals: Totals,
@@ -76,9 +72,9 @@ impl Core {
                 new_mutex!(Tree::new(), "sva_address_space_map")
             }),
             devices <- new_mutex!(KVec::new(), "sva_device_list"),
-            newest_device: Atomic::new(0),
             gallery,
             queue: Arc::new(OwnedQueue::new(c"sva")?, GFP_KERNEL)?,
+            exits: OwnedQueue::new(c"sva_exits")?,
             waits: Arc::pin_init(Waits::new(), GFP_KERNEL)?,
             totals: Totals::default(),
             refusals <- Refusals::new(),
@@ -89,18 +85,8 @@ impl Core {
     /// could make new work. What it drops last would otherwise be dropped by a worker.
     pub(crate) fn close(&self) {
         self.waits.close();
+        self.exits.drain();
         self.queue.drain();
-    }
-
-    /// Gives a device a number that is larger than those of all before. What its caller did
-    /// before, those have seen who find it in [`Self::newest_device`].
-    pub(crate) fn number_device(&self) -> u64 {
-        self.newest_device.fetch_add(1, Full) + 1
-    }
-
-    /// The number of the last device that was initialised.
-    pub(crate) fn newest_device(&self) -> u64 {
-        self.newest_device.load(Acquire)
     }
 
     /// The key of an mm, and the shard that it belongs to.

@@ -18,14 +18,16 @@ use core::any::Any;
 use kernel::{
     device::{Bound, Device},
     mm::Mm,
-    new_mutex,
+    new_condvar, new_mutex,
     prelude::*,
-    sync::{Arc, Mutex},
+    sync::{Arc, CondVar, Mutex},
+    time::{delay::fsleep, Delta},
 };
 use kernel_ext::{
     devres::{self, DeviceData},
     dma_owner::DmaOwner,
     endpoint::Endpoint,
+    task::TaskName,
     tree::{impl_tree_item, Tree},
 };
 
@@ -33,8 +35,6 @@ use kernel_ext::{
 #[pin_data]
 pub(crate) struct SvaDevice {
     pub(crate) core: Arc<Core>,
-    /// Larger than those of the devices that were initialised before.
-    pub(crate) number: u64,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) features: Features,
     /// The largest PASID that the device can send.
@@ -43,6 +43,9 @@ pub(crate) struct SvaDevice {
     pub(crate) totals: Totals,
     #[pin]
     state: Mutex<State>,
+    /// A call of the driver has returned.
+    #[pin]
+    called: CondVar,
 }
 
 /// A handler, whose type its driver knows.
@@ -57,6 +60,8 @@ struct State {
     /// For drivers in Rust, their handler.
     handler: Option<AnyHandler>,
     dma: Option<DmaOwner>,
+    /// Who is just calling the driver for an exit.
+    calls: KVec<TaskName>,
 }
 
 impl_tree_item! {
@@ -100,7 +105,6 @@ impl SvaDevice {
         let (for_device, of_device) = (core.clone(), endpoint.clone());
         let device = Arc::pin_init(
             pin_init!(Self {
-                number: for_device.number_device(),
                 core: for_device,
                 endpoint: of_device,
                 features,
@@ -113,9 +117,11 @@ impl SvaDevice {
                         watcher: None,
                         handler,
                         dma: None,
+                        calls: KVec::new(),
                     },
                     "sva_device"
                 ),
+                called <- new_condvar!("sva_device_called"),
             }),
             GFP_KERNEL,
         )?;
@@ -161,6 +167,11 @@ impl SvaDevice {
 
         self.core.remove_device(self);
         let mut state = self.state.lock();
+
+        // Calls for bonds that the driver has ended from within. Not our own, if this is from one.
+        while state.calls.iter().any(|&task| task != TaskName::current()) {
+            self.called.wait(&mut state);
+        }
         // Whoever still names the device must not have code of the driver with it.
         let left = (state.dma.take(), state.handler.take());
 
@@ -191,6 +202,34 @@ impl SvaDevice {
         if let Some(why) = Why::of_bind(e) {
             self.core.refusals.tell(self.endpoint.dev(), why);
         }
+    }
+
+    /// This task is about to call the driver for an exit. May sleep.
+    pub(super) fn begin_call(&self) {
+        // A call must not be lost, and a few bytes will be had.
+        while self
+            .state
+            .lock()
+            .calls
+            .push(TaskName::current(), GFP_KERNEL)
+            .is_err()
+        {
+            fsleep(Delta::from_millis(1));
+        }
+    }
+
+    /// That has returned.
+    pub(super) fn end_call(&self) {
+        let mut state = self.state.lock();
+        let own = state
+            .calls
+            .iter()
+            .position(|&task| task == TaskName::current());
+
+        if let Some(own) = own {
+            let _ = state.calls.remove(own);
+        }
+        self.called.notify_all();
     }
 
     fn first_bond(&self) -> Option<Arc<Bond>> {

@@ -60,7 +60,7 @@ impl ExitWatch {
 impl OnExit for Told {
     fn exits(&self) {
         // A process exits once, so the work is not queued yet.
-        let _ = self.0.core.queue.enqueue(self.0.clone());
+        let _ = self.0.core.exits.enqueue(self.0.clone());
     }
 }
 

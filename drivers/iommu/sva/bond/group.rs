@@ -136,12 +136,18 @@ impl GroupBond {
     pub(crate) fn unbind(self: &Arc<Self>) -> Result {
         let mut inner = self.space.lock().ok_or(ESRCH)?;
 
-        // Drivers must not lose what they have for a bond while they are called for it.
-        while self
-            .member(&inner, |bond, inner| {
-                bond.called(inner) == Called::Elsewhere
-            })
-            .is_some()
+        // Drivers must not lose what they have for a bond while they are called for it. Who is called
+        // for a member itself does not wait for others, which may wait for that.
+        let here = self
+            .member(&inner, |bond, inner| bond.called(inner) == Called::Here)
+            .is_some();
+
+        while !here
+            && self
+                .member(&inner, |bond, inner| {
+                    bond.called(inner) == Called::Elsewhere
+                })
+                .is_some()
         {
             self.space.wait(&mut inner);
         }
@@ -154,7 +160,12 @@ impl GroupBond {
         // One after the other, since each may call a driver.
         while let Some(mut inner) = self.space.lock() {
             let unused = |bond: &Bond, inner: &Inner| {
-                bond.refs_in(inner) <= 0 && !bond.is_end_left_to_call(inner)
+                bond.refs_in(inner) <= 0
+                    && match bond.called(inner) {
+                        Called::No => true,
+                        Called::Here => !bond.is_end_left_to_call(inner),
+                        Called::Elsewhere => !here,
+                    }
             };
             let Some(bond) = self.member(&inner, unused) else {
                 leave_unused(self, &mut inner);

@@ -20,14 +20,13 @@ use super::{
     Bond,
 };
 use crate::trace;
-use core::{num::NonZeroUsize, ptr::NonNull};
 use kernel::{
-    current,
     prelude::*,
     sync::{Arc, LockedBy},
 };
 use kernel_ext::{
     endpoint::Held,
+    task::TaskName,
     test_point::{self, TestPoint},
 };
 
@@ -53,16 +52,6 @@ enum State {
     /// The driver is being called, by that task.
     Stopping(TaskName),
     Ended,
-}
-
-/// Names a task, and is compared only.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct TaskName(NonZeroUsize);
-
-impl TaskName {
-    fn current() -> Self {
-        Self(NonNull::from(&*current!()).addr())
-    }
 }
 
 /// What to do before a bond ends.
@@ -319,7 +308,10 @@ impl Bond {
     /// Makes the call that [`Self::begin_stop`] gave when the process had exited, and ends the bond.
     pub(super) fn exit(&self, stopping: Stopping) {
         trace::mm_exit(self.traced());
+        // The driver may end the bond itself, and then a shutdown finds none to wait for.
+        self.device.begin_call();
         self.stop(stopping, End::Exit);
+        self.device.end_call();
         self.device.count(|totals| totals.exits.add(1));
         // The driver may have unbound; then there is nothing left to do.
         self.end(End::Exit);

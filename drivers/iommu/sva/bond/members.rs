@@ -121,7 +121,8 @@ where
     S: Fn(&SvaDevice) -> bool,
     O: Fn(&SvaDevice) -> Result<AnyOwner>,
 {
-    let mut bound = None;
+    // One that is there already, whoever is still part of it.
+    let mut bound = part_of_any(group, request, inner)?;
     let mut made = KVec::<Arc<Bond>>::new();
 
     let result = loop {
@@ -180,6 +181,26 @@ where
             Err(result.err().unwrap_or(ENODEV))
         }
     }
+}
+
+/// The bond of the group that a member is part of which is meant, if one is.
+fn part_of_any<S, O>(
+    group: &IommuGroup,
+    request: &GroupRequest<S, O>,
+    inner: &Inner,
+) -> Result<Option<Arc<GroupBond>>>
+where
+    S: Fn(&SvaDevice) -> bool,
+{
+    let (devices, _) = members(group)?;
+    let part = devices
+        .iter()
+        .filter(|device| (request.suits)(device))
+        .filter_map(|device| inner.bonds.of_device(device, request.flags))
+        .filter(|bond| bond.is_of(inner, request.identity))
+        .find_map(|bond| bond.group(inner).cloned());
+
+    Ok(part)
 }
 
 /// What is still to be done.

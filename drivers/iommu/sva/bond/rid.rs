@@ -37,12 +37,13 @@ pub(super) fn prepare(
         return Err(EBUSY);
     }
     Ok(Prepared {
-        attachment: new_attachment(device, flags, device.number)?,
+        attachment: new_attachment(device, flags)?,
         pasid: Pasid::NONE,
         new: Some(Translation::new(
             SvaDomain::alloc(held, mm)?,
             Pasid::none(),
         )?),
         shared: false,
+        members: KVec::new(),
     })
 }

@@ -93,14 +93,17 @@ impl<'a> LentHandle<'a> {
     /// Pins `range` for all devices, or for none.
     pub(super) fn pin(&self, range: &Range<usize>, write: bool) -> Result {
         let bonds = self.bonds()?;
+        let mut pins = KVec::with_capacity(bonds.len(), GFP_KERNEL)?;
         let mut result = Err(ESRCH);
 
-        for (done, bond) in bonds.iter().enumerate() {
-            result = bond.pin(range.clone(), write).map(|_| ());
+        for bond in &bonds {
+            result = match bond.pin(range.clone(), write) {
+                Ok(pin) => pins.push(pin, GFP_KERNEL).map_err(Error::from),
+                Err(e) => Err(e),
+            };
             if result.is_err() {
-                for bond in bonds.iter().take(done) {
-                    // It may have ended meanwhile.
-                    let _ = bond.unpin(range);
+                for (bond, pin) in bonds.iter().zip(&pins) {
+                    bond.unpin_one(*pin);
                 }
                 break;
             }

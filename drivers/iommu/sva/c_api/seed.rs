@@ -233,7 +233,7 @@ export! {
 
             device.take_watcher().ok_or(EINVAL)?;
             // A call may have begun before.
-            device.core.queue.flush();
+            device.core.exits.flush();
             Ok(())
         })())
     }

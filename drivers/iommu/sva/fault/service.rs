@@ -29,9 +29,6 @@ use kernel_ext::{
 pub(crate) struct FaultService {
     /// Whether the bonds have `IOPF`; else all that the device touches is pinned.
     pub(crate) serves: bool,
-    /// The last device that had been initialised when this was attached, or extended. Those that
-    /// came later may have come into the group after that. Changed under the address space's lock.
-    newest: Atomic<u64>,
     /// How many bonds use the attachment: changed under the address space's lock.
     users: Atomic<u32>,
     /// How many groups wait.
@@ -117,11 +114,10 @@ fn answer(group: FaultGroup<'_, FaultService>, response: Response) {
 
 impl FaultService {
     /// The service for an attachment of bonds with `IOPF` if it `serves`, that reads up to
-    /// `read_ahead` pages ahead, made when `newest` was the last device.
-    pub(crate) fn new(waits: &Arc<Waits>, serves: bool, read_ahead: u32, newest: u64) -> Self {
+    /// `read_ahead` pages ahead.
+    pub(crate) fn new(waits: &Arc<Waits>, serves: bool, read_ahead: u32) -> Self {
         Self {
             serves,
-            newest: Atomic::new(newest),
             users: Atomic::new(0),
             waiting: Atomic::new(0),
             stats: FaultStats::default(),
@@ -138,15 +134,5 @@ impl FaultService {
     /// As many bonds use the attachment now. Only for who has the address space's lock.
     pub(crate) fn set_users(&self, users: u32) {
         self.users.store(users, Relaxed);
-    }
-
-    /// See the field. Only for who has the address space's lock.
-    pub(crate) fn newest(&self) -> u64 {
-        self.newest.load(Relaxed)
-    }
-
-    /// See the field. Only for who has the address space's lock.
-    pub(crate) fn set_newest(&self, newest: u64) {
-        self.newest.store(newest, Relaxed);
     }
 }

@@ -273,6 +273,51 @@ static void s16_group_of_a_device_bound_alone(struct kunit *test)
 	KUNIT_EXPECT_NE(test, 0, sva_test_read(a, pasid, space->addr, &value));
 }
 
+/* Two that come between a bind of one and that of the group are both reached. */
+static void s16_two_come_before_the_group_is_bound(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct mock_smmu_device config = { .pasid_bits = 10, .group = next_group() };
+	struct device *a = sva_test_device(test, &config), *b, *c;
+	int alone, pasid;
+	u64 value;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(a, space->mm, &alone, SVA_TEST_FLAGS,
+						       NULL));
+	b = sva_test_device(test, &config);
+	c = sva_test_device(test, &config);
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+						      SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(b, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(c, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, pasid));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(a, pasid));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(c, pasid, space->addr, &value));
+}
+
+/* A group that is bound again, after a member has lost its bond, counts in one place. */
+static void s12_bind_again_without_a_member(struct kunit *test)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct device *a, *b;
+	int pasid, again;
+	u64 value;
+
+	two_members(test, 10, &a, &b);
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+						      SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(a, pasid));
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &again,
+						      SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, pasid, again);
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, pasid));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(b, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, pasid));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(a, pasid, space->addr, &value));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(b, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_group(a->iommu_group, pasid));
+}
+
 static void s16_too_narrow_a_device_is_left_out(struct kunit *test)
 {
 	struct sva_test_mm *space = sva_test_mm(test);
@@ -308,6 +353,8 @@ static struct kunit_case sva_group_cases[] = {
 	KUNIT_CASE(s15_members_without_sva_are_skipped),
 	KUNIT_CASE(s16_hot_plugged_device_joins),
 	KUNIT_CASE(s16_group_of_a_device_bound_alone),
+	KUNIT_CASE(s16_two_come_before_the_group_is_bound),
+	KUNIT_CASE(s12_bind_again_without_a_member),
 	KUNIT_CASE(s16_too_narrow_a_device_is_left_out),
 	KUNIT_CASE(s19_unbind_group_goes_on_past_errors),
 	KUNIT_CASE(first_member_leaves_the_other_works_on),

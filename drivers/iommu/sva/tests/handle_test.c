@@ -114,6 +114,40 @@ static void late_unbind_hits_nobody(struct kunit *test)
 	sva_unbind(heir);
 }
 
+/* A callback that gives the bond back, and is at work still. */
+struct slow_exit {
+	struct sva_bond *bond;
+	struct completion begun;
+	bool returned;
+};
+
+static void unbind_and_go_on(struct device *dev, u32 pasid, void *drvdata)
+{
+	struct slow_exit *slow = drvdata;
+
+	sva_unbind(slow->bond);
+	complete(&slow->begun);
+	msleep(100);
+	WRITE_ONCE(slow->returned, true);
+}
+
+static void shutdown_waits_for_a_callback_that_has_unbound(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct slow_exit *slow = kunit_kzalloc(test, sizeof(*slow), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, slow);
+	init_completion(&slow->begun);
+	slow->bond = sva_bind(dev, space->mm, SVA_TEST_FLAGS, unbind_and_go_on, slow);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, slow->bond);
+	sva_test_mm_exit(test, space);
+	KUNIT_ASSERT_NE(test, 0, wait_for_completion_timeout(&slow->begun, 30 * HZ));
+	KUNIT_EXPECT_EQ(test, 0, sva_device_shutdown(dev));
+	KUNIT_EXPECT_TRUE(test, READ_ONCE(slow->returned));
+	KUNIT_EXPECT_EQ(test, 0, sva_device_init(dev, SVA_TEST_FLAGS, 0));
+}
+
 static void shutdown_ends_it_before(struct kunit *test)
 {
 	struct device *dev = sva_test_device(test, NULL);
@@ -179,6 +213,7 @@ static struct kunit_case sva_handle_cases[] = {
 	KUNIT_CASE(handle_leads_to_the_memory),
 	KUNIT_CASE(handles_count),
 	KUNIT_CASE(late_unbind_hits_nobody),
+	KUNIT_CASE(shutdown_waits_for_a_callback_that_has_unbound),
 	KUNIT_CASE(shutdown_ends_it_before),
 	KUNIT_CASE(members_of_a_group),
 	KUNIT_CASE(errors_are_pointers),

@@ -13,7 +13,7 @@
 #include "../../../../drivers/iommu/sva/tests/pin_file.h"
 
 /* So many groups wait at some time; jobs are used anew when theirs have ended. */
-#define GROUPS		300
+#define GROUPS		1100
 #define AT_ONCE		64
 
 /* Another process has a device touch a page that is not there; how long that takes in ms, or -1. */
