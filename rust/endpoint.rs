@@ -145,16 +145,15 @@ impl Endpoint {
     /// Whether this still says how `dev`, which has a driver, is behind its IOMMU.
     pub(crate) fn is_of(&self, dev: &Device<Bound>) -> bool {
         let raw = crate::device_raw(dev);
-
         // SAFETY: The device has a driver, so neither changes during the call.
+        let (group, param) = unsafe { ((*raw).iommu_group, (*raw).iommu.as_ref()) };
+
         core::ptr::eq(self.dev(), &**dev)
-            && unsafe {
-                core::ptr::eq((*raw).iommu_group, self.group.as_raw())
-                    && (*raw)
-                        .iommu
-                        .as_ref()
-                        .is_some_and(|param| core::ptr::eq((*param.iommu_dev).ops, self.ops))
-            }
+            && core::ptr::eq(group, self.group.as_raw())
+            // SAFETY: As above: the IOMMU is there as long as a driver has the device.
+            && param.is_some_and(|param| unsafe {
+                core::ptr::eq((*param.iommu_dev).ops, self.ops)
+            })
     }
 
     /// Lets it be held, unless that was done before: whether it was not.

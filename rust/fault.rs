@@ -75,7 +75,10 @@ impl Requests {
     /// How many requests the group has: at least one.
     pub fn len(&self) -> usize {
         // SAFETY: The group is valid by the type invariants.
-        unsafe { (*self.group.as_ptr()).fault_count }
+        match unsafe { (*self.group.as_ptr()).fault_count } {
+            1 => 1,
+            _ => self.iter().count(),
+        }
     }
 
     /// Never: a group has at least its last request.
@@ -84,13 +87,23 @@ impl Requests {
     }
 
     /// The requests, the last one last.
+    ///
+    /// The core goes by the group's index alone. What a device left behind under another PASID, whose
+    /// last request never came, is not this group's.
     pub fn iter(&self) -> impl Iterator<Item = PageRequest> + '_ {
         // SAFETY: The group is valid, and so is its list: it does not change until it is freed.
         let head = unsafe { &raw mut (*self.group.as_ptr()).faults };
         // SAFETY: As above.
         let mut node = unsafe { (*head).next };
+        let last = self.last();
+        let whose = move |prm: &bindings::iommu_fault_page_request| {
+            (
+                prm.flags & bindings::IOMMU_FAULT_PAGE_REQUEST_PASID_VALID,
+                prm.pasid,
+            )
+        };
 
-        core::iter::from_fn(move || {
+        core::iter::from_fn(move || loop {
             if core::ptr::eq(node, head) {
                 return None;
             }
@@ -101,10 +114,12 @@ impl Requests {
 
             // SAFETY: The node is part of the list, see above.
             node = unsafe { (*node).next };
-            Some(PageRequest {
-                addr: prm.addr,
-                access: Access(prm.perm),
-            })
+            if whose(prm) == whose(last) {
+                return Some(PageRequest {
+                    addr: prm.addr,
+                    access: Access(prm.perm),
+                });
+            }
         })
     }
 

@@ -335,7 +335,8 @@ impl<T: Driver> Ops<T> {
         let client = unsafe { Self::client(dev) };
         client.driver().block_pasid(&client, pasid);
         // Whoever was attached may go now, and workers may still be at its requests.
-        client.faults().flush();
+        // SAFETY: The device is probed, and the caller holds the group's mutex.
+        unsafe { client.faults().flush() };
         client.faults().end(pasid);
         0
     }
@@ -422,6 +423,14 @@ impl<T: Driver> Ops<T> {
         fault: *mut bindings::iopf_fault,
         response: *mut bindings::iommu_page_response,
     ) {
+        // SAFETY: The fault is valid during the call.
+        let flags = unsafe { (*fault).fault.prm.flags };
+
+        // The core answers each request that nobody handles; but the device awaits one answer for
+        // a group, and has the index back with it.
+        if flags & bindings::IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE == 0 {
+            return;
+        }
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
         // SAFETY: Both arguments are valid during the call.

@@ -247,12 +247,19 @@ impl FaultSource {
 
     /// Waits until the workers have answered all groups that were reported before. May sleep; not
     /// to be called from one of them, nor with a lock that one takes.
-    pub(crate) fn flush(&self) {
-        let on = self.on.lock();
+    ///
+    /// The device, and others, may report meanwhile: a worker may take its time.
+    ///
+    /// # Safety
+    ///
+    /// The device must be probed and neither [`Self::end`] nor [`Self::close`] run meanwhile: they
+    /// are called under the group's mutex.
+    pub(crate) unsafe fn flush(&self) {
+        let queue = self.on.lock().queue.clone();
 
-        if on.queue.is_some() {
-            // SAFETY: By the type invariant the device is on a queue, and stays so while the lock
-            // is held. It cannot fail: only for a device without a queue does it.
+        if queue.is_some() {
+            // SAFETY: By the type invariant the device is on a queue, and stays so by the
+            // function's requirement. It cannot fail: only for a device without a queue does it.
             let _ = unsafe { bindings::iopf_queue_flush_dev(self.as_raw()) };
         }
     }

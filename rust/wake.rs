@@ -59,7 +59,8 @@ impl EarlyEnd {
         unsafe { bindings::sva_ignore_kill() };
     }
 
-    /// Ends the work: no job begins any more, and what one waits for is cut short. Any context.
+    /// Ends the work: no job begins any more, and what one waits for is cut short. Process
+    /// context.
     pub fn end(&self) {
         let mut state = self.state.lock();
 

@@ -8,10 +8,13 @@ bool rust_helper_sva_is_kthread(void)
 	return current->flags & PF_KTHREAD;
 }
 
-/* A kernel thread ignores signals unless it asks for them; it never dies of one. */
+/*
+ * A kernel thread ignores signals unless it asks for them; it never dies of one.
+ * Only the kernel's own count: nobody's kill(1) ends a wait.
+ */
 void rust_helper_sva_accept_kill(void)
 {
-	allow_signal(SIGKILL);
+	allow_kernel_signal(SIGKILL);
 }
 
 void rust_helper_sva_ignore_kill(void)

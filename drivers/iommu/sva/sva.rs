@@ -112,8 +112,9 @@ impl kernel::InPlaceModule for SvaCore {
                 Core::new(KBox::new(files, GFP_KERNEL)?),
                 GFP_KERNEL,
             )?)?,
-            waits: core.waits.watch()?,
             debugfs <- Debugfs::new(root),
+            // Last: only `close()` has it end at once.
+            waits: core.waits.watch()?,
         })
     }
 }

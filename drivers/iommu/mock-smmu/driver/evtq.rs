@@ -114,29 +114,24 @@ impl EventQueue {
         self.drain.serve(|| self.process(smmu));
     }
 
-    /// Handles all events there are. Whether there were any.
+    /// Handles the events that are there now, not those that come meanwhile: a device that makes
+    /// them as fast as they are handled must not keep anybody waiting. Whether there were any.
     fn process(&self, smmu: &Smmu) -> bool {
         let layout = self.queue.layout();
-        let mut cons = self.queue.cons();
-        let mut any = false;
+        let (prod, mut cons) = (self.queue.prod(), self.queue.cons());
 
-        loop {
-            let prod = self.queue.prod();
-            if queue::overflowed(prod, cons) {
-                self.overflows.fetch_add(1, Relaxed);
-                cons = queue::acknowledge(prod, cons);
-                self.queue.consume(cons);
-            }
-            if layout.is_empty(prod, cons) {
-                break;
-            }
-            while !layout.is_empty(prod, cons) {
-                let event = Event::from_words(self.queue.peek(cons));
-                cons = layout.advance(cons, 1);
-                self.queue.consume(cons);
-                self.handle(smmu, &event);
-                any = true;
-            }
+        if queue::overflowed(prod, cons) {
+            self.overflows.fetch_add(1, Relaxed);
+            cons = queue::acknowledge(prod, cons);
+            self.queue.consume(cons);
+        }
+        let any = !layout.is_empty(prod, cons);
+
+        while !layout.is_empty(prod, cons) {
+            let event = Event::from_words(self.queue.peek(cons));
+            cons = layout.advance(cons, 1);
+            self.queue.consume(cons);
+            self.handle(smmu, &event);
         }
         any
     }

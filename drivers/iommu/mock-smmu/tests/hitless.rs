@@ -100,12 +100,13 @@ mod tests {
             smmu.alloc_sva(&client, mm.mm())?,
             smmu.alloc_sva(&client, mm.mm())?,
         );
-        let mut entries = [[0; 8]; 4];
+        let mut entries = [[0; 8]; 6];
         for (i, domain) in [&one, &two].into_iter().enumerate() {
             smmu.attach_sva(domain, &client, 7)?;
             entries[i] = hw.cd(WIDE.sid, 7).ok_or(ENOENT)?.words();
             let asid = domain.space().asid();
             entries[2 + i] = smmu.features().blocked_cd(asid).words();
+            entries[4 + i] = smmu.features().exited_cd(asid).words();
         }
         smmu.block_pasid(&client, 7);
 

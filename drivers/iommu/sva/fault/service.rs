@@ -90,12 +90,10 @@ impl FaultHandler for FaultService {
             answer(group, response);
             return;
         };
-        let requests = late.len() as u64;
 
-        stats.deferred.add(requests);
-        if Waiting::start(attachment, mm, group, late, complete).is_err() {
-            stats.refused.add(requests);
-        }
+        stats.deferred.add(late.len() as u64);
+        // Refused, it has been answered.
+        let _ = Waiting::start(attachment, mm, group, late, complete);
     }
 
     fn detached(&self) {

@@ -84,23 +84,31 @@ impl Waiting {
         requests: KVec<PageRequest>,
         complete: bool,
     ) -> Result {
+        let stats = &attachment.handler().stats;
+        let refuse = |group: FaultGroup<'_, _>, refused: usize, why| {
+            stats.refused.add(refused as u64);
+            trace::page_response(&group, Response::Invalid);
+            group.respond(Response::Invalid);
+            Err(why)
+        };
+        let late = requests.len();
         let (waiting, group) = match Self::new(attachment, mm, &group, requests, complete) {
             Ok((waiting, held)) => match group.wait(held) {
                 Ok(group) => (waiting, group),
-                Err(group) => return Err(refuse(group, EINVAL)),
+                Err(group) => return refuse(group, late, EINVAL),
             },
             Err(e) => {
                 if e == EBUSY {
-                    attachment.handler().stats.over_limit.add(1);
+                    stats.over_limit.add(1);
                 }
-                return Err(refuse(group, e));
+                return refuse(group, late, e);
             }
         };
 
         *waiting.group.lock() = Some(group);
         test_point::pass(TestPoint::Waits);
         waiting.service().waits.add(&waiting).inspect_err(|_| {
-            waiting.answer(Response::Invalid, 0);
+            waiting.answer(Response::Invalid, 0, false);
         })
     }
 
@@ -177,22 +185,22 @@ impl Waiting {
 
     /// Whether it need not be waited for any longer: its time is up, or the process has gone.
     pub(super) fn is_pointless(&self) -> bool {
-        let limit = i64::from(module_parameters::wait_seconds.value()) * 1000;
-
         if self.group.lock().is_none() {
             return false;
         }
-        if self.since.elapsed().as_millis() >= limit {
-            self.service().stats.timed_out.add(1);
-            return true;
-        }
-        self.leave.is_alone_with(&self.mm)
+        self.is_late() || self.leave.is_alone_with(&self.mm)
+    }
+
+    fn is_late(&self) -> bool {
+        let limit = i64::from(module_parameters::wait_seconds.value()) * 1000;
+
+        self.since.elapsed().as_millis() >= limit
     }
 
     /// Answers it without what it waits for, unless it has been answered, and ends the wait.
     pub(super) fn give_up(&self) {
         self.early_end.end();
-        self.answer(Response::Invalid, self.served());
+        self.answer(Response::Invalid, self.served(), self.is_late());
     }
 
     /// Serves the requests, as long as somebody waits for the answer.
@@ -209,8 +217,9 @@ impl Waiting {
         });
     }
 
-    /// Answers, unless it has been done. Of the requests that waited so many were `served`.
-    fn answer(&self, response: Response, served: usize) {
+    /// Answers, unless it has been done, perhaps since the time is up. Of the requests that waited
+    /// so many were `served`.
+    fn answer(&self, response: Response, served: usize, is_late: bool) {
         let mut group = self.group.lock();
 
         if let Some(group) = group.take() {
@@ -218,6 +227,9 @@ impl Waiting {
 
             stats.served.add(served as u64);
             stats.refused.add((self.requests.len() - served) as u64);
+            if is_late {
+                stats.timed_out.add(1);
+            }
             // Under the lock: whoever finds no group then knows that it has been answered.
             trace::page_response(&group, response);
             group.respond(response);
@@ -237,19 +249,12 @@ impl Waiting {
     }
 }
 
-/// Answers a group that cannot wait.
-fn refuse(group: FaultGroup<'_, FaultService>, why: Error) -> Error {
-    trace::page_response(&group, Response::Invalid);
-    group.respond(Response::Invalid);
-    why
-}
-
 impl WorkItem for Waiting {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
         this.early_end.run(|| this.serve());
-        this.answer(this.response(), this.served());
+        this.answer(this.response(), this.served(), false);
         this.service().waits.done(&this);
     }
 }
