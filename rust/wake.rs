@@ -8,7 +8,7 @@
 
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::{new_spinlock, prelude::*, sync::SpinLock};
+use kernel::{prelude::*, static_lock_class, sync::SpinLock};
 
 /// Work of kernel threads that [`end`](Self::end) makes short.
 #[pin_data]
@@ -16,6 +16,9 @@ pub struct EarlyEnd {
     #[pin]
     state: SpinLock<State>,
 }
+
+/// One for all modules that have such work: lockdep tells names of a class by their addresses.
+static LOCK_NAME: &CStr = c"sva_early_end";
 
 struct State {
     /// The thread that is at it.
@@ -30,7 +33,11 @@ impl EarlyEnd {
     /// Of work that has not begun.
     pub fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            state <- new_spinlock!(State { runs: None, ended: false }, "sva_early_end"),
+            state <- SpinLock::new(
+                State { runs: None, ended: false },
+                LOCK_NAME,
+                static_lock_class!(),
+            ),
         })
     }
 
