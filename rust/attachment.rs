@@ -119,8 +119,8 @@ impl<T: FaultHandler> Attachment<T> {
 
     /// Attaches `translation` to its PASID of all members of the group of `through`, which are that
     /// device and `others`; or to their accesses without PASID, if it has none, in place of their
-    /// default domain. That comes back
-    /// with the detach, and the members' drivers must not do DMA in any other way until then.
+    /// default domain. That comes back with the detach, and the members' drivers must not do DMA in
+    /// any other way until then.
     ///
     /// `_alive` is the proof that the address space has users and keeps them: were its last
     /// reference dropped inside, the exit would detach under the mutex that the attach holds.
@@ -183,7 +183,9 @@ impl<T: FaultHandler> Attachment<T> {
 
     /// Attaches what is attached to `newcomer` as well, which came into the group after the
     /// [`attach`](Self::attach): the core has not done that. Nothing happens if it has been reached.
-    /// The other members' translations are not touched. The detach will reach it.
+    /// The other members' translations are not touched. The detach will reach it. A PCI device must
+    /// not be in a reset, which the core knows of and this does not: a driver's probe keeps resets
+    /// away, as both have the device's lock.
     ///
     /// Context as for [`Self::attach`].
     ///

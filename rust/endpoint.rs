@@ -35,7 +35,8 @@ pub struct Endpoint {
     max_pasids: u32,
     needs_direct: bool,
     untranslated: KVec<Range<u64>>,
-    /// How many hold it, one more for who opened it, and [`Self::CLOSED`] if nobody else may.
+    /// How many hold it, one more for who opened it, and [`Self::CLOSED`] if nobody else may. Once
+    /// there are [`Self::MANY`] nobody counts any more, and the endpoint is held for ever.
     holds: Atomic<u32>,
     /// Nobody holds it any more.
     #[pin]
@@ -49,6 +50,8 @@ unsafe impl Sync for Endpoint {}
 
 impl Endpoint {
     const CLOSED: u32 = 1 << 31;
+    /// So many hold it only if some were forgotten.
+    const MANY: u32 = 1 << 30;
     /// Nobody has opened it yet.
     const NEW: u32 = u32::MAX;
 
@@ -132,7 +135,7 @@ impl Endpoint {
     pub fn hold(self: &Arc<Self>) -> Option<Held> {
         let mut holds = self.holds.load(Relaxed);
 
-        while holds & Self::CLOSED == 0 {
+        while holds < Self::MANY {
             match self.holds.cmpxchg(holds, holds + 1, Acquire) {
                 // INVARIANT: Counted.
                 Ok(_) => return Some(Held(self.clone())),
@@ -193,10 +196,28 @@ impl Endpoint {
         self.idle.wait_for_completion();
     }
 
+    /// One more holds it, beside one that does.
+    fn hold_again(&self) {
+        let mut holds = self.holds.load(Relaxed);
+
+        while holds & !Self::CLOSED < Self::MANY {
+            match self.holds.cmpxchg(holds, holds + 1, Relaxed) {
+                Ok(_) => return,
+                Err(now) => holds = now,
+            }
+        }
+    }
+
     /// One holds it less.
     fn release(&self) {
-        if self.holds.fetch_sub(1, Full) == Self::CLOSED + 1 {
-            self.idle.complete_all();
+        let mut holds = self.holds.load(Relaxed);
+
+        while holds & !Self::CLOSED < Self::MANY {
+            match self.holds.cmpxchg(holds, holds - 1, Full) {
+                Ok(_) if holds == Self::CLOSED + 1 => return self.idle.complete_all(),
+                Ok(_) => return,
+                Err(now) => holds = now,
+            }
         }
     }
 
@@ -211,7 +232,7 @@ impl Endpoint {
 ///
 /// # Invariants
 ///
-/// Counted in `holds` of the endpoint.
+/// Counted in `holds` of the endpoint, as long as that counts.
 pub struct Held(Arc<Endpoint>);
 
 impl Held {
@@ -237,7 +258,7 @@ impl Deref for Held {
 impl Clone for Held {
     fn clone(&self) -> Self {
         // Also while the device is leaving: that waits for us already.
-        self.0.holds.add(1, Relaxed);
+        self.0.hold_again();
         // INVARIANT: Just counted.
         Self(self.0.clone())
     }

@@ -28,11 +28,8 @@ impl<T: Handler> RustOwner<T> {
     ///
     /// `ENODEV`: the driver has left, or is another. `ENOMEM`.
     pub(super) fn new(device: &SvaDevice, data: &Arc<T::BondData>) -> Result<Arc<Self>> {
-        let handler = device.handler().ok_or(ENODEV)?;
+        let handler = device.handler_of::<T>().ok_or(ENODEV)?;
 
-        if !(&*handler as &dyn Any).is::<T>() {
-            return Err(ENODEV);
-        }
         Ok(Arc::new(
             Self {
                 handler,

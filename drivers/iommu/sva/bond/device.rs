@@ -64,6 +64,12 @@ struct State {
     calls: KVec<TaskName>,
 }
 
+impl State {
+    fn handler_of<T: Any>(&self) -> Option<&AnyHandler> {
+        self.handler.as_ref().filter(|there| (***there).is::<T>())
+    }
+}
+
 impl_tree_item! {
     impl TreeItem<1> for Bond { self.of_device, key: u32 = |bond| bond.pasid }
 }
@@ -257,20 +263,16 @@ impl SvaDevice {
         self.state.lock().open
     }
 
-    /// The handler of the device's driver, if that is in Rust and has not left.
-    pub(crate) fn handler(&self) -> Option<AnyHandler> {
-        self.state.lock().handler.clone()
-    }
-
     /// Whether the device's driver has a handler of type `T`. Nothing of the driver's is touched
     /// after it has left.
     pub(crate) fn has_handler_of<T: Any>(&self) -> bool {
-        let state = self.state.lock();
+        self.state.lock().handler_of::<T>().is_some()
+    }
 
-        state
-            .handler
-            .as_ref()
-            .is_some_and(|there| (**there).is::<T>())
+    /// The handler of the device's driver, if it is a `T` and has not left. Another driver's is not
+    /// even kept for a moment: who drops the last reference to it runs its code.
+    pub(crate) fn handler_of<T: Any>(&self) -> Option<AnyHandler> {
+        self.state.lock().handler_of::<T>().cloned()
     }
 
     /// Whether the device's driver is in Rust.

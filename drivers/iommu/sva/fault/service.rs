@@ -92,8 +92,7 @@ impl FaultHandler for FaultService {
         };
 
         stats.deferred.add(late.len() as u64);
-        // Refused, it has been answered.
-        let _ = Waiting::start(attachment, mm, group, late, complete);
+        Waiting::start(attachment, mm, group, late, complete);
     }
 
     fn detached(&self) {

@@ -72,44 +72,42 @@ impl Waiting {
     /// Has `requests` of `group`, whose others were all served if it is `complete`, served by a
     /// worker. May sleep, for memory.
     ///
-    /// # Errors
-    ///
-    /// The group has been answered "invalid". `EBUSY`: too many wait. `ENODEV`: the device is not
+    /// Where it cannot wait the group is answered "invalid": too many do; or the device is not
     /// initialised for SVA, or is leaving, so that nobody would see to it that its group does not
-    /// outlive it. `ENOMEM`.
+    /// outlive it; or there is no memory.
     pub(super) fn start(
         attachment: ArcBorrow<'_, GroupAttachment>,
         mm: &Mm,
         group: FaultGroup<'_, FaultService>,
         requests: KVec<PageRequest>,
         complete: bool,
-    ) -> Result {
+    ) {
         let stats = &attachment.handler().stats;
-        let refuse = |group: FaultGroup<'_, _>, refused: usize, why| {
-            stats.refused.add(refused as u64);
+        let late = requests.len();
+        let refuse = |group: FaultGroup<'_, _>| {
+            stats.refused.add(late as u64);
             trace::page_response(&group, Response::Invalid);
             group.respond(Response::Invalid);
-            Err(why)
         };
-        let late = requests.len();
-        let (waiting, group) = match Self::new(attachment, mm, &group, requests, complete) {
-            Ok((waiting, held)) => match group.wait(held) {
-                Ok(group) => (waiting, group),
-                Err(group) => return refuse(group, late, EINVAL),
-            },
+        let (waiting, held) = match Self::new(attachment, mm, &group, requests, complete) {
+            Ok(new) => new,
             Err(e) => {
                 if e == EBUSY {
                     stats.over_limit.add(1);
                 }
-                return refuse(group, late, e);
+                return refuse(group);
             }
+        };
+        let group = match group.wait(held) {
+            Ok(group) => group,
+            Err(group) => return refuse(group),
         };
 
         *waiting.group.lock() = Some(group);
         test_point::pass(TestPoint::Waits);
-        waiting.service().waits.add(&waiting).inspect_err(|_| {
+        if waiting.service().waits.add(&waiting).is_err() {
             waiting.answer(Response::Invalid, 0, false);
-        })
+        }
     }
 
     fn new(

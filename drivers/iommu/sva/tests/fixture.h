@@ -75,6 +75,8 @@ extern struct kunit_suite sva_alloc_suite;
 extern struct kunit_suite sva_trace_suite;
 extern struct kunit_suite sva_port_suite;
 extern struct kunit_suite sva_race_suite;
+extern struct kunit_suite sva_race_group_suite;
+extern struct kunit_suite sva_race_fault_suite;
 extern struct kunit_suite sva_handle_suite;
 
 #endif /* SVA_TEST_FIXTURE_H */

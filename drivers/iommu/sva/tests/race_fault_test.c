@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Page requests that wait, or are just being reported, when their bond or their device goes. */
+
+#include <linux/iommu.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+
+#include "forced.h"
+
+/*
+ * A mapping that is just being changed, for as long as a test wants: page requests for it wait. By a
+ * thread of its own, since a bind takes mmap_lock inside the core's locks, and not the reverse.
+ */
+struct held_mapping {
+	struct sva_test_mm *space;
+	struct completion held, let_go, done;
+};
+
+static int hold_thread(void *arg)
+{
+	struct held_mapping *mapping = arg;
+	struct mm_struct *mm = mapping->space->mm;
+
+	mmap_write_lock(mm);
+	vma_start_write(find_vma(mm, mapping->space->addr));
+	complete(&mapping->held);
+	wait_for_completion(&mapping->let_go);
+	mmap_write_unlock(mm);
+	complete(&mapping->done);
+	return 0;
+}
+
+static void hold(struct kunit *test, struct held_mapping *mapping, struct sva_test_mm *space)
+{
+	mapping->space = space;
+	init_completion(&mapping->held);
+	init_completion(&mapping->let_go);
+	init_completion(&mapping->done);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(hold_thread, mapping, "sva_hold"));
+	wait_for_completion(&mapping->held);
+}
+
+static void let_go(struct held_mapping *mapping)
+{
+	complete(&mapping->let_go);
+	wait_for_completion(&mapping->done);
+}
+
+/* An access of a device, by a thread of its own. */
+struct access {
+	struct device *dev;
+	int pasid;
+	unsigned long addr;
+	int result;
+	struct completion done;
+};
+
+static int access_thread(void *arg)
+{
+	struct access *access = arg;
+	u64 value;
+
+	access->result = sva_test_read(access->dev, access->pasid, access->addr, &value);
+	complete(&access->done);
+	return 0;
+}
+
+/* Reports a page request, as a driver does that does not wait at a detach for who reports. */
+static int report_thread(void *arg)
+{
+	struct access *access = arg;
+	struct iopf_fault evt = {
+		.fault = {
+			.type = IOMMU_FAULT_PAGE_REQ,
+			.prm = {
+				.flags = IOMMU_FAULT_PAGE_REQUEST_PASID_VALID |
+					 IOMMU_FAULT_PAGE_RESPONSE_NEEDS_PASID |
+					 IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE,
+				.pasid = access->pasid,
+				/* None that the device has under way: its answer is dropped there. */
+				.grpid = 511,
+				.perm = IOMMU_FAULT_PERM_READ,
+				.addr = access->addr,
+			},
+		},
+	};
+
+	access->result = iommu_report_device_fault(access->dev, &evt);
+	complete(&access->done);
+	return 0;
+}
+
+static void start(struct kunit *test, struct access *access, int (*thread)(void *arg))
+{
+	init_completion(&access->done);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(thread, access, "sva_access"));
+}
+
+static int result_of(struct access *access)
+{
+	wait_for_completion(&access->done);
+	return access->result;
+}
+
+static int nothing(void *unused)
+{
+	return 0;
+}
+
+struct bound {
+	struct device *dev;
+	int pasid;
+};
+
+static int unbind(void *arg)
+{
+	struct bound *bound = arg;
+
+	return iommu_sva_unbind_device(bound->dev, bound->pasid);
+}
+
+static int shut_down(void *dev)
+{
+	return iommu_sva_device_shutdown(dev);
+}
+
+/* The IOMMU's driver answers what the core lists of a device, when its last domain goes. */
+static void unbind_with_a_group_that_waits(struct kunit *test, bool stall)
+{
+	struct mock_smmu_device config = { .pasid_bits = 10, .stall = stall };
+	struct device *dev = sva_test_device(test, &config);
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct access access = { .dev = dev, .addr = space->addr };
+	struct held_mapping mapping;
+	int pasid;
+	u64 value;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &access.pasid,
+						       SVA_TEST_FLAGS, NULL));
+	hold(test, &mapping, space);
+	force(test, SVA_TEST_WAITS, FORCED_TO_THE_END, nothing, NULL);
+	start(test, &access, access_thread);
+	KUNIT_EXPECT_EQ(test, 0, forced_result());
+	/* Its page cannot come now. */
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, access.pasid));
+	KUNIT_EXPECT_EQ(test, -EFAULT, result_of(&access));
+	let_go(&mapping);
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &pasid, SVA_TEST_FLAGS,
+						       NULL));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+}
+
+static void r5_unbind_with_a_group_that_waits(struct kunit *test)
+{
+	unbind_with_a_group_that_waits(test, false);
+}
+
+static void r5_unbind_with_a_stall_that_waits(struct kunit *test)
+{
+	unbind_with_a_group_that_waits(test, true);
+}
+
+/* A member leaves a group that stays bound, when a request of its is about to wait. */
+static void r4_member_leaves_while_its_request_begins_to_wait(struct kunit *test)
+{
+	struct mock_smmu_device config = { .pasid_bits = 10, .group = 7500 };
+	struct device *a = sva_test_device(test, &config);
+	struct device *b = sva_test_device(test, &config);
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct access access = { .dev = b, .addr = space->addr };
+	struct held_mapping mapping;
+	u64 value;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &access.pasid,
+						      SVA_TEST_FLAGS, NULL));
+	hold(test, &mapping, space);
+	force(test, SVA_TEST_WAITS, FORCED_A_WHILE, shut_down, b);
+	start(test, &access, access_thread);
+	/* It waits until none of its requests is left, and for no page. */
+	KUNIT_EXPECT_EQ(test, 0, forced_result());
+	KUNIT_EXPECT_EQ(test, -EFAULT, result_of(&access));
+	let_go(&mapping);
+
+	KUNIT_EXPECT_EQ(test, -EINVAL, sva_pasid(b, space->mm));
+	KUNIT_EXPECT_EQ(test, access.pasid, sva_pasid(a, space->mm));
+	KUNIT_EXPECT_EQ(test, 0, sva_test_read(a, access.pasid, space->addr, &value));
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, access.pasid));
+}
+
+/* A report that began before the detach, and that the IOMMU's driver has not waited for. */
+static void r14_report_that_outlives_the_detach(struct kunit *test)
+{
+	struct bound bound = { .dev = sva_test_device(test, NULL) };
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct access access = { .dev = bound.dev, .addr = space->addr };
+	struct held_mapping mapping;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(bound.dev, space->mm, &bound.pasid,
+						       SVA_TEST_FLAGS, NULL));
+	access.pasid = bound.pasid;
+	hold(test, &mapping, space);
+	force(test, SVA_TEST_WAITS, FORCED_A_WHILE, unbind, &bound);
+	start(test, &access, report_thread);
+	KUNIT_EXPECT_EQ(test, 0, forced_result());
+	KUNIT_EXPECT_EQ(test, 0, result_of(&access));
+	let_go(&mapping);
+	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(bound.dev, bound.pasid));
+}
+
+static struct kunit_case sva_race_fault_cases[] = {
+	KUNIT_CASE(r4_member_leaves_while_its_request_begins_to_wait),
+	KUNIT_CASE(r5_unbind_with_a_group_that_waits),
+	KUNIT_CASE(r5_unbind_with_a_stall_that_waits),
+	KUNIT_CASE(r14_report_that_outlives_the_detach),
+	{}
+};
+
+struct kunit_suite sva_race_fault_suite = {
+	.name = "sva_race_fault",
+	.test_cases = sva_race_fault_cases,
+};
