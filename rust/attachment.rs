@@ -89,10 +89,38 @@ struct AtWork<T: FaultHandler> {
     /// A member of the group, through which to reach it.
     through: Held,
     translation: Arc<Translation<T>>,
-    /// Whom the core has attached, and those that came later and have been attached since. Kept, so
-    /// that none is taken for another that lies at the same address.
-    reached: KVec<ARef<Device>>,
-    first: ARef<Device>,
+    /// Whom the core has attached, and those that came later and have been attached since; none if
+    /// that is only the device of `through`. Kept, so that none is taken for another that lies at
+    /// the same address.
+    reached: Option<KBox<Reached>>,
+}
+
+type Reached = KVec<ARef<Device>>;
+
+impl<T: FaultHandler> AtWork<T> {
+    fn has_reached(&self, dev: &Device) -> bool {
+        match &self.reached {
+            Some(reached) => reached.iter().any(|there| core::ptr::eq(&**there, dev)),
+            None => core::ptr::eq(self.through.dev(), dev),
+        }
+    }
+
+    /// Room for one more.
+    fn reserve(&mut self) -> Result<&mut Reached> {
+        let reached = match &mut self.reached {
+            Some(reached) => reached,
+            none => none.insert(reached_first(self.through.dev(), KVec::new())?),
+        };
+
+        reached.reserve(1, GFP_KERNEL)?;
+        Ok(reached)
+    }
+}
+
+/// `first` has been reached, and `others`.
+fn reached_first(first: &Device, mut others: Reached) -> Result<KBox<Reached>> {
+    others.push(first.into(), GFP_KERNEL)?;
+    Ok(KBox::new(others, GFP_KERNEL)?)
 }
 
 // SAFETY: The handle is only used by the core, which does so under locks; the rest is `Send`.
@@ -148,6 +176,11 @@ impl<T: FaultHandler> Attachment<T> {
         let domain = translation.domain();
         let handle = self.handle.get();
 
+        let reached = match others.is_empty() {
+            true => None,
+            false => Some(reached_first(through.dev(), others)?),
+        };
+
         self.check_member(&through)?;
         if !matches!(*state, State::New) {
             return Err(EBUSY);
@@ -173,10 +206,9 @@ impl<T: FaultHandler> Attachment<T> {
         // INVARIANT: Just attached.
         *state = State::AtWork(AtWork {
             _this: self.clone(),
-            first: ARef::from(through.dev()),
             through,
             translation,
-            reached: others,
+            reached,
         });
         Ok(())
     }
@@ -198,12 +230,11 @@ impl<T: FaultHandler> Attachment<T> {
         let State::AtWork(work) = &mut *state else {
             return Err(EINVAL);
         };
-        let is_newcomer = |there: &ARef<Device>| core::ptr::eq(&**there, newcomer.dev());
 
-        if is_newcomer(&work.first) || work.reached.iter().any(is_newcomer) {
+        if work.has_reached(newcomer.dev()) {
             return Ok(());
         }
-        work.reached.reserve(1, GFP_KERNEL)?;
+        work.reserve()?;
         let (domain, pasid) = (work.translation.domain(), work.translation.pasid());
 
         self.check_member(newcomer)?;
@@ -228,7 +259,8 @@ impl<T: FaultHandler> Attachment<T> {
                 set(domain, newcomer.as_raw(), pasid, core::ptr::null_mut())
             })
         })?;
-        work.reached.push(ARef::from(newcomer.dev()), GFP_KERNEL)?;
+        work.reserve()?
+            .push(ARef::from(newcomer.dev()), GFP_KERNEL)?;
         Ok(())
     }
 
@@ -237,13 +269,15 @@ impl<T: FaultHandler> Attachment<T> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if `other` is in another group.
+    /// `EINVAL`: `other` has not been reached.
     pub fn pass_on(&self, leaves: &Held, other: &Held) -> Result {
         let mut state = self.state.lock();
 
-        self.check_member(other)?;
         let former = match &mut *state {
             State::AtWork(work) if core::ptr::eq(work.through.dev(), leaves.dev()) => {
+                if !work.has_reached(other.dev()) {
+                    return Err(EINVAL);
+                }
                 Some(core::mem::replace(&mut work.through, other.clone()))
             }
             _ => None,

@@ -8,7 +8,6 @@ use crate::{
     trace,
 };
 use kernel::{
-    current,
     mm::MmWithUser,
     prelude::*,
     sync::{
@@ -18,7 +17,6 @@ use kernel::{
 };
 use kernel_ext::{
     endpoint::Held,
-    task::{self, COMM_LEN},
     test_point::{self, TestPoint},
     tree::Links,
 };
@@ -61,9 +59,6 @@ pub(crate) struct Bond {
     attachment: Arc<GroupAttachment>,
     pub(crate) pasid: u32,
     pub(crate) flags: Features,
-    /// The process that bound, for people who read debugfs.
-    pub(crate) pid: i32,
-    pub(crate) comm: [u8; COMM_LEN],
     life: Life,
     /// Released after the device has been detached.
     pub(crate) pins: Pins,
@@ -131,8 +126,6 @@ struct Terms {
     flags: Features,
     owner: AnyOwner,
     group: Option<Arc<GroupBond>>,
-    pid: i32,
-    comm: [u8; COMM_LEN],
 }
 
 impl Bond {
@@ -227,7 +220,12 @@ impl Bond {
         if device.endpoint.group().len() != 1 {
             return Err(EBUSY);
         }
-        let terms = Terms::new(Scope::Device, flags, (request.owner)()?, None);
+        let terms = Terms {
+            scope: Scope::Device,
+            flags,
+            owner: (request.owner)()?,
+            group: None,
+        };
         let bond = Self::make(device, held, space, inner, mm, terms)?;
 
         bond.own.add();
@@ -258,8 +256,6 @@ impl Bond {
                 attachment,
                 pasid,
                 flags: terms.flags,
-                pid: terms.pid,
-                comm: terms.comm,
                 life: Life::new(space, terms.owner, terms.group, for_bond),
                 pins: Pins::new(),
                 own: Count(Atomic::new(0)),
@@ -319,22 +315,8 @@ impl Bond {
         trace::Traced {
             dev: self.device.endpoint.dev(),
             pasid: self.pasid,
-            pid: self.pid,
+            pid: self.space.pid,
             flags: self.flags.into(),
-        }
-    }
-}
-
-impl Terms {
-    /// Of a bond that the current process makes.
-    fn new(scope: Scope, flags: Features, owner: AnyOwner, group: Option<Arc<GroupBond>>) -> Self {
-        Self {
-            scope,
-            flags,
-            owner,
-            group,
-            pid: current!().tgid(),
-            comm: task::comm(),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         device::SvaDevice,
         group::GroupBond,
         members::{self, GroupRequest},
-        owner::{AnyOwner, Callback, Hears, Plain},
+        owner::{AnyOwner, Hears, Plain},
         Bond, Request,
     },
     features::Features,
@@ -149,15 +149,13 @@ fn plain(exit: bindings::sva_exit_t, drvdata: *mut c_void) -> Plain {
         data: drvdata.expose_provenance(),
         hears: match exit {
             None => Hears::Nothing,
-            Some(exit) => Hears::Bond(Callback {
-                call: call_exit,
-                code: exit as usize,
-            }),
+            Some(exit) => Hears::Bond(exit as usize),
         },
     }
 }
 
-fn call_exit(dev: &Device, pasid: u32, code: usize, data: usize) {
+/// Calls what [`plain`] got.
+pub(crate) fn call_exit(dev: &Device, pasid: u32, code: usize, data: usize) {
     // SAFETY: `plain` alone pairs this function with an address, that of such a function.
     let exit: bindings::sva_exit_t = unsafe { ::core::mem::transmute(code) };
 

@@ -126,7 +126,7 @@ fn bond_line(bond: &Bond, f: &mut Formatter<'_>) -> fmt::Result {
         name(endpoint.dev()),
         endpoint.group().id(),
         bond.pasid,
-        bond.pid,
+        bond.space.pid,
         refs,
         bond.flags.name(),
         bond.faults().stats.requests(),
@@ -140,7 +140,7 @@ fn bond_line(bond: &Bond, f: &mut Formatter<'_>) -> fmt::Result {
 
 /// The name of the process that bound.
 fn process(bond: &Bond) -> &str {
-    let name = CStr::from_bytes_until_nul(&bond.comm);
+    let name = CStr::from_bytes_until_nul(&bond.space.comm);
 
     name.ok().and_then(|name| name.to_str().ok()).unwrap_or("?")
 }
@@ -201,7 +201,13 @@ fn stats(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "devices {devices}")?;
     writeln!(f, "bonds {bonds}")?;
     writeln!(f, "address_spaces {}", core.count_spaces())?;
-    writeln!(f, "page_request_groups_waiting {}", core.waits.count())?;
+    for (name, value) in [
+        ("waiting", core.waits.count() as u64),
+        ("over_limit", core.waits.over_limit.get()),
+        ("timed_out", core.waits.timed_out.get()),
+    ] {
+        writeln!(f, "page_request_groups_{name} {value}")?;
+    }
     write_totals(&core.totals, &faults, f)
 }
 
@@ -215,16 +221,6 @@ fn write_totals(totals: &Totals, faults: &FaultStats, f: &mut Formatter<'_>) -> 
     writeln!(f, "faults_refused {}", faults.refused.get())?;
     writeln!(f, "pages_there_before {}", faults.ready.get())?;
     writeln!(f, "page_requests_deferred {}", faults.deferred.get())?;
-    writeln!(
-        f,
-        "page_request_groups_over_limit {}",
-        faults.over_limit.get()
-    )?;
-    writeln!(
-        f,
-        "page_request_groups_timed_out {}",
-        faults.timed_out.get()
-    )?;
     writeln!(f, "pages_read_ahead {}", faults.read_ahead.get())?;
     writeln!(f, "pages_read_ahead_wasted {}", faults.wasted.get())
 }

@@ -109,7 +109,7 @@ impl kernel::InPlaceModule for SvaCore {
 
         try_pin_init!(Self {
             core: CORE.install(Arc::pin_init(
-                Core::new(KBox::new(files, GFP_KERNEL)?),
+                Core::new(KBox::new(files, GFP_KERNEL)?, c_api::call_exit),
                 GFP_KERNEL,
             )?)?,
             debugfs <- Debugfs::new(root),

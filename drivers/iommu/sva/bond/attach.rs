@@ -258,7 +258,7 @@ impl super::space::Inner {
         });
 
         if let Some(other) = other {
-            // The group is the same.
+            // It has been reached when its bond was made.
             let _ = attachment.pass_on(held, &other);
         }
         // Without a detach nothing else sees to this device's requests.

@@ -45,8 +45,6 @@ impl Bond {
             flags,
             owner: owner?,
             group: Some(group),
-            pid: self.pid,
-            comm: self.comm,
         };
 
         let bond = Self::make(device, held, &self.space, &mut inner, &mm, terms)?;

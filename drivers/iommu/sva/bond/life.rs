@@ -37,8 +37,6 @@ struct Record {
     state: State,
     /// The driver's side; `None` when all that is left to come is the end.
     owner: Option<AnyOwner>,
-    /// How many tasks are just starting the device.
-    starting: usize,
     /// The bond of a group that this one is a part of, and is bound as often as.
     group: Option<Arc<GroupBond>>,
     /// Keeps the device, from the beginning to the end.
@@ -48,10 +46,34 @@ struct Record {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Making,
-    Live,
-    /// The driver is being called, by that task.
-    Stopping(TaskName),
+    /// So many tasks are just starting the device.
+    Live {
+        starting: u32,
+    },
+    /// The driver is being called by that task, or will be when no task is starting the device.
+    Stopping {
+        by: TaskName,
+        starting: u32,
+    },
     Ended,
+}
+
+impl State {
+    fn is_live(&self) -> bool {
+        matches!(self, Self::Live { .. })
+    }
+
+    fn is_stopping(&self) -> bool {
+        matches!(self, Self::Stopping { .. })
+    }
+
+    /// How many tasks are starting the device, while the bond is there.
+    fn starting(&mut self) -> Option<&mut u32> {
+        match self {
+            Self::Live { starting } | Self::Stopping { starting, .. } => Some(starting),
+            Self::Making | Self::Ended => None,
+        }
+    }
 }
 
 /// What to do before a bond ends.
@@ -77,7 +99,6 @@ impl Life {
         Self(space.locked_by(Record {
             state: State::Making,
             owner: Some(owner),
-            starting: 0,
             group,
             held: Some(held),
         }))
@@ -94,21 +115,27 @@ impl Bond {
         self.life.0.access_mut(inner)
     }
 
+    fn starting<'a>(&'a self, inner: &'a mut Inner) -> Option<&'a mut u32> {
+        self.record_mut(inner).state.starting()
+    }
+
     /// Whether it is at work, and nothing has begun to end it.
     pub(crate) fn is_live_in(&self, inner: &Inner) -> bool {
-        self.record(inner).state == State::Live
+        self.record(inner).state.is_live()
     }
 
     /// Whether it has been made and has not ended.
     pub(crate) fn is_there(&self, inner: &Inner) -> bool {
-        matches!(self.record(inner).state, State::Live | State::Stopping(_))
+        let state = &self.record(inner).state;
+
+        state.is_live() || state.is_stopping()
     }
 
     /// Whether the driver is being called.
     pub(crate) fn called(&self, inner: &Inner) -> Called {
         match self.record(inner).state {
-            State::Stopping(task) if task == TaskName::current() => Called::Here,
-            State::Stopping(_) => Called::Elsewhere,
+            State::Stopping { by, .. } if by == TaskName::current() => Called::Here,
+            State::Stopping { .. } => Called::Elsewhere,
             _ => Called::No,
         }
     }
@@ -117,7 +144,7 @@ impl Bond {
     pub(super) fn is_end_left_to_call(&self, inner: &Inner) -> bool {
         let record = self.record(inner);
 
-        matches!(record.state, State::Stopping(_)) && record.owner.is_none()
+        record.state.is_stopping() && record.owner.is_none()
     }
 
     /// The owner, unless all that is left to come is the end.
@@ -162,7 +189,7 @@ impl Bond {
         let record = self.record(inner);
         let owner = record.owner.as_ref();
 
-        record.state == State::Live && owner.is_some_and(|owner| owner.hears_of_exits(&self.device))
+        record.state.is_live() && owner.is_some_and(|owner| owner.hears_of_exits(&self.device))
     }
 
     /// How often the bond is bound; 0 if it has ended, or is not made yet.
@@ -187,7 +214,7 @@ impl Bond {
 impl Bond {
     /// Making → live.
     pub(super) fn go_live(&self, inner: &mut Inner) {
-        self.record_mut(inner).state = State::Live;
+        self.record_mut(inner).state = State::Live { starting: 0 };
     }
 
     /// Making → ended: nobody has seen it at work. It is not attached.
@@ -209,9 +236,9 @@ impl Bond {
     pub(super) fn begin_stop(&self, inner: &mut Locked<'_>, why: End) -> Option<Stopping> {
         let record = self.record_mut(inner);
 
-        if record.state != State::Live {
+        let State::Live { starting } = record.state else {
             return None;
-        }
+        };
         let owner = record.owner.as_ref()?;
         // As it is now: it may be unregistered before it is called, but not before it returns.
         let call = owner.call(&self.device, why)?;
@@ -221,8 +248,11 @@ impl Bond {
             Call::Plain(..) => None,
         };
 
-        record.state = State::Stopping(TaskName::current());
-        while self.record(inner).starting > 0 {
+        record.state = State::Stopping {
+            by: TaskName::current(),
+            starting,
+        };
+        while self.starting(inner).is_some_and(|starting| *starting > 0) {
             self.space.wait(inner);
         }
         drop(owner);
@@ -235,7 +265,7 @@ impl Bond {
         if !self.is_there(&inner) {
             return false;
         }
-        let waited_for = matches!(self.record(&inner).state, State::Stopping(_));
+        let waited_for = self.record(&inner).state.is_stopping();
         let record = self.record_mut(&mut inner);
 
         record.state = State::Ended;
@@ -353,16 +383,19 @@ impl Bond {
     pub(crate) fn start<R>(&self, start: impl FnOnce(u32) -> R) -> Result<R> {
         let mut inner = self.space.lock().ok_or(ESRCH)?;
 
-        if !self.is_live_in(&inner) {
+        let State::Live { starting } = &mut self.record_mut(&mut inner).state else {
             return Err(ESRCH);
-        }
-        self.record_mut(&mut inner).starting += 1;
+        };
+
+        *starting += 1;
         drop(inner);
 
         let started = start(self.pasid);
         let mut inner = self.space.lock_anyway();
 
-        self.record_mut(&mut inner).starting -= 1;
+        if let Some(starting) = self.starting(&mut inner) {
+            *starting -= 1;
+        }
         if self.called(&inner) != Called::No {
             self.space.wake();
         }

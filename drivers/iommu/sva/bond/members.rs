@@ -277,7 +277,12 @@ where
             {
                 return Err(EPERM);
             }
-            let terms = Terms::new(Scope::Group, flags, (request.owner)(device)?, None);
+            let terms = Terms {
+                scope: Scope::Group,
+                flags,
+                owner: (request.owner)(device)?,
+                group: None,
+            };
             let bond = Bond::make(device, held, space, inner, mm, terms)?;
 
             made.push(bond.clone(), GFP_KERNEL)?;

@@ -61,8 +61,10 @@ pub(crate) struct Plain {
 #[derive(Clone, Copy)]
 pub(crate) enum Hears {
     Nothing,
-    /// What the bond says.
-    Bond(Callback),
+    /// The function at this address, by [`Core::call_exit`].
+    ///
+    /// [`Core::call_exit`]: super::core::Core::call_exit
+    Bond(usize),
     /// What is registered for its device at that time, if anything is.
     Device,
 }
@@ -70,11 +72,13 @@ pub(crate) enum Hears {
 /// A function of the driver's.
 #[derive(Clone, Copy)]
 pub(crate) struct Callback {
-    /// Calls it for a device and PASID, with the data of the bond.
-    pub(crate) call: fn(dev: &Device, pasid: u32, code: usize, data: usize),
+    pub(crate) call: CallAt,
     /// Its address.
     pub(crate) code: usize,
 }
+
+/// Calls the driver's function at `code` for a device and PASID, with the data of the bond.
+pub(crate) type CallAt = fn(dev: &Device, pasid: u32, code: usize, data: usize);
 
 /// What to do before a bond ends.
 pub(crate) enum Call {
@@ -97,7 +101,10 @@ impl Plain {
     fn callback(&self, device: &SvaDevice) -> Option<Callback> {
         match self.hears {
             Hears::Nothing => None,
-            Hears::Bond(callback) => Some(callback),
+            Hears::Bond(code) => Some(Callback {
+                call: device.core.call_exit,
+                code,
+            }),
             Hears::Device => device.watcher(),
         }
     }
@@ -108,7 +115,7 @@ impl Plain {
             data: self.data,
             code: match self.hears {
                 Hears::Nothing => 0,
-                Hears::Bond(callback) => callback.code,
+                Hears::Bond(code) => code,
                 Hears::Device => usize::MAX,
             },
         }

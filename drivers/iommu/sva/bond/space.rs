@@ -12,6 +12,7 @@ use super::{
     Scope,
 };
 use kernel::{
+    current,
     mm::{Mm, MmWithUser},
     new_condvar, new_mutex,
     prelude::*,
@@ -21,7 +22,10 @@ use kernel::{
         Arc, CondVar, LockedBy, Mutex,
     },
 };
-use kernel_ext::tree::{impl_tree_item, Links};
+use kernel_ext::{
+    task::{self, COMM_LEN},
+    tree::{impl_tree_item, Links},
+};
 
 /// The address space of a process that has bonds.
 ///
@@ -29,6 +33,9 @@ use kernel_ext::tree::{impl_tree_item, Links};
 #[pin_data]
 pub(crate) struct AddressSpace {
     mm: ARef<Mm>,
+    /// The process that bound first, for people who read debugfs.
+    pub(crate) pid: i32,
+    pub(crate) comm: [u8; COMM_LEN],
     #[pin]
     inner: Mutex<Inner>,
     /// A call of a driver has returned, or what it waits for: a start of the device.
@@ -57,9 +64,12 @@ pub(crate) struct Inner {
 pub(crate) type Locked<'a> = Guard<'a, Inner, MutexBackend>;
 
 impl AddressSpace {
+    /// That of `mm`, which the current process binds.
     pub(crate) fn new(mm: ARef<Mm>) -> impl PinInit<Self> {
         pin_init!(Self {
             mm,
+            pid: current!().tgid(),
+            comm: task::comm(),
             inner <- new_mutex!(
                 Inner {
                     retired: false,

@@ -41,10 +41,6 @@ pub(crate) struct FaultStats {
     pub(crate) ready: Counter,
     /// Of all: had to wait, and did so in a worker.
     pub(crate) deferred: Counter,
-    /// Groups that were refused since too many waited.
-    pub(crate) over_limit: Counter,
-    /// Groups that were refused since their page did not come in time.
-    pub(crate) timed_out: Counter,
     /// Pages that were faulted in before the device asked for them.
     pub(crate) read_ahead: Counter,
     /// Of them, those that belong to streams which did not go on, as far as could be seen.
@@ -77,8 +73,6 @@ impl FaultStats {
         self.refused.add(other.refused.get());
         self.ready.add(other.ready.get());
         self.deferred.add(other.deferred.get());
-        self.over_limit.add(other.over_limit.get());
-        self.timed_out.add(other.timed_out.get());
         self.read_ahead.add(other.read_ahead.get());
         self.wasted.add(other.wasted.get());
     }

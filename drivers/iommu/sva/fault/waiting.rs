@@ -93,7 +93,7 @@ impl Waiting {
             Ok(new) => new,
             Err(e) => {
                 if e == EBUSY {
-                    stats.over_limit.add(1);
+                    attachment.handler().waits.over_limit.add(1);
                 }
                 return refuse(group);
             }
@@ -226,7 +226,7 @@ impl Waiting {
             stats.served.add(served as u64);
             stats.refused.add((self.requests.len() - served) as u64);
             if is_late {
-                stats.timed_out.add(1);
+                self.service().waits.timed_out.add(1);
             }
             // Under the lock: whoever finds no group then knows that it has been answered.
             trace::page_response(&group, response);

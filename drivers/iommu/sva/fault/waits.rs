@@ -7,7 +7,10 @@
 //! device, and so is for how long. While any wait, a thread looks after them: it ends the wait of
 //! those whose time is up, or whose process has gone but for us.
 
-use super::waiting::Waiting;
+use super::{
+    stats::Counter,
+    waiting::Waiting, //
+};
 use crate::module_parameters;
 use kernel::{
     mm::{Mm, MmWithUser},
@@ -55,6 +58,10 @@ pub(crate) struct Waits {
     #[pin]
     changed: CondVar,
     queue: OwnedQueue,
+    /// Groups that were refused since too many waited.
+    pub(crate) over_limit: Counter,
+    /// Groups that were refused since their page did not come in time.
+    pub(crate) timed_out: Counter,
 }
 
 struct State {
@@ -190,6 +197,8 @@ impl Waits {
             ),
             changed <- new_condvar!("sva_waits_changed"),
             queue: OwnedQueue::new(c"sva_faults")?,
+            over_limit: Counter::default(),
+            timed_out: Counter::default(),
         })
     }
 
