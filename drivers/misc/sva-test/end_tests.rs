@@ -6,7 +6,7 @@
 mod tests {
     use crate::{
         driver::Engine,
-        fixture::{check, check_err, TestDevice, FLAGS},
+        fixture::{check, check_err, flag, TestDevice, FLAGS},
         record::{Record, Stop},
     };
     use kernel::{
@@ -14,7 +14,7 @@ mod tests {
         page::PAGE_SIZE,
         prelude::*,
         sync::{
-            atomic::{Acquire, Atomic, Relaxed, Release},
+            atomic::{Acquire, Relaxed, Release},
             Arc, Mutex,
         },
         time::{delay::fsleep, Delta},
@@ -48,10 +48,6 @@ mod tests {
 
             drop(bond);
         }
-    }
-
-    fn flag() -> Result<Arc<Atomic<bool>>> {
-        Ok(Arc::new(Atomic::new(false), GFP_KERNEL)?)
     }
 
     #[test]

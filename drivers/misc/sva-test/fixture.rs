@@ -196,5 +196,10 @@ impl TestDevice {
     }
 }
 
+/// Something for one task to tell another.
+pub(crate) fn flag() -> Result<Arc<Atomic<bool>>> {
+    Ok(Arc::new(Atomic::new(false), GFP_KERNEL)?)
+}
+
 /// The flags of most bonds.
 pub(crate) const FLAGS: Features = Features::SHARED;

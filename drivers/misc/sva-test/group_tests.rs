@@ -5,16 +5,31 @@
 #[kernel::prelude::kunit_tests(sva_rust_group)]
 mod tests {
     use crate::{
-        fixture::{check, check_err, new_group, Plugged, Setup, TestDevice, FLAGS, SHARED, SPEC},
+        driver::Other,
+        fixture::{
+            check, check_err, flag, new_group, Plugged, Setup, TestDevice, FLAGS, SHARED, SPEC,
+        },
         record::Record,
     };
-    use kernel::prelude::*;
+    use kernel::{
+        mm::MmWithUser,
+        prelude::*,
+        sync::{
+            aref::ARef,
+            atomic::{Acquire, Release},
+            Arc,
+        },
+    };
+    use kernel_ext::thread::KThread;
     use kernel_test_ext::{
         mm::{Protection, TestMm},
         wait::wait_until, //
     };
     use smmu::device::DeviceSpec;
     use sva::{End, Features};
+
+    /// With KASAN all takes far longer.
+    const ROUNDS: usize = if cfg!(CONFIG_KASAN) { 300 } else { 10_000 };
 
     /// Two devices in one group.
     fn two_members() -> Result<(TestDevice, TestDevice)> {
@@ -181,6 +196,41 @@ mod tests {
         drop(mm);
         check!(wait_until(|| record.count() == 2));
         check_err!(bond.start(drop), ESRCH);
+        Ok(())
+    }
+
+    /// Who binds a group asks each member whose driver it has. That may take a reference to a
+    /// handler of another driver at no time: the last one runs code of that driver.
+    #[test]
+    fn r12_handler_of_another_driver() -> Result {
+        let (mm, group) = (TestMm::new()?, new_group());
+        let a = TestDevice::in_group(group)?;
+        let b = Plugged::new(&DeviceSpec { group, ..SPEC })?;
+        let (user, record, stop) = (mm.mm().into(), Record::new()?, flag()?);
+        let stopped = stop.clone();
+        let binder = KThread::spawn(c"sva_r12", move |_| {
+            let user: ARef<MmWithUser> = user;
+
+            while !stopped.load(Acquire) {
+                let bond = a
+                    .sva()
+                    .and_then(|a| a.bind_group(&user, FLAGS, record.clone()));
+
+                drop(bond);
+            }
+        })?;
+        let mut kept = 0;
+
+        for _ in 0..ROUNDS {
+            let handler = Arc::new(Other, GFP_KERNEL)?;
+            let device = b.with_bound(|dev| sva::Device::init(dev, FLAGS, 0, handler.clone()))?;
+
+            drop(device);
+            kept += usize::from(Arc::into_unique_or_drop(handler).is_none());
+        }
+        stop.store(true, Release);
+        drop(binder);
+        check!(kept == 0);
         Ok(())
     }
 }
