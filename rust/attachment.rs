@@ -95,7 +95,8 @@ struct AtWork<T: FaultHandler> {
     reached: Option<KBox<Reached>>,
 }
 
-type Reached = KVec<ARef<Device>>;
+/// Devices that are reached.
+pub type Reached = KVec<ARef<Device>>;
 
 impl<T: FaultHandler> AtWork<T> {
     fn has_reached(&self, dev: &Device) -> bool {
@@ -109,18 +110,17 @@ impl<T: FaultHandler> AtWork<T> {
     fn reserve(&mut self) -> Result<&mut Reached> {
         let reached = match &mut self.reached {
             Some(reached) => reached,
-            none => none.insert(reached_first(self.through.dev(), KVec::new())?),
+            none => {
+                let mut alone = KVec::with_capacity(2, GFP_KERNEL)?;
+
+                alone.push(self.through.dev().into(), GFP_KERNEL)?;
+                none.insert(KBox::new(alone, GFP_KERNEL)?)
+            }
         };
 
         reached.reserve(1, GFP_KERNEL)?;
         Ok(reached)
     }
-}
-
-/// `first` has been reached, and `others`.
-fn reached_first(first: &Device, mut others: Reached) -> Result<KBox<Reached>> {
-    others.push(first.into(), GFP_KERNEL)?;
-    Ok(KBox::new(others, GFP_KERNEL)?)
 }
 
 // SAFETY: The handle is only used by the core, which does so under locks; the rest is `Send`.
@@ -145,10 +145,12 @@ impl<T: FaultHandler> Attachment<T> {
         })
     }
 
-    /// Attaches `translation` to its PASID of all members of the group of `through`, which are that
-    /// device and `others`; or to their accesses without PASID, if it has none, in place of their
+    /// Attaches `translation` to its PASID of all members of the group of `through`, which are
+    /// `members`, or if that is empty the device alone; or to their accesses without PASID, if it has none, in place of their
     /// default domain. That comes back with the detach, and the members' drivers must not do DMA in
     /// any other way until then.
+    ///
+    /// The list of members is taken if it succeeds, and left alone if not.
     ///
     /// `_alive` is the proof that the address space has users and keeps them: were its last
     /// reference dropped inside, the exit would detach under the mutex that the attach holds.
@@ -167,21 +169,21 @@ impl<T: FaultHandler> Attachment<T> {
     /// - `ENOMEM`, or what the IOMMU driver says.
     pub fn attach(
         self: &Arc<Self>,
-        through: Held,
-        others: KVec<ARef<Device>>,
-        translation: Arc<Translation<T>>,
+        through: &Held,
+        members: &mut Reached,
+        translation: &Arc<Translation<T>>,
         _alive: &MmWithUser,
     ) -> Result {
         let mut state = self.state.lock();
         let domain = translation.domain();
         let handle = self.handle.get();
 
-        let reached = match others.is_empty() {
+        let mut reached = match members.is_empty() {
             true => None,
-            false => Some(reached_first(through.dev(), others)?),
+            false => Some(KBox::new(Reached::new(), GFP_KERNEL)?),
         };
 
-        self.check_member(&through)?;
+        self.check_member(through)?;
         if !matches!(*state, State::New) {
             return Err(EBUSY);
         }
@@ -203,11 +205,14 @@ impl<T: FaultHandler> Attachment<T> {
                 )
             }
         })?;
+        if let Some(reached) = &mut reached {
+            **reached = core::mem::take(members);
+        }
         // INVARIANT: Just attached.
         *state = State::AtWork(AtWork {
             _this: self.clone(),
-            through,
-            translation,
+            through: through.clone(),
+            translation: translation.clone(),
             reached,
         });
         Ok(())

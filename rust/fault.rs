@@ -74,11 +74,7 @@ unsafe impl Sync for Requests {}
 impl Requests {
     /// How many requests the group has: at least one.
     pub fn len(&self) -> usize {
-        // SAFETY: The group is valid by the type invariants.
-        match unsafe { (*self.group.as_ptr()).fault_count } {
-            1 => 1,
-            _ => self.iter().count(),
-        }
+        self.iter().count()
     }
 
     /// Never: a group has at least its last request.
@@ -95,13 +91,13 @@ impl Requests {
         let head = unsafe { &raw mut (*self.group.as_ptr()).faults };
         // SAFETY: As above.
         let mut node = unsafe { (*head).next };
-        let last = self.last();
-        let whose = move |prm: &bindings::iommu_fault_page_request| {
-            (
-                prm.flags & bindings::IOMMU_FAULT_PAGE_REQUEST_PASID_VALID,
-                prm.pasid,
-            )
+        let whose = |prm: &bindings::iommu_fault_page_request| {
+            let valid = prm.flags & bindings::IOMMU_FAULT_PAGE_REQUEST_PASID_VALID;
+
+            // One comparison, since there is one for each request.
+            u64::from(prm.pasid) << 32 | u64::from(valid)
         };
+        let ours = whose(self.last());
 
         core::iter::from_fn(move || loop {
             if core::ptr::eq(node, head) {
@@ -114,7 +110,7 @@ impl Requests {
 
             // SAFETY: The node is part of the list, see above.
             node = unsafe { (*node).next };
-            if whose(prm) == whose(last) {
+            if whose(prm) == ours {
                 return Some(PageRequest {
                     addr: prm.addr,
                     access: Access(prm.perm),
@@ -179,6 +175,7 @@ impl Requests {
     /// # Safety
     ///
     /// The group must be the caller's to free, and not be used afterwards.
+    #[inline]
     unsafe fn answer(&self, response: Response) {
         // SAFETY: By the type invariants the group is unanswered and its device there; the rest by
         // this function's contract.
@@ -252,6 +249,7 @@ impl<T: FaultHandler> FaultGroup<'_, T> {
     /// Answers the group.
     ///
     /// Calls the IOMMU driver, and takes a mutex of the device's queue: may sleep.
+    #[inline]
     pub fn respond(self, response: Response) {
         // SAFETY: By the type invariants it is ours to free, and nobody uses it afterwards.
         unsafe { ManuallyDrop::new(self).requests.answer(response) };

@@ -22,8 +22,11 @@ int rust_helper_sva_mmap_read_lock_killable(struct mm_struct *mm)
 	return mmap_read_lock_killable(mm);
 }
 
-/* The name of the current process, in TASK_COMM_LEN bytes. */
+/*
+ * The name of the current process, in TASK_COMM_LEN bytes. Its last byte is always 0; one that is
+ * just being changed may be half old.
+ */
 void rust_helper_sva_comm(char *comm)
 {
-	strscpy_pad(comm, current->group_leader->comm, TASK_COMM_LEN);
+	memcpy(comm, current->group_leader->comm, TASK_COMM_LEN);
 }

@@ -38,6 +38,7 @@ mod space;
 mod why;
 
 use self::{
+    attach::Prepared,
     device::SvaDevice,
     group::GroupBond,
     life::{Called, Life},
@@ -246,9 +247,11 @@ impl Bond {
         let prepared = inner
             .attachments
             .prepare(device, &held, mm, terms.flags, terms.scope)?;
-        let hears = terms.owner.clone();
-        let (attachment, pasid) = (prepared.attachment.clone(), prepared.pasid);
-        let for_bond = held.clone();
+        let Prepared {
+            attachment,
+            pasid,
+            mut new,
+        } = prepared;
         let bond = Arc::pin_init(
             pin_init!(Self {
                 device: device.clone(),
@@ -256,7 +259,7 @@ impl Bond {
                 attachment,
                 pasid,
                 flags: terms.flags,
-                life: Life::new(space, terms.owner, terms.group, for_bond),
+                life: Life::new(space, terms.owner, terms.group, held),
                 pins: Pins::new(),
                 own: Count(Atomic::new(0)),
                 of_space: Links::new(),
@@ -270,23 +273,29 @@ impl Bond {
             device.list(bond.clone())?;
             inner.bonds.add(bond.clone())?;
             // Now: a handler that is registered from here on finds the bond in the list.
-            if hears.hears_of_exits(device) {
+            if bond.is_exit_heard(inner) {
                 inner.watch_exit(&device.core, space, mm)?;
             }
             test_point::pass(TestPoint::Listed);
-            prepared.attach(&held, mm)?;
+            if let Some(new) = &mut new {
+                let held = bond.held(inner).ok_or(ENODEV)?;
+
+                new.attach(&bond.attachment, held, mm)?;
+            }
             // Who came into the group just before the attach was reached by it.
-            if alone && device.endpoint.group().len() != 1 {
-                prepared.detach();
-                return Err(EBUSY);
-            }
-            if terms.flags.contains(Feature::Pasid) {
-                inner
-                    .attachments
-                    .begin_use(&bond.attachment)
-                    .inspect_err(|_| prepared.detach())?;
-            }
-            Ok(())
+            let used = if alone && device.endpoint.group().len() != 1 {
+                Err(EBUSY)
+            } else if terms.flags.contains(Feature::Pasid) {
+                inner.attachments.begin_use(&bond.attachment)
+            } else {
+                Ok(())
+            };
+
+            used.inspect_err(|_| {
+                if new.is_some() {
+                    drop(bond.attachment.detach());
+                }
+            })
         };
 
         if let Err(e) = make() {

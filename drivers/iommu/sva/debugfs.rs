@@ -130,7 +130,7 @@ fn bond_line(bond: &Bond, f: &mut Formatter<'_>) -> fmt::Result {
         refs,
         bond.flags.name(),
         bond.faults().stats.requests(),
-        bond.faults().stats.served.get(),
+        bond.faults().stats.served(),
         bond.faults().stats.refused.get(),
         bond.faults().stats.read_ahead.get(),
         bond.pins.pages(),
@@ -217,7 +217,7 @@ fn write_totals(totals: &Totals, faults: &FaultStats, f: &mut Formatter<'_>) -> 
     writeln!(f, "exits {}", totals.exits.get())?;
     writeln!(f, "page_request_groups {}", faults.groups.get())?;
     writeln!(f, "page_requests {}", faults.requests())?;
-    writeln!(f, "pages_served {}", faults.served.get())?;
+    writeln!(f, "pages_served {}", faults.served())?;
     writeln!(f, "faults_refused {}", faults.refused.get())?;
     writeln!(f, "pages_there_before {}", faults.ready.get())?;
     writeln!(f, "page_requests_deferred {}", faults.deferred.get())?;

@@ -35,11 +35,16 @@ pub(crate) struct Prepared {
     pub(super) attachment: Arc<GroupAttachment>,
     pub(super) pasid: u32,
     /// What is to be attached, unless the attachment is there.
-    pub(super) new: Option<Arc<SpaceTranslation>>,
+    pub(super) new: Option<New>,
+}
+
+/// What is to be attached. Its PASID is not free before this is dropped.
+pub(crate) struct New {
+    translation: Arc<SpaceTranslation>,
     /// Other groups are attached to it already.
-    pub(super) shared: bool,
+    shared: bool,
     /// The members of the group, if it may have more than the device.
-    pub(super) members: KVec<ARef<Device>>,
+    members: KVec<ARef<Device>>,
 }
 
 /// A new place for page requests of bonds of `device` with `flags`.
@@ -57,41 +62,36 @@ pub(super) fn new_attachment(device: &SvaDevice, flags: Features) -> Result<Arc<
     )
 }
 
-impl Prepared {
-    /// Attaches, if that is to be done. May sleep; takes the group's mutex, and perhaps `mmap_lock`.
+impl New {
+    /// To attach `translation` to the one device of a group.
+    pub(super) fn alone(translation: Arc<SpaceTranslation>) -> Self {
+        Self {
+            translation,
+            shared: false,
+            members: KVec::new(),
+        }
+    }
+
+    /// Attaches it at `attachment`. May sleep; takes the group's mutex, and perhaps `mmap_lock`.
     ///
     /// # Errors
     ///
     /// `EBUSY`: somebody else has the place. `ENOMEM`, and what the IOMMU driver says.
-    pub(crate) fn attach(&self, held: &Held, mm: &MmWithUser) -> Result {
-        let Some(translation) = &self.new else {
-            return Ok(());
-        };
-        let attach = |translation| {
-            let mut others = KVec::with_capacity(self.members.len(), GFP_KERNEL)?;
-
-            for member in &self.members {
-                others.push(member.clone(), GFP_KERNEL)?;
-            }
-            self.attachment
-                .attach(held.clone(), others, translation, mm)
-        };
-
-        match attach(translation.clone()) {
+    pub(crate) fn attach(
+        &mut self,
+        attachment: &Arc<GroupAttachment>,
+        held: &Held,
+        mm: &MmWithUser,
+    ) -> Result {
+        match attachment.attach(held, &mut self.members, &self.translation, mm) {
             // A domain for another IOMMU of the same driver need not fit.
             Err(e) if e == EINVAL && self.shared => {
                 let domain = SvaDomain::alloc(held, mm)?;
+                let translation = Translation::with_pasid_of(&self.translation, domain)?;
 
-                attach(Translation::with_pasid_of(translation, domain)?)
+                attachment.attach(held, &mut self.members, &translation, mm)
             }
             result => result,
-        }
-    }
-
-    /// Undoes [`Self::attach`]. May sleep.
-    pub(crate) fn detach(&self) {
-        if self.new.is_some() {
-            drop(self.attachment.detach());
         }
     }
 }
@@ -143,13 +143,15 @@ impl Attachments {
         Ok(Prepared {
             attachment: new_attachment(device, flags)?,
             pasid: translation.pasid(),
-            new: Some(translation),
-            shared,
-            // Before the attach: who comes later may not be reached by it.
-            members: match scope {
-                Scope::Device => KVec::new(),
-                Scope::Group => group.members()?,
-            },
+            new: Some(New {
+                translation,
+                shared,
+                // Before the attach: who comes later may not be reached by it.
+                members: match scope {
+                    Scope::Device => KVec::new(),
+                    Scope::Group => group.members()?,
+                },
+            }),
         })
     }
 
@@ -181,8 +183,6 @@ impl Attachments {
             attachment: there,
             pasid,
             new: None,
-            shared: true,
-            members: KVec::new(),
         })
     }
 

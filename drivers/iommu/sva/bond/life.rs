@@ -184,12 +184,15 @@ impl Bond {
         i64::from(self.own.get()) + i64::from(of_group)
     }
 
+    /// Whether the driver wants to be called when the process exits.
+    pub(super) fn is_exit_heard(&self, inner: &Inner) -> bool {
+        self.owner(inner)
+            .is_some_and(|owner| owner.hears_of_exits(&self.device))
+    }
+
     /// Whether the driver wants to be called when the process exits, and has not been.
     pub(super) fn is_exit_due(&self, inner: &Inner) -> bool {
-        let record = self.record(inner);
-        let owner = record.owner.as_ref();
-
-        record.state.is_live() && owner.is_some_and(|owner| owner.hears_of_exits(&self.device))
+        self.is_live_in(inner) && self.is_exit_heard(inner)
     }
 
     /// How often the bond is bound; 0 if it has ended, or is not made yet.

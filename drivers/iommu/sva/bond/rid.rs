@@ -8,7 +8,7 @@
 //! as well. The unbind brings the former domain back. Bonds with PASIDs are not concerned.
 
 use super::{
-    attach::{new_attachment, Prepared},
+    attach::{new_attachment, New, Prepared},
     device::SvaDevice, //
 };
 use crate::features::Features;
@@ -39,11 +39,9 @@ pub(super) fn prepare(
     Ok(Prepared {
         attachment: new_attachment(device, flags)?,
         pasid: Pasid::NONE,
-        new: Some(Translation::new(
+        new: Some(New::alone(Translation::new(
             SvaDomain::alloc(held, mm)?,
             Pasid::none(),
-        )?),
-        shared: false,
-        members: KVec::new(),
+        )?)),
     })
 }

@@ -47,6 +47,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// How many requests there were.
+    pub(super) fn requests(&self) -> usize {
+        let deferred = self.deferred.as_ref().map_or(0, KVec::len);
+
+        (self.served + self.refused) as usize + deferred
+    }
+
     /// How many pages are there that were not before.
     fn news(&self) -> u64 {
         self.served - self.ready

@@ -50,8 +50,6 @@ impl FaultHandler for FaultService {
         let service = attachment.handler();
         let stats = &service.stats;
 
-        stats.arrived(group.len());
-
         let user = match service.serves {
             true => mm.mmget_not_zero(),
             // All that the device may touch is pinned (S7).
@@ -59,6 +57,7 @@ impl FaultHandler for FaultService {
         };
         let Some(user) = user else {
             // Or the process is gone; its page tables are being torn down.
+            stats.arrived(group.len());
             stats.refused.add(group.len() as u64);
             answer(group, Response::Invalid);
             return;
@@ -70,9 +69,7 @@ impl FaultHandler for FaultService {
 
         // Before the answer: who has it may rely on the process's exit not having to wait for us.
         drop(user);
-        if progress.served > 0 {
-            stats.served.add(progress.served);
-        }
+        stats.arrived(progress.requests());
         if progress.ready > 0 {
             stats.ready.add(progress.ready);
         }
@@ -104,6 +101,7 @@ impl FaultHandler for FaultService {
 }
 
 /// Answers a group that did not wait.
+#[inline]
 fn answer(group: FaultGroup<'_, FaultService>, response: Response) {
     trace::page_response(&group, response);
     group.respond(response);

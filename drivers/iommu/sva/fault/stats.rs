@@ -33,14 +33,14 @@ pub(crate) struct FaultStats {
     pub(crate) groups: Counter,
     /// Page requests, save one in each group.
     others: Counter,
-    /// Page requests after which the page was there.
-    pub(crate) served: Counter,
     /// Page requests that were refused.
     pub(crate) refused: Counter,
     /// Of those served: the page was there before, for this access.
     pub(crate) ready: Counter,
     /// Of all: had to wait, and did so in a worker.
     pub(crate) deferred: Counter,
+    /// Of those that had to wait: have been answered.
+    pub(super) waited: Counter,
     /// Pages that were faulted in before the device asked for them.
     pub(crate) read_ahead: Counter,
     /// Of them, those that belong to streams which did not go on, as far as could be seen.
@@ -61,6 +61,14 @@ impl FaultStats {
         self.groups.get() + self.others.get()
     }
 
+    /// Page requests after which the page was there: all that were not refused and do not wait. So
+    /// the usual end of a request needs no count of its own.
+    pub(crate) fn served(&self) -> u64 {
+        let waiting = self.deferred.get().saturating_sub(self.waited.get());
+
+        self.requests().saturating_sub(self.refused.get() + waiting)
+    }
+
     /// Adds what `other` counted.
     pub(crate) fn absorb(&self, other: &Self) {
         // Many bonds end without any page request.
@@ -69,10 +77,10 @@ impl FaultStats {
         }
         self.groups.add(other.groups.get());
         self.others.add(other.others.get());
-        self.served.add(other.served.get());
         self.refused.add(other.refused.get());
         self.ready.add(other.ready.get());
         self.deferred.add(other.deferred.get());
+        self.waited.add(other.waited.get());
         self.read_ahead.add(other.read_ahead.get());
         self.wasted.add(other.wasted.get());
     }

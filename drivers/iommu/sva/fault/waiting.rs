@@ -86,6 +86,7 @@ impl Waiting {
         let late = requests.len();
         let refuse = |group: FaultGroup<'_, _>| {
             stats.refused.add(late as u64);
+            stats.waited.add(late as u64);
             trace::page_response(&group, Response::Invalid);
             group.respond(Response::Invalid);
         };
@@ -223,8 +224,8 @@ impl Waiting {
         if let Some(group) = group.take() {
             let stats = &self.service().stats;
 
-            stats.served.add(served as u64);
             stats.refused.add((self.requests.len() - served) as u64);
+            stats.waited.add(self.requests.len() as u64);
             if is_late {
                 self.service().waits.timed_out.add(1);
             }
