@@ -15,8 +15,8 @@ enum forced_wait {
 };
 
 /*
- * The first task that passes @point has @act called in a thread of its own, and waits as @wait says.
- * Until the test ends, or the next force().
+ * The first task that passes @point has @act called in a thread of its own, and waits as @wait
+ * says. Until the test ends, or the next force().
  */
 void force(struct kunit *test, enum sva_test_point point, enum forced_wait wait,
 	   int (*act)(void *arg), void *arg);

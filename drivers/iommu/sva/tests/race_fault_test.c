@@ -8,8 +8,8 @@
 #include "forced.h"
 
 /*
- * A mapping that is just being changed, for as long as a test wants: page requests for it wait. By a
- * thread of its own, since a bind takes mmap_lock inside the core's locks, and not the reverse.
+ * A mapping that is just being changed, for as long as a test wants: page requests for it wait. By
+ * a thread of its own, since a bind takes mmap_lock inside the core's locks, and not the reverse.
  */
 struct held_mapping {
 	struct sva_test_mm *space;
@@ -77,7 +77,7 @@ static int report_thread(void *arg)
 					 IOMMU_FAULT_PAGE_RESPONSE_NEEDS_PASID |
 					 IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE,
 				.pasid = access->pasid,
-				/* None that the device has under way: its answer is dropped there. */
+				/* None of the device's own: its answer is dropped there. */
 				.grpid = 511,
 				.perm = IOMMU_FAULT_PERM_READ,
 				.addr = access->addr,
