@@ -102,6 +102,9 @@ static int result_of(struct access *access)
 	return access->result;
 }
 
+/* Far less than wait_seconds, after which all that waits is given up. */
+#define SOON	(20 * HZ)
+
 static int nothing(void *unused)
 {
 	return 0;
@@ -132,6 +135,7 @@ static void unbind_with_a_group_that_waits(struct kunit *test, bool stall)
 	struct sva_test_mm *space = sva_test_mm(test);
 	struct access access = { .dev = dev, .addr = space->addr };
 	struct held_mapping mapping;
+	unsigned long begin;
 	int pasid;
 	u64 value;
 
@@ -142,8 +146,10 @@ static void unbind_with_a_group_that_waits(struct kunit *test, bool stall)
 	start(test, &access, access_thread);
 	KUNIT_EXPECT_EQ(test, 0, forced_result());
 	/* Its page cannot come now. */
+	begin = jiffies;
 	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, access.pasid));
 	KUNIT_EXPECT_EQ(test, -EFAULT, result_of(&access));
+	KUNIT_EXPECT_TRUE(test, time_before(jiffies, begin + SOON));
 	let_go(&mapping);
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &pasid, SVA_TEST_FLAGS,
@@ -171,16 +177,19 @@ static void r4_member_leaves_while_its_request_begins_to_wait(struct kunit *test
 	struct sva_test_mm *space = sva_test_mm(test);
 	struct access access = { .dev = b, .addr = space->addr };
 	struct held_mapping mapping;
+	unsigned long begin;
 	u64 value;
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &access.pasid,
 						      SVA_TEST_FLAGS, NULL));
 	hold(test, &mapping, space);
 	force(test, SVA_TEST_WAITS, FORCED_A_WHILE, shut_down, b);
+	begin = jiffies;
 	start(test, &access, access_thread);
 	/* It waits until none of its requests is left, and for no page. */
 	KUNIT_EXPECT_EQ(test, 0, forced_result());
 	KUNIT_EXPECT_EQ(test, -EFAULT, result_of(&access));
+	KUNIT_EXPECT_TRUE(test, time_before(jiffies, begin + SOON));
 	let_go(&mapping);
 
 	KUNIT_EXPECT_EQ(test, -EINVAL, sva_pasid(b, space->mm));
@@ -196,15 +205,18 @@ static void r14_report_that_outlives_the_detach(struct kunit *test)
 	struct sva_test_mm *space = sva_test_mm(test);
 	struct access access = { .dev = bound.dev, .addr = space->addr };
 	struct held_mapping mapping;
+	unsigned long begin;
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(bound.dev, space->mm, &bound.pasid,
 						       SVA_TEST_FLAGS, NULL));
 	access.pasid = bound.pasid;
 	hold(test, &mapping, space);
 	force(test, SVA_TEST_WAITS, FORCED_A_WHILE, unbind, &bound);
+	begin = jiffies;
 	start(test, &access, report_thread);
 	KUNIT_EXPECT_EQ(test, 0, forced_result());
 	KUNIT_EXPECT_EQ(test, 0, result_of(&access));
+	KUNIT_EXPECT_TRUE(test, time_before(jiffies, begin + SOON));
 	let_go(&mapping);
 	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(bound.dev, bound.pasid));
 }
