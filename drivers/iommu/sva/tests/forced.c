@@ -13,12 +13,15 @@ static struct {
 	int (*act)(void *arg);
 	void *arg;
 	int result;
+	/* Whether the task had left the point when the action ended. */
+	bool left, waited_for;
 	struct completion done;
 } forced;
 
 static int forced_thread(void *arg)
 {
 	forced.result = forced.act(forced.arg);
+	forced.waited_for = READ_ONCE(forced.left);
 	complete_all(&forced.done);
 	return 0;
 }
@@ -36,6 +39,7 @@ static void at_point(enum sva_test_point point)
 		wait_for_completion(&forced.done);
 	else
 		msleep(50);
+	WRITE_ONCE(forced.left, true);
 }
 
 static void no_hook(void *unused)
@@ -51,6 +55,8 @@ void force(struct kunit *test, enum sva_test_point point, enum forced_wait wait,
 	forced.wait = wait;
 	forced.act = act;
 	forced.arg = arg;
+	forced.left = false;
+	forced.waited_for = false;
 	init_completion(&forced.done);
 	atomic_set(&forced.armed, 1);
 	sva_test_set_hook(at_point);
@@ -65,4 +71,9 @@ int forced_result(void)
 	/* Or it takes its time. */
 	wait_for_completion(&forced.done);
 	return forced.result;
+}
+
+bool forced_waited(void)
+{
+	return forced.waited_for;
 }

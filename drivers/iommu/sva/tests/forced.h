@@ -24,4 +24,7 @@ void force(struct kunit *test, enum sva_test_point point, enum forced_wait wait,
 /* What the action gave, once it has ended; -EAGAIN if nobody passes the point in 30 seconds. */
 int forced_result(void);
 
+/* Whether the action waited for the task to go on from the point: after forced_result(). */
+bool forced_waited(void);
+
 #endif /* SVA_TEST_FORCED_H */

@@ -188,6 +188,7 @@ static void r4_member_leaves_while_its_request_begins_to_wait(struct kunit *test
 	start(test, &access, access_thread);
 	/* It waits until none of its requests is left, and for no page. */
 	KUNIT_EXPECT_EQ(test, 0, forced_result());
+	KUNIT_EXPECT_TRUE(test, forced_waited());
 	KUNIT_EXPECT_EQ(test, -EFAULT, result_of(&access));
 	KUNIT_EXPECT_TRUE(test, time_before(jiffies, begin + SOON));
 	let_go(&mapping);
@@ -215,6 +216,7 @@ static void r14_report_that_outlives_the_detach(struct kunit *test)
 	begin = jiffies;
 	start(test, &access, report_thread);
 	KUNIT_EXPECT_EQ(test, 0, forced_result());
+	KUNIT_EXPECT_TRUE(test, forced_waited());
 	KUNIT_EXPECT_EQ(test, 0, result_of(&access));
 	KUNIT_EXPECT_TRUE(test, time_before(jiffies, begin + SOON));
 	let_go(&mapping);
