@@ -187,6 +187,24 @@ static void group_in_disorder(struct kunit *test)
 	unbound(test, &c);
 }
 
+/* The core completes a group by its index alone: with what another process's left there, too. */
+static void leftover_of_another_pasid(struct kunit *test)
+{
+	struct fault_case left = bound(test), c = { .dev = left.dev };
+
+	sva_test_unuse(left.space);
+	c.space = sva_test_mm(test);
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(c.dev, c.space->mm, &c.pasid,
+						       SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_EQ(test, 0, report(&left, c.space->addr + 5 * PAGE_SIZE,
+					IOMMU_FAULT_PERM_WRITE, false));
+	KUNIT_EXPECT_EQ(test, 0, report(&c, c.space->addr, IOMMU_FAULT_PERM_WRITE, true));
+	KUNIT_EXPECT_TRUE(test, writable(c.space->addr));
+	KUNIT_EXPECT_FALSE(test, there(c.space->addr + 5 * PAGE_SIZE));
+	unbound(test, &c);
+	unbound(test, &left);
+}
+
 /* More than are sorted at a time, over three mappings, one of which allows nothing. */
 static void group_over_mappings(struct kunit *test)
 {
@@ -275,6 +293,7 @@ static struct kunit_case sva_fault_cases[] = {
 	KUNIT_CASE(one_bad_page_does_not_keep_the_others_out),
 	KUNIT_CASE(served_before_the_report_returns),
 	KUNIT_CASE(group_in_disorder),
+	KUNIT_CASE(leftover_of_another_pasid),
 	KUNIT_CASE(group_over_mappings),
 	KUNIT_CASE(pages_there_stay_as_they_are),
 	KUNIT_CASE(read_ahead_in_order),
