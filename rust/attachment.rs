@@ -62,7 +62,7 @@ pub struct Attachment<T: FaultHandler> {
     group: ARef<IommuGroup>,
     /// Locked around all that the core does with it. Taken before the group's mutex.
     #[pin]
-    state: Mutex<State<T>>,
+    state: Mutex<Stage<T>>,
     /// How many reports are under way.
     reports: Atomic<u32>,
     #[pin]
@@ -75,7 +75,7 @@ impl_tree_item! {
     }
 }
 
-enum State<T: FaultHandler> {
+enum Stage<T: FaultHandler> {
     New,
     AtWork(AtWork<T>),
     /// The core asks for a handle that it has not seen before.
@@ -139,7 +139,7 @@ impl<T: FaultHandler> Attachment<T> {
             handle <- Opaque::zeroed(),
             links: Links::new(),
             group,
-            state <- new_mutex!(State::New, "sva_attachment"),
+            state <- new_mutex!(Stage::New, "sva_attachment"),
             reports: Atomic::new(0),
             handler <- handler,
         })
@@ -184,7 +184,7 @@ impl<T: FaultHandler> Attachment<T> {
         };
 
         self.check_member(through)?;
-        if !matches!(*state, State::New) {
+        if !matches!(*state, Stage::New) {
             return Err(EBUSY);
         }
         if translation.pasid() == Pasid::NONE && !domain.attaches_without_pasid() {
@@ -209,7 +209,7 @@ impl<T: FaultHandler> Attachment<T> {
             **reached = core::mem::take(members);
         }
         // INVARIANT: Just attached.
-        *state = State::AtWork(AtWork {
+        *state = Stage::AtWork(AtWork {
             _this: self.clone(),
             through: through.clone(),
             translation: translation.clone(),
@@ -232,7 +232,7 @@ impl<T: FaultHandler> Attachment<T> {
     /// send the PASID. `ENOMEM`, and what the IOMMU driver says.
     pub fn extend(&self, newcomer: &Held, _alive: &MmWithUser) -> Result {
         let mut state = self.state.lock();
-        let State::AtWork(work) = &mut *state else {
+        let Stage::AtWork(work) = &mut *state else {
             return Err(EINVAL);
         };
 
@@ -279,7 +279,7 @@ impl<T: FaultHandler> Attachment<T> {
         let mut state = self.state.lock();
 
         let former = match &mut *state {
-            State::AtWork(work) if core::ptr::eq(work.through.dev(), leaves.dev()) => {
+            Stage::AtWork(work) if core::ptr::eq(work.through.dev(), leaves.dev()) => {
                 if !work.has_reached(other.dev()) {
                     return Err(EINVAL);
                 }
@@ -308,7 +308,7 @@ impl<T: FaultHandler> Attachment<T> {
     /// be called neither in a page request's worker nor in an mmu notifier.
     pub fn detach(&self) -> Option<Arc<Translation<T>>> {
         let mut state = self.state.lock();
-        let State::AtWork(work) = core::mem::replace(&mut *state, State::Used) else {
+        let Stage::AtWork(work) = core::mem::replace(&mut *state, Stage::Used) else {
             // Not to be attached any more, either.
             return None;
         };
@@ -341,7 +341,7 @@ impl<T: FaultHandler> Attachment<T> {
     /// What is attached, if anything is. May sleep.
     pub fn translation(&self) -> Option<Arc<Translation<T>>> {
         match &*self.state.lock() {
-            State::AtWork(work) => Some(work.translation.clone()),
+            Stage::AtWork(work) => Some(work.translation.clone()),
             _ => None,
         }
     }

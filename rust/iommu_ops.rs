@@ -378,7 +378,7 @@ impl<T: Driver> Ops<T> {
         let client = unsafe { Self::client(dev) };
         // SAFETY: The domain has the ops `SVA`, so `alloc_sva` made it, and it is not freed during
         // the call. Its data is never borrowed mutably.
-        let data = unsafe { &(*domain.cast::<Domain<T::SvaDomain>>()).data };
+        let data = unsafe { &(*domain.cast::<Domain<T::SvaData>>()).data };
         // SAFETY: As above.
         unsafe {
             Self::attach_with_faults(&client, domain, Some(pasid), || {
@@ -398,7 +398,7 @@ impl<T: Driver> Ops<T> {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
         // SAFETY: As in `attach_sva`.
-        let data = unsafe { &(*domain.cast::<Domain<T::SvaDomain>>()).data };
+        let data = unsafe { &(*domain.cast::<Domain<T::SvaData>>()).data };
         // SAFETY: As above.
         unsafe {
             Self::attach_with_faults(&client, domain, None, || {
@@ -412,7 +412,7 @@ impl<T: Driver> Ops<T> {
     /// See [`Ops`].
     unsafe extern "C" fn free_sva(domain: *mut bindings::iommu_domain) {
         // SAFETY: `alloc_sva` made this domain from a box, and the core frees it once.
-        drop(unsafe { KBox::from_raw(domain.cast::<Domain<T::SvaDomain>>()) });
+        drop(unsafe { KBox::from_raw(domain.cast::<Domain<T::SvaData>>()) });
     }
 
     /// # Safety

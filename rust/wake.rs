@@ -14,27 +14,27 @@ use kernel::{prelude::*, static_lock_class, sync::SpinLock};
 #[pin_data]
 pub struct EarlyEnd {
     #[pin]
-    state: SpinLock<State>,
+    state: SpinLock<Worker>,
 }
 
 /// One for all modules that have such work: lockdep tells names of a class by their addresses.
 static LOCK_NAME: &CStr = c"sva_early_end";
 
-struct State {
+struct Worker {
     /// The thread that is at it.
     runs: Option<NonNull<bindings::task_struct>>,
     ended: bool,
 }
 
 // SAFETY: A task may be sent signals by any thread.
-unsafe impl Send for State {}
+unsafe impl Send for Worker {}
 
 impl EarlyEnd {
     /// Of work that has not begun.
     pub fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             state <- SpinLock::new(
-                State { runs: None, ended: false },
+                Worker { runs: None, ended: false },
                 LOCK_NAME,
                 static_lock_class!(),
             ),

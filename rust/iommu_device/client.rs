@@ -37,11 +37,11 @@ pub struct Client<T: Driver> {
     pub(crate) group: SetOnce<ARef<IommuGroup>>,
     #[pin]
     faults: FaultSource,
-    data: T::Client,
+    data: T::DeviceData,
 }
 
 impl<T: Driver> Client<T> {
-    pub(crate) fn new(dev: ARef<Device>, driver: Arc<T>, data: T::Client) -> Result<Arc<Self>> {
+    pub(crate) fn new(dev: ARef<Device>, driver: Arc<T>, data: T::DeviceData) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 faults <- FaultSource::new(dev.clone()),
@@ -70,7 +70,7 @@ impl<T: Driver> Client<T> {
     }
 
     /// What the driver keeps for it.
-    pub fn data(&self) -> &T::Client {
+    pub fn data(&self) -> &T::DeviceData {
         &self.data
     }
 }

@@ -30,10 +30,10 @@ use kernel::{
 #[vtable]
 pub trait Driver: Send + Sync + Sized + 'static {
     /// What the driver keeps for each device behind the IOMMU.
-    type Client: Send + Sync + 'static;
+    type DeviceData: Send + Sync + 'static;
 
     /// A domain that shares the address space of a process.
-    type SvaDomain: Send + Sync + 'static;
+    type SvaData: Send + Sync + 'static;
 
     /// What a paging domain's page table is for.
     type Paging: Invalidate;
@@ -43,7 +43,7 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// # Errors
     ///
     /// Any: the device then has no IOMMU, and is not added.
-    fn probe_device(&self, dev: &Device, ids: &[u32]) -> Result<Self::Client>;
+    fn probe_device(&self, dev: &Device, ids: &[u32]) -> Result<Self::DeviceData>;
 
     /// A device whose IOMMU group `client` must join, because the IOMMU or the bus cannot tell
     /// their accesses apart; `None` gives it a group of its own.
@@ -131,7 +131,7 @@ pub trait Driver: Send + Sync + Sized + 'static {
     ///
     /// `EOPNOTSUPP` if the IOMMU cannot walk this machine's page tables; `ENOSPC` when it has no
     /// room for another address space; `ENOMEM`.
-    fn alloc_sva(&self, client: &Client<Self>, mm: &MmWithUser) -> Result<Self::SvaDomain>;
+    fn alloc_sva(&self, client: &Client<Self>, mm: &MmWithUser) -> Result<Self::SvaData>;
 
     /// Makes accesses of the device with `pasid` go to `domain`, instead of what was there. On
     /// failure what was there stays. Called under the group's mutex.
@@ -139,7 +139,7 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// # Errors
     ///
     /// `EINVAL` when the process is gone; `ENOMEM`.
-    fn attach_sva(&self, domain: &Self::SvaDomain, client: &Client<Self>, pasid: u32) -> Result;
+    fn attach_sva(&self, domain: &Self::SvaData, client: &Client<Self>, pasid: u32) -> Result;
 
     /// Makes accesses of the device without PASID go to `domain`, instead of what was there, until
     /// another of the attaching functions; that then also waits for page requests, as `block_pasid`
@@ -148,7 +148,7 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// # Errors
     ///
     /// As for `attach_sva`; `EOPNOTSUPP` if the IOMMU cannot do that.
-    fn attach_sva_rid(&self, domain: &Self::SvaDomain, client: &Client<Self>) -> Result;
+    fn attach_sva_rid(&self, domain: &Self::SvaData, client: &Client<Self>) -> Result;
 
     /// Answers a page request group. May be called with locks held that `FaultSource::report`
     /// takes: it must not wait for a report to end.

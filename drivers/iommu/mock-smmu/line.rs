@@ -13,7 +13,7 @@ use kernel::{
     }, //
 };
 
-struct State {
+struct LineState {
     raised: bool,
     closed: bool,
     count: u64,
@@ -26,7 +26,7 @@ struct State {
 #[pin_data]
 pub struct Line {
     #[pin]
-    state: SpinLockIrq<State>,
+    state: SpinLockIrq<LineState>,
     #[pin]
     wake: CondVar,
 }
@@ -41,7 +41,7 @@ impl Line {
         Arc::pin_init(
             pin_init!(Self {
                 state <- new_spinlock_irq!(
-                    State { raised: false, closed: false, count: 0 },
+                    LineState { raised: false, closed: false, count: 0 },
                     "mock_smmu_line"
                 ),
                 wake <- new_condvar!("mock_smmu_line"),

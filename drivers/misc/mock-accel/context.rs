@@ -62,7 +62,7 @@ pub(crate) struct Context {
     #[pin]
     early_end: EarlyEnd,
     #[pin]
-    state: Mutex<State>,
+    state: Mutex<ContextState>,
     /// A job has ended, or the context has.
     #[pin]
     changed: CondVar,
@@ -76,7 +76,7 @@ pub(crate) struct Context {
     work: Work<Context>,
 }
 
-struct State {
+struct ContextState {
     jobs: JobQueue,
     /// Why nothing is accepted any more.
     ended: Option<Error>,
@@ -103,7 +103,7 @@ impl Context {
         mm: &MmWithUser,
         bond: sva::Bond<Accel>,
     ) -> Result<Arc<Self>> {
-        let state = State {
+        let state = ContextState {
             jobs: JobQueue::new()?,
             ended: None,
             running: false,

@@ -8,7 +8,7 @@ use kernel::prelude::*;
 /// How many jobs a context may have.
 pub(crate) const DEPTH: usize = 64;
 
-enum State {
+enum JobState {
     Queued,
     Running,
     Ended(Outcome),
@@ -18,7 +18,7 @@ struct Job {
     id: u64,
     /// The address of the descriptor.
     desc: u64,
-    state: State,
+    state: JobState,
 }
 
 /// The jobs of a context.
@@ -58,7 +58,7 @@ impl JobQueue {
             .push_within_capacity(Job {
                 id,
                 desc,
-                state: State::Queued,
+                state: JobState::Queued,
             })
             .map_err(|_| EBUSY)?;
         self.last_id = id;
@@ -67,17 +67,17 @@ impl JobQueue {
 
     /// The next job to run: its number and the address of its descriptor.
     pub(crate) fn start(&mut self) -> Option<(u64, u64)> {
-        let queued = |job: &&mut Job| matches!(job.state, State::Queued);
+        let queued = |job: &&mut Job| matches!(job.state, JobState::Queued);
         let job = self.jobs.iter_mut().find(queued)?;
 
-        job.state = State::Running;
+        job.state = JobState::Running;
         Some((job.id, job.desc))
     }
 
     /// Notes the end of a job.
     pub(crate) fn end(&mut self, id: u64, outcome: Outcome) {
         if let Some(job) = self.jobs.iter_mut().find(|job| job.id == id) {
-            job.state = State::Ended(outcome);
+            job.state = JobState::Ended(outcome);
         }
     }
 
@@ -94,7 +94,7 @@ impl JobQueue {
             .ok_or(ENOENT)?;
 
         match self.jobs[index].state {
-            State::Ended(outcome) => {
+            JobState::Ended(outcome) => {
                 self.jobs.remove(index).map_err(|_| ENOENT)?;
                 Ok(Some(outcome))
             }
@@ -104,7 +104,8 @@ impl JobQueue {
 
     /// Forgets all jobs that have not begun.
     pub(crate) fn cancel(&mut self) {
-        self.jobs.retain(|job| !matches!(job.state, State::Queued));
+        self.jobs
+            .retain(|job| !matches!(job.state, JobState::Queued));
     }
 }
 

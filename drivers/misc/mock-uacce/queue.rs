@@ -92,7 +92,7 @@ impl Doorbell {
     }
 }
 
-struct State {
+struct QueueState {
     ring: Option<Ring>,
     /// Works while the queue is started.
     worker: Option<KThread>,
@@ -111,7 +111,7 @@ pub(crate) struct Queue {
     /// Set while no access may begin.
     stopped: Arc<Atomic<bool>>,
     #[pin]
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     _place: Slot,
 }
 
@@ -131,7 +131,7 @@ impl Queue {
     ) -> Result<Pin<KBox<Self>>> {
         let doorbell = Arc::new(Doorbell::new()?, GFP_KERNEL)?;
         let stopped = Arc::new(Atomic::new(true), GFP_KERNEL)?;
-        let state = State {
+        let state = QueueState {
             ring: None,
             worker: None,
         };

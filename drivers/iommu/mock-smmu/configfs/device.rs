@@ -63,10 +63,10 @@ mod file {
 pub(super) struct DeviceDir {
     instance: Arc<Shared>,
     #[pin]
-    state: Mutex<State>,
+    state: Mutex<DirState>,
 }
 
-struct State {
+struct DirState {
     spec: DeviceSpec,
     numbers: Numbers,
     /// The name of the platform device, and so of the driver that binds it.
@@ -89,7 +89,7 @@ impl kernel::fmt::Display for Regions<'_> {
     }
 }
 
-impl State {
+impl DirState {
     /// Replaces the regions of `kind`.
     fn set_regions(&mut self, written: &[u8], kind: ResvKind) -> Result {
         let kept = self.spec.resv.iter().flatten().filter(|r| r.kind != kind);
@@ -132,7 +132,7 @@ impl DeviceDir {
                 online: 15,
             ],
         };
-        let state = State {
+        let state = DirState {
             spec: DeviceSpec::DEFAULT,
             numbers: Numbers::default(),
             driver: c"mock_accel".try_into()?,
@@ -146,7 +146,7 @@ impl DeviceDir {
     }
 
     /// What is plugged in, with its StreamID.
-    fn online<'a>(&self, state: &'a State) -> Option<(&'a Device, u32)> {
+    fn online<'a>(&self, state: &'a DirState) -> Option<(&'a Device, u32)> {
         let device = state.device.as_deref()?;
         let sid = self.instance.instances.sid_of(device).ok()?;
         Some((device, sid))

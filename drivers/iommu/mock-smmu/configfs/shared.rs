@@ -32,10 +32,10 @@ pub(super) struct Shared {
     pub(super) instances: Arc<Instances>,
     debugfs: debugfs::Dir,
     #[pin]
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<InstanceState>,
 }
 
-pub(super) struct State {
+pub(super) struct InstanceState {
     pub(super) config: Config,
     /// What represents the instance, once it was online.
     smmu: Option<ARef<Device>>,
@@ -52,7 +52,7 @@ impl Shared {
         smmu: Option<ARef<Device>>,
         config: Config,
     ) -> Result<Arc<Self>> {
-        let state = State {
+        let state = InstanceState {
             config,
             smmu,
             groups: KVec::new(),
@@ -80,7 +80,7 @@ impl Shared {
     }
 
     /// The instance, if it is online, with its state at hand. May sleep.
-    pub(super) fn online<'a>(&self, state: &'a State) -> Option<&'a ARef<Device>> {
+    pub(super) fn online<'a>(&self, state: &'a InstanceState) -> Option<&'a ARef<Device>> {
         let smmu = state.smmu.as_ref();
         smmu.filter(|smmu| self.instances.contains(smmu))
     }

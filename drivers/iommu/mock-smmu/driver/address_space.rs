@@ -50,7 +50,7 @@ fn tag(ssid: u32) -> Option<u32> {
     (ssid != NO_PASID).then_some(ssid)
 }
 
-struct State {
+struct Attached {
     /// Nothing may be translated any more.
     released: bool,
     /// By StreamID and SubstreamID.
@@ -67,7 +67,7 @@ pub struct AddressSpace {
     /// Whether somebody may serve faults.
     served: AtomicFlag,
     #[pin]
-    state: SpinLockIrq<State>,
+    state: SpinLockIrq<Attached>,
 }
 
 impl AddressSpace {
@@ -85,7 +85,7 @@ impl AddressSpace {
                 cd,
                 served: AtomicFlag::new(served),
                 state <- new_spinlock_irq!(
-                    State { released: false, attached: RBTree::new() },
+                    Attached { released: false, attached: RBTree::new() },
                     "mock_smmu_address_space"
                 ),
             }),
@@ -118,7 +118,7 @@ impl AddressSpace {
         }
     }
 
-    fn invalidate_attached(&self, state: &State, range: Range) -> Result {
+    fn invalidate_attached(&self, state: &Attached, range: Range) -> Result {
         let ranges = self.smmu.features.ranges;
 
         self.smmu.cmdq.run(|batch| {

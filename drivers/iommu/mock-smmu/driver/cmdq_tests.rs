@@ -43,7 +43,7 @@ mod tests {
         times: u32,
     }
 
-    struct State {
+    struct Recorder {
         trouble: Trouble,
         /// Commands carried out, by code.
         done: [u32; 256],
@@ -54,7 +54,7 @@ mod tests {
     struct Hardware {
         regs: Arc<RegisterFile>,
         #[pin]
-        state: SpinLockIrq<State>,
+        state: SpinLockIrq<Recorder>,
     }
 
     impl Hardware {
@@ -117,7 +117,7 @@ mod tests {
         fn new(op: u8, error: CommandError, times: u32) -> Result<Self> {
             let regs = RegisterFile::new()?;
             let trouble = Trouble { op, error, times };
-            let state = State {
+            let state = Recorder {
                 trouble,
                 done: [0; 256],
             };

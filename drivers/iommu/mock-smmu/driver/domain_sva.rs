@@ -33,13 +33,13 @@ impl Callbacks for Notified {
 }
 
 /// A domain that shares the address space of a process.
-pub struct SvaDomain {
+pub struct SharedSpace {
     space: Arc<AddressSpace>,
     // Dropped last: until its memory is freed it keeps the ASID from reuse.
     _notifier: MmNotifier<Notified>,
 }
 
-impl SvaDomain {
+impl SharedSpace {
     /// The address space.
     pub fn space(&self) -> &Arc<AddressSpace> {
         &self.space
@@ -53,13 +53,13 @@ impl Smmu {
     ///
     /// `EOPNOTSUPP` if this SMMU cannot walk this machine's page tables; `ENOSPC` without a free
     /// ASID; `ENOMEM`; `EINTR`.
-    pub(super) fn make_sva(self: &Arc<Self>, mm: &MmWithUser) -> Result<SvaDomain> {
+    pub(super) fn make_sva(self: &Arc<Self>, mm: &MmWithUser) -> Result<SharedSpace> {
         let asid = self.asids.take()?;
         let ttb = kernel_ext::cpu::page_table_root(mm);
         let cd = self.features.shared_cd(ttb, asid.value())?;
 
         let space = AddressSpace::new(self, asid, cd, true)?;
-        Ok(SvaDomain {
+        Ok(SharedSpace {
             _notifier: MmNotifier::register(mm, Notified(space.clone()))?,
             space,
         })

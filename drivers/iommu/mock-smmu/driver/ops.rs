@@ -4,7 +4,7 @@
 
 use super::{
     address_space::AddressSpace,
-    domain_sva::SvaDomain,
+    domain_sva::SharedSpace,
     hint,
     invalidate::{
         self,
@@ -85,8 +85,8 @@ impl Smmu {
 
 #[vtable]
 impl Driver for Smmu {
-    type Client = Master;
-    type SvaDomain = SvaDomain;
+    type DeviceData = Master;
+    type SvaData = SharedSpace;
     type Paging = AddressSpace;
 
     fn probe_device(&self, dev: &Device, ids: &[u32]) -> Result<Master> {
@@ -197,7 +197,7 @@ impl Driver for Smmu {
         }
     }
 
-    fn alloc_sva(&self, client: &Client, mm: &MmWithUser) -> Result<SvaDomain> {
+    fn alloc_sva(&self, client: &Client, mm: &MmWithUser) -> Result<SharedSpace> {
         if self.features.ssid_bits == 0 {
             return Err(EOPNOTSUPP);
         }
@@ -205,12 +205,12 @@ impl Driver for Smmu {
         client.driver().make_sva(mm)
     }
 
-    fn attach_sva(&self, domain: &SvaDomain, client: &Client, pasid: u32) -> Result {
+    fn attach_sva(&self, domain: &SharedSpace, client: &Client, pasid: u32) -> Result {
         self.check_alloc()?;
         self.attach(domain.space(), client, pasid)
     }
 
-    fn attach_sva_rid(&self, domain: &SvaDomain, client: &Client) -> Result {
+    fn attach_sva_rid(&self, domain: &SharedSpace, client: &Client) -> Result {
         self.attach_rid(domain.space(), client)
     }
 

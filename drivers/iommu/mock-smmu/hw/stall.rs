@@ -39,7 +39,7 @@ pub(super) enum End {
 
 /// Where a stalled transaction stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum StallState {
     /// The tag is not in use.
     Free,
     /// There was no room for its event.
@@ -53,7 +53,7 @@ enum State {
 /// What stands behind a STAG.
 #[derive(Clone, Copy)]
 struct Stalled {
-    state: State,
+    state: StallState,
     event: Event,
     /// The slot of the port that waits; `None` once it has given up.
     port: Option<usize>,
@@ -74,7 +74,7 @@ impl Stalls {
     /// Makes room for `max` stalled transactions. May sleep.
     pub(super) fn new(max: u16) -> Result<Self> {
         let free = Stalled {
-            state: State::Free,
+            state: StallState::Free,
             event: Event::default(),
             port: None,
         };
@@ -88,7 +88,8 @@ impl Stalls {
 
     /// The transactions of `sid`, or of all streams, that wait for software.
     pub(super) fn count(&self, sid: Option<u32>) -> usize {
-        let waiting = |tag: &&Stalled| matches!(tag.state, State::Unrecorded | State::Recorded);
+        let waiting =
+            |tag: &&Stalled| matches!(tag.state, StallState::Unrecorded | StallState::Recorded);
         let of = |tag: &&Stalled| sid.is_none_or(|sid| sid == tag.event.sid());
         self.tags.iter().filter(waiting).filter(of).count()
     }
@@ -98,7 +99,7 @@ impl Stalls {
         let count = self.tags.len();
         let tag = (0..count)
             .map(|i| (self.next + i) % count)
-            .find(|&i| self.tags[i].state == State::Free)?;
+            .find(|&i| self.tags[i].state == StallState::Free)?;
         self.next = (tag + 1) % count;
         Some(tag)
     }
@@ -118,9 +119,9 @@ impl Engine {
         self.stalls.unrecorded += usize::from(!recorded);
         self.stalls.tags[tag] = Stalled {
             state: if recorded {
-                State::Recorded
+                StallState::Recorded
             } else {
-                State::Unrecorded
+                StallState::Unrecorded
             },
             event,
             port: Some(slot),
@@ -140,7 +141,7 @@ impl Engine {
             return;
         }
         for tag in 0..self.stalls.tags.len() {
-            if self.stalls.tags[tag].state == State::Unrecorded {
+            if self.stalls.tags[tag].state == StallState::Unrecorded {
                 self.stalls.unrecorded -= 1;
                 self.end_stall(tag, End::Anew);
             }
@@ -154,10 +155,9 @@ impl Engine {
             return;
         }
         let tag = usize::from(stag);
-        let known =
-            self.stalls.tags.get(tag).is_some_and(|stalled| {
-                stalled.state == State::Recorded && stalled.event.sid() == sid
-            });
+        let known = self.stalls.tags.get(tag).is_some_and(|stalled| {
+            stalled.state == StallState::Recorded && stalled.event.sid() == sid
+        });
         if known {
             self.end_stall(tag, End::Resumed(resume));
         } else {
@@ -174,9 +174,9 @@ impl Engine {
                 continue;
             }
             match state {
-                State::Free | State::Ended(_) => continue,
-                State::Unrecorded => self.stalls.unrecorded -= 1,
-                State::Recorded => {}
+                StallState::Free | StallState::Ended(_) => continue,
+                StallState::Unrecorded => self.stalls.unrecorded -= 1,
+                StallState::Recorded => {}
             }
             self.end_stall(tag, End::Terminated);
         }
@@ -186,14 +186,14 @@ impl Engine {
         let Some(slot) = self.stalls.tags[tag].port else {
             return self.free_stag(tag);
         };
-        self.stalls.tags[tag].state = State::Ended(end);
+        self.stalls.tags[tag].state = StallState::Ended(end);
         if let Some(port) = &self.ports[slot] {
             port.wake.condvar.notify_all();
         }
     }
 
     fn free_stag(&mut self, tag: usize) {
-        self.stalls.tags[tag].state = State::Free;
+        self.stalls.tags[tag].state = StallState::Free;
         if core::mem::take(&mut self.stalls.starved) {
             for port in self.ports.iter().flatten() {
                 port.wake.condvar.notify_all();
@@ -205,7 +205,7 @@ impl Engine {
     pub(super) fn take_end(&mut self, stag: u16) -> Option<End> {
         let tag = usize::from(stag);
         match self.stalls.tags[tag].state {
-            State::Ended(end) => {
+            StallState::Ended(end) => {
                 self.free_stag(tag);
                 Some(end)
             }
@@ -219,9 +219,9 @@ impl Engine {
         let tag = usize::from(stag);
         self.stalls.tags[tag].port = None;
         match self.stalls.tags[tag].state {
-            State::Unrecorded => self.stalls.unrecorded -= 1,
-            State::Ended(_) => {}
-            State::Free | State::Recorded => return,
+            StallState::Unrecorded => self.stalls.unrecorded -= 1,
+            StallState::Ended(_) => {}
+            StallState::Free | StallState::Recorded => return,
         }
         self.free_stag(tag);
     }

@@ -21,7 +21,7 @@ mod tests {
     /// An address space attached to PASID 5 of the first device, past the IOMMU core, so that only
     /// what the test does sends commands. Four pages are present and have been read by the device.
     struct Rig {
-        domain: driver::domain_sva::SvaDomain,
+        domain: driver::domain_sva::SharedSpace,
         addr: usize,
         mm: TestMm,
         instance: Instance,

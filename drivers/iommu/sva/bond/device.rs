@@ -42,7 +42,7 @@ pub(crate) struct SvaDevice {
     /// What happened to this device since it was initialised.
     pub(crate) totals: Totals,
     #[pin]
-    state: Mutex<State>,
+    state: Mutex<DeviceState>,
     /// A call of the driver has returned.
     #[pin]
     called: CondVar,
@@ -51,7 +51,7 @@ pub(crate) struct SvaDevice {
 /// A handler, whose type its driver knows.
 pub(crate) type AnyHandler = Arc<dyn Any + Send + Sync>;
 
-struct State {
+struct DeviceState {
     /// It has been initialised, and is not being shut down: bonds may be made.
     open: bool,
     bonds: Tree<Bond, 1>,
@@ -64,7 +64,7 @@ struct State {
     calls: KVec<TaskName>,
 }
 
-impl State {
+impl DeviceState {
     fn handler_of<T: Any>(&self) -> Option<&AnyHandler> {
         self.handler.as_ref().filter(|there| (***there).is::<T>())
     }
@@ -117,7 +117,7 @@ impl SvaDevice {
                 max_pasid: if max_pasid == 0 { limit } else { limit.min(max_pasid) },
                 totals: Totals::default(),
                 state <- new_mutex!(
-                    State {
+                    DeviceState {
                         open: false,
                         bonds: Tree::new(),
                         watcher: None,

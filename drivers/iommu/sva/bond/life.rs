@@ -34,7 +34,7 @@ use kernel_ext::{
 pub(crate) struct Life(LockedBy<Record, Inner>);
 
 struct Record {
-    state: State,
+    state: BondState,
     /// The driver's side; `None` when all that is left to come is the end.
     owner: Option<AnyOwner>,
     /// The bond of a group that this one is a part of, and is bound as often as.
@@ -44,7 +44,7 @@ struct Record {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BondState {
     Making,
     /// So many tasks are just starting the device.
     Live {
@@ -58,7 +58,7 @@ enum State {
     Ended,
 }
 
-impl State {
+impl BondState {
     fn is_live(&self) -> bool {
         matches!(self, Self::Live { .. })
     }
@@ -97,7 +97,7 @@ impl Life {
         held: Held,
     ) -> Self {
         Self(space.locked_by(Record {
-            state: State::Making,
+            state: BondState::Making,
             owner: Some(owner),
             group,
             held: Some(held),
@@ -134,8 +134,8 @@ impl Bond {
     /// Whether the driver is being called.
     pub(crate) fn called(&self, inner: &Inner) -> Called {
         match self.record(inner).state {
-            State::Stopping { by, .. } if by == TaskName::current() => Called::Here,
-            State::Stopping { .. } => Called::Elsewhere,
+            BondState::Stopping { by, .. } if by == TaskName::current() => Called::Here,
+            BondState::Stopping { .. } => Called::Elsewhere,
             _ => Called::No,
         }
     }
@@ -217,7 +217,7 @@ impl Bond {
 impl Bond {
     /// Making → live.
     pub(super) fn go_live(&self, inner: &mut Inner) {
-        self.record_mut(inner).state = State::Live { starting: 0 };
+        self.record_mut(inner).state = BondState::Live { starting: 0 };
     }
 
     /// Making → ended: nobody has seen it at work. It is not attached.
@@ -227,7 +227,7 @@ impl Bond {
         let listed = inner.bonds.remove(self);
         let record = self.record_mut(inner);
 
-        record.state = State::Ended;
+        record.state = BondState::Ended;
         let left = (record.owner.take(), record.group.take(), record.held.take());
 
         drop((left, listed));
@@ -239,7 +239,7 @@ impl Bond {
     pub(super) fn begin_stop(&self, inner: &mut Locked<'_>, why: End) -> Option<Stopping> {
         let record = self.record_mut(inner);
 
-        let State::Live { starting } = record.state else {
+        let BondState::Live { starting } = record.state else {
             return None;
         };
         let owner = record.owner.as_ref()?;
@@ -251,7 +251,7 @@ impl Bond {
             Call::Plain(..) => None,
         };
 
-        record.state = State::Stopping {
+        record.state = BondState::Stopping {
             by: TaskName::current(),
             starting,
         };
@@ -271,7 +271,7 @@ impl Bond {
         let waited_for = self.record(&inner).state.is_stopping();
         let record = self.record_mut(&mut inner);
 
-        record.state = State::Ended;
+        record.state = BondState::Ended;
         let left = (record.owner.take(), record.group.take());
         let held = record.held.take();
         // Nobody else ends it: the state has just said that it is there.
@@ -386,7 +386,7 @@ impl Bond {
     pub(crate) fn start<R>(&self, start: impl FnOnce(u32) -> R) -> Result<R> {
         let mut inner = self.space.lock().ok_or(ESRCH)?;
 
-        let State::Live { starting } = &mut self.record_mut(&mut inner).state else {
+        let BondState::Live { starting } = &mut self.record_mut(&mut inner).state else {
             return Err(ESRCH);
         };
 

@@ -30,10 +30,10 @@ pub(crate) struct Pins(SetOnce<Pin<KBox<Room>>>);
 #[pin_data]
 struct Room {
     #[pin]
-    state: Mutex<State>,
+    state: Mutex<PinList>,
 }
 
-struct State {
+struct PinList {
     /// The bond has ended: nothing is to be pinned any more.
     ended: bool,
     made: u64,
@@ -79,7 +79,7 @@ impl Room {
     fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             state <- new_mutex!(
-                State {
+                PinList {
                     ended: false,
                     made: 0,
                     pages: 0,
@@ -109,7 +109,7 @@ impl Room {
         Ok(id)
     }
 
-    fn remove(&self, find: impl FnOnce(&State) -> Option<PinId>) -> Result {
+    fn remove(&self, find: impl FnOnce(&PinList) -> Option<PinId>) -> Result {
         let mut state = self.state.lock();
 
         if state.ended {

@@ -53,7 +53,7 @@ impl Place {
 #[pin_data]
 pub(crate) struct Waits {
     #[pin]
-    state: Mutex<State>,
+    state: Mutex<Waiters>,
     /// Something waits that did not, or the module goes.
     #[pin]
     changed: CondVar,
@@ -64,7 +64,7 @@ pub(crate) struct Waits {
     pub(crate) timed_out: Counter,
 }
 
-struct State {
+struct Waiters {
     /// Of a process the groups that have come first are first.
     groups: Tree<Waiting>,
     /// By process and by device: who has groups that wait.
@@ -92,7 +92,7 @@ impl_tree_item! {
     impl TreeItem<0> for Share { self.links, key: usize = |share| share.key }
 }
 
-impl State {
+impl Waiters {
     /// The share under `key`, made if there is none.
     fn share(&mut self, key: usize) -> Result<Arc<Share>> {
         if let Some(there) = self.shares.get(&key) {
@@ -187,7 +187,7 @@ impl Waits {
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             state <- new_mutex!(
-                State {
+                Waiters {
                     groups: Tree::new(),
                     shares: Tree::new(),
                     made: 0,
@@ -301,7 +301,7 @@ impl Waits {
         drop(removed);
     }
 
-    fn unlist(state: &mut State, group: &Waiting) -> Option<Arc<Waiting>> {
+    fn unlist(state: &mut Waiters, group: &Waiting) -> Option<Arc<Waiting>> {
         let removed = state.groups.remove(&group.leave().place())?;
 
         group.service().waiting.fetch_sub(1, Relaxed);
