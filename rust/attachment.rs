@@ -63,8 +63,10 @@ pub struct Attachment<T: FaultHandler> {
     /// Locked around all that the core does with it. Taken before the group's mutex.
     #[pin]
     state: Mutex<Stage<T>>,
-    /// How many reports are under way.
-    reports: Atomic<u32>,
+    /// How many reports have begun.
+    begun: Atomic<u64>,
+    /// How many of them have ended.
+    ended: Atomic<u64>,
     #[pin]
     handler: T,
 }
@@ -140,7 +142,8 @@ impl<T: FaultHandler> Attachment<T> {
             links: Links::new(),
             group,
             state <- new_mutex!(Stage::New, "sva_attachment"),
-            reports: Atomic::new(0),
+            begun: Atomic::new(0),
+            ended: Atomic::new(0),
             handler <- handler,
         })
     }
@@ -326,7 +329,7 @@ impl<T: FaultHandler> Attachment<T> {
         drop(state);
         // The core finds the handle no more. A driver may have reported until just before that;
         // what runs needs nothing but memory.
-        while self.reports.load(Acquire) > 0 {
+        while self.ended.load(Acquire) != self.begun.load(Relaxed) {
             fsleep(Delta::from_micros(100));
         }
         self.handler.detached();
@@ -344,6 +347,11 @@ impl<T: FaultHandler> Attachment<T> {
             Stage::AtWork(work) => Some(work.translation.clone()),
             _ => None,
         }
+    }
+
+    /// How many groups of page requests have arrived.
+    pub fn groups(&self) -> u64 {
+        self.begun.load(Relaxed)
     }
 
     /// What handles the page requests.
@@ -414,9 +422,9 @@ pub(crate) unsafe extern "C" fn report<T: FaultHandler>(group: *mut bindings::io
     // SAFETY: The core passes a group that has just arrived. The IOMMU's driver reports nothing to a
     // PASID once a detach has returned, so the attachment is there until we have counted ourselves.
     let attachment = unsafe { Attachment::<T>::of_group(group) };
-    let reports = &attachment.reports;
+    let ended = &attachment.ended;
 
-    reports.add(1, Relaxed);
+    attachment.begun.add(1, Relaxed);
     // SAFETY: As above: the handle names the domain that is attached, or has been until just now;
     // it holds a reference to its mm, and is not freed as long as we are counted.
     let mm = unsafe {
@@ -430,6 +438,6 @@ pub(crate) unsafe extern "C" fn report<T: FaultHandler>(group: *mut bindings::io
 
     T::report(attachment, mm, group);
     // All that was done with the attachment comes before: pairs with `detach`.
-    reports.fetch_sub(1, Release);
+    ended.fetch_add(1, Release);
     0
 }

@@ -56,6 +56,15 @@ pub struct PageRequest {
     pub access: Access,
 }
 
+impl PageRequest {
+    fn of(prm: &bindings::iommu_fault_page_request) -> Self {
+        Self {
+            addr: prm.addr,
+            access: Access(prm.perm),
+        }
+    }
+}
+
 /// What a group of page requests says of itself.
 ///
 /// # Invariants
@@ -72,6 +81,15 @@ unsafe impl Send for Requests {}
 unsafe impl Sync for Requests {}
 
 impl Requests {
+    /// The last request, if the group has no other.
+    #[inline]
+    pub fn single(&self) -> Option<PageRequest> {
+        // SAFETY: The group is valid by the type invariants.
+        let alone = unsafe { (*self.group.as_ptr()).fault_count } == 1;
+
+        alone.then(|| PageRequest::of(self.last()))
+    }
+
     /// How many requests the group has: at least one.
     pub fn len(&self) -> usize {
         self.iter().count()
@@ -91,12 +109,12 @@ impl Requests {
         let head = unsafe { &raw mut (*self.group.as_ptr()).faults };
         // SAFETY: As above.
         let mut node = unsafe { (*head).next };
+        // The PASID and the flags as one word, since they are compared for each request.
         let whose = |prm: &bindings::iommu_fault_page_request| {
-            let valid = prm.flags & bindings::IOMMU_FAULT_PAGE_REQUEST_PASID_VALID;
-
-            // One comparison, since there is one for each request.
-            u64::from(prm.pasid) << 32 | u64::from(valid)
+            u64::from(prm.pasid) << 32 | u64::from(prm.flags)
         };
+        let mask =
+            u64::from(u32::MAX) << 32 | u64::from(bindings::IOMMU_FAULT_PAGE_REQUEST_PASID_VALID);
         let ours = whose(self.last());
 
         core::iter::from_fn(move || loop {
@@ -110,11 +128,8 @@ impl Requests {
 
             // SAFETY: The node is part of the list, see above.
             node = unsafe { (*node).next };
-            if whose(prm) == ours {
-                return Some(PageRequest {
-                    addr: prm.addr,
-                    access: Access(prm.perm),
-                });
+            if (whose(prm) ^ ours) & mask == 0 {
+                return Some(PageRequest::of(prm));
             }
         })
     }

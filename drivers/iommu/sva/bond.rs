@@ -3,7 +3,7 @@
 //! Bonds: a device may use the address space of a process.
 
 use crate::{
-    fault::{service::FaultService, GroupAttachment},
+    fault::GroupAttachment,
     features::{Feature, Features},
     trace,
 };
@@ -57,7 +57,7 @@ pub(crate) struct Bond {
     pub(crate) device: Arc<SvaDevice>,
     pub(crate) space: Arc<AddressSpace>,
     /// The group's; that of a bond without PASID is its own.
-    attachment: Arc<GroupAttachment>,
+    pub(crate) attachment: Arc<GroupAttachment>,
     pub(crate) pasid: u32,
     pub(crate) flags: Features,
     life: Life,
@@ -312,11 +312,6 @@ impl Bond {
         self.go_live(inner);
         self.device.count(|totals| totals.binds.add(1));
         trace::bind(self.traced(), self.refs_in(inner) as usize);
-    }
-
-    /// The device's page requests, and what is known of them.
-    pub(crate) fn faults(&self) -> &FaultService {
-        self.attachment.handler()
     }
 
     /// What trace events say of it.

@@ -8,7 +8,7 @@ use crate::{
         device::SvaDevice,
         Bond,
     },
-    fault::stats::{FaultStats, Totals},
+    fault::stats::{FaultTotals, Totals},
 };
 use core::any::Any;
 use kernel::{
@@ -116,6 +116,7 @@ fn bonds_header(f: &mut Formatter<'_>) -> fmt::Result {
 fn bond_line(bond: &Bond, f: &mut Formatter<'_>) -> fmt::Result {
     let endpoint = &bond.device.endpoint;
     let refs = bond.refs();
+    let faults = FaultTotals::of(&bond.attachment);
 
     if refs == 0 {
         return Ok(());
@@ -129,10 +130,10 @@ fn bond_line(bond: &Bond, f: &mut Formatter<'_>) -> fmt::Result {
         bond.space.pid,
         refs,
         bond.flags.name(),
-        bond.faults().stats.requests(),
-        bond.faults().stats.served(),
-        bond.faults().stats.refused.get(),
-        bond.faults().stats.read_ahead.get(),
+        faults.requests(),
+        faults.served(),
+        faults.all.refused.get(),
+        faults.all.read_ahead.get(),
         bond.pins.pages(),
         process(bond),
     )
@@ -150,11 +151,11 @@ fn process(bond: &Bond) -> &str {
 fn one_device(device: &Arc<SvaDevice>, f: &mut Formatter<'_>) -> fmt::Result {
     let group = device.endpoint.group();
     let bonds = device.bonds().map_err(|_| fmt::Error)?;
-    let faults = FaultStats::default();
+    let faults = FaultTotals::default();
 
-    faults.absorb(&device.totals.ended);
+    faults.add_totals(&device.totals.ended);
     for bond in &bonds {
-        faults.absorb(&bond.faults().stats);
+        faults.add(&bond.attachment);
     }
     writeln!(f, "features {}", device.features.name())?;
     writeln!(f, "max_pasid {}", device.max_pasid)?;
@@ -211,33 +212,33 @@ fn stats(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
     write_totals(&core.totals, &faults, f)
 }
 
-fn write_totals(totals: &Totals, faults: &FaultStats, f: &mut Formatter<'_>) -> fmt::Result {
+fn write_totals(totals: &Totals, faults: &FaultTotals, f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "binds {}", totals.binds.get())?;
     writeln!(f, "unbinds {}", totals.unbinds.get())?;
     writeln!(f, "exits {}", totals.exits.get())?;
     writeln!(f, "page_request_groups {}", faults.groups.get())?;
     writeln!(f, "page_requests {}", faults.requests())?;
     writeln!(f, "pages_served {}", faults.served())?;
-    writeln!(f, "faults_refused {}", faults.refused.get())?;
-    writeln!(f, "pages_there_before {}", faults.ready.get())?;
-    writeln!(f, "page_requests_deferred {}", faults.deferred.get())?;
-    writeln!(f, "pages_read_ahead {}", faults.read_ahead.get())?;
-    writeln!(f, "pages_read_ahead_wasted {}", faults.wasted.get())
+    writeln!(f, "faults_refused {}", faults.all.refused.get())?;
+    writeln!(f, "pages_there_before {}", faults.all.ready.get())?;
+    writeln!(f, "page_requests_deferred {}", faults.all.deferred.get())?;
+    writeln!(f, "pages_read_ahead {}", faults.all.read_ahead.get())?;
+    writeln!(f, "pages_read_ahead_wasted {}", faults.all.wasted.get())
 }
 
 /// The faults of all bonds, ended or not, and how many devices and bonds there are.
-fn live(core: &Core) -> Result<(FaultStats, usize, usize)> {
-    let sum = FaultStats::default();
+fn live(core: &Core) -> Result<(FaultTotals, usize, usize)> {
+    let sum = FaultTotals::default();
     let mut live = 0;
     let devices = core.devices()?;
 
-    sum.absorb(&core.totals.ended);
+    sum.add_totals(&core.totals.ended);
     for device in &devices {
         let bonds = device.bonds()?;
 
         live += bonds.len();
         for bond in &bonds {
-            sum.absorb(&bond.faults().stats);
+            sum.add(&bond.attachment);
         }
     }
     Ok((sum, devices.len(), live))

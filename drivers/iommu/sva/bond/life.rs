@@ -283,7 +283,7 @@ impl Bond {
 
         self.device.count(|totals| {
             totals.unbinds.add(1);
-            totals.ended.absorb(&self.faults().stats);
+            totals.ended.add(&self.attachment);
         });
         drop(attached);
         if waited_for {

@@ -48,10 +48,10 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// How many requests there were.
-    pub(super) fn requests(&self) -> usize {
+    pub(super) fn requests(&self) -> u64 {
         let deferred = self.deferred.as_ref().map_or(0, KVec::len);
 
-        (self.served + self.refused) as usize + deferred
+        self.served + self.refused + deferred as u64
     }
 
     /// How many pages are there that were not before.
@@ -138,12 +138,17 @@ impl FaultService {
             singly: false,
             progress: Progress::default(),
         };
-        let mut rows = rows(group.iter());
+        match group.single() {
+            Some(request) => service.batch(&[Row::new(request)]),
+            None => {
+                let mut rows = rows(group.iter());
 
-        if let Some(first) = rows.next() {
-            match rows.next() {
-                None => service.batch(&[first]),
-                Some(second) => service.scattered(first, second, rows),
+                if let Some(first) = rows.next() {
+                    match rows.next() {
+                        None => service.batch(&[first]),
+                        Some(second) => service.scattered(first, second, rows),
+                    }
+                }
             }
         }
         service.progress

@@ -57,7 +57,7 @@ impl FaultHandler for FaultService {
         };
         let Some(user) = user else {
             // Or the process is gone; its page tables are being torn down.
-            stats.arrived(group.len());
+            stats.others.add(group.len() as u64 - 1);
             stats.refused.add(group.len() as u64);
             answer(group, Response::Invalid);
             return;
@@ -69,7 +69,9 @@ impl FaultHandler for FaultService {
 
         // Before the answer: who has it may rely on the process's exit not having to wait for us.
         drop(user);
-        stats.arrived(progress.requests());
+        if progress.requests() > 1 {
+            stats.others.add(progress.requests() - 1);
+        }
         if progress.ready > 0 {
             stats.ready.add(progress.ready);
         }

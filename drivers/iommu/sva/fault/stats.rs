@@ -5,6 +5,7 @@
 //! The fault path counts in the attachment that it serves and nowhere else, so that no two
 //! address spaces share a cache line. An attachment's counts are added to the totals when it ends.
 
+use super::GroupAttachment;
 use kernel::sync::atomic::{ordering::Relaxed, Atomic};
 
 /// A number that only grows.
@@ -26,13 +27,11 @@ impl Counter {
     }
 }
 
-/// Page requests of one attachment, or in total.
+/// Page requests of one attachment, in groups that the attachment counts.
 #[derive(Default)]
 pub(crate) struct FaultStats {
-    /// Page request groups, each of which got one response.
-    pub(crate) groups: Counter,
     /// Page requests, save one in each group.
-    others: Counter,
+    pub(super) others: Counter,
     /// Page requests that were refused.
     pub(crate) refused: Counter,
     /// Of those served: the page was there before, for this access.
@@ -47,42 +46,64 @@ pub(crate) struct FaultStats {
     pub(crate) wasted: Counter,
 }
 
-impl FaultStats {
-    /// A group of so many page requests has arrived.
-    pub(crate) fn arrived(&self, requests: usize) {
-        self.groups.add(1);
-        if requests > 1 {
-            self.others.add(requests as u64 - 1);
-        }
-    }
+/// Page requests of some attachments together.
+#[derive(Default)]
+pub(crate) struct FaultTotals {
+    /// Page request groups, each of which got one response.
+    pub(crate) groups: Counter,
+    pub(crate) all: FaultStats,
+}
 
+impl FaultTotals {
     /// Page requests.
     pub(crate) fn requests(&self) -> u64 {
-        self.groups.get() + self.others.get()
+        self.groups.get() + self.all.others.get()
     }
 
     /// Page requests after which the page was there: all that were not refused and do not wait. So
     /// the usual end of a request needs no count of its own.
     pub(crate) fn served(&self) -> u64 {
-        let waiting = self.deferred.get().saturating_sub(self.waited.get());
+        let waiting = self
+            .all
+            .deferred
+            .get()
+            .saturating_sub(self.all.waited.get());
 
-        self.requests().saturating_sub(self.refused.get() + waiting)
+        self.requests()
+            .saturating_sub(self.all.refused.get() + waiting)
     }
 
-    /// Adds what `other` counted.
-    pub(crate) fn absorb(&self, other: &Self) {
+    /// Those of one attachment.
+    pub(crate) fn of(attachment: &GroupAttachment) -> Self {
+        let totals = Self::default();
+
+        totals.add(attachment);
+        totals
+    }
+
+    /// Adds what arrived at an attachment.
+    pub(crate) fn add(&self, attachment: &GroupAttachment) {
+        self.absorb(attachment.groups(), &attachment.handler().stats);
+    }
+
+    /// Adds what `other` has.
+    pub(crate) fn add_totals(&self, other: &Self) {
+        self.absorb(other.groups.get(), &other.all);
+    }
+
+    fn absorb(&self, groups: u64, other: &FaultStats) {
         // Many bonds end without any page request.
-        if other.groups.get() == 0 {
+        if groups == 0 {
             return;
         }
-        self.groups.add(other.groups.get());
-        self.others.add(other.others.get());
-        self.refused.add(other.refused.get());
-        self.ready.add(other.ready.get());
-        self.deferred.add(other.deferred.get());
-        self.waited.add(other.waited.get());
-        self.read_ahead.add(other.read_ahead.get());
-        self.wasted.add(other.wasted.get());
+        self.groups.add(groups);
+        self.all.others.add(other.others.get());
+        self.all.refused.add(other.refused.get());
+        self.all.ready.add(other.ready.get());
+        self.all.deferred.add(other.deferred.get());
+        self.all.waited.add(other.waited.get());
+        self.all.read_ahead.add(other.read_ahead.get());
+        self.all.wasted.add(other.wasted.get());
     }
 }
 
@@ -96,5 +117,5 @@ pub(crate) struct Totals {
     /// Bonds that a process's exit ended.
     pub(crate) exits: Counter,
     /// Page requests of attachments that have ended.
-    pub(crate) ended: FaultStats,
+    pub(crate) ended: FaultTotals,
 }
