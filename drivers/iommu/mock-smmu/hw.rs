@@ -12,7 +12,7 @@
 //! - `prefetch`: commands that fill the caches ahead of use
 //! - `config`, `config_cache`: stream table entries and context descriptors, their checks, and
 //!   their cache
-//! - `walk`, `tlb`: translation tables, and the cache of translations
+//! - `walk`, `walk_cache`, `tlb`: translation tables, and the caches of them and of translations
 //! - `translate`: a transaction's way through these, and what a failure leads to
 //! - `dma`, `access`: the ports of devices, and their accesses page by page
 //! - `atomics`, `dma_async`: more kinds of accesses
@@ -49,6 +49,7 @@ mod strict_scan;
 mod tlb;
 mod translate;
 mod walk;
+mod walk_cache;
 
 #[cfg(CONFIG_KUNIT = "y")]
 mod ats_tests;
@@ -96,6 +97,8 @@ mod stall_room_tests;
 mod stall_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod strict_tests;
+#[cfg(CONFIG_KUNIT = "y")]
+mod walk_cache_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod walk_tests;
 

@@ -107,6 +107,7 @@ impl kernel::Module for MockSmmu {
         let name = c"smmu0";
         let config = hw::Config {
             strict: module_parameters::strict.value(),
+            walk_cache: module_parameters::walk_cache.value(),
             ..default_config()
         };
         let mut instance = Instance::new(name, config)?;

@@ -57,5 +57,9 @@ module! {
             default: false,
             description: "smmu0 looks for stale translations at each use",
         },
+        walk_cache: bool {
+            default: false,
+            description: "smmu0 caches tables, and forgets no more than it is told to",
+        },
     },
 }

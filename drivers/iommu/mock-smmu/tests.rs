@@ -114,6 +114,7 @@ fn instance_with(config: hw::Config, specs: &[DeviceSpec]) -> Result<Instance> {
     // Strict mode warns when the instance goes if anything was wrong.
     let config = hw::Config {
         strict: true,
+        walk_cache: true,
         ..config
     };
     let mut instance = Instance::new(NAME, config)?;

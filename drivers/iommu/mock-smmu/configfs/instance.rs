@@ -64,7 +64,7 @@ macro_rules! flag {
 }
 
 /// In the order of the directory's attributes.
-const FIELDS: [Field; 20] = [
+const FIELDS: [Field; 21] = [
     bits!(sid_bits: u8, 32),
     bits!(ssid_bits: u8, 20),
     bits!(cmdq_bits: u8, 19),
@@ -91,6 +91,7 @@ const FIELDS: [Field; 20] = [
     flag!(asid16),
     flag!(term_model),
     flag!(page_hints),
+    flag!(walk_cache),
 ];
 const OAS_BITS: usize = FIELDS.len();
 const ONLINE: usize = OAS_BITS + 1;
@@ -177,8 +178,9 @@ impl InstanceDir {
                 asid16: 17,
                 term_model: 18,
                 page_hints: 19,
-                oas_bits: 20,
-                online: 21,
+                walk_cache: 20,
+                oas_bits: 21,
+                online: 22,
             ],
         };
         let shared = Shared::new(name, instances, debugfs, smmu, config)?;

@@ -26,7 +26,8 @@ use crate::{
 
 use super::{
     engine::Engine,
-    lies::Ack, //
+    lies::Ack,
+    walk_cache::Scope, //
 };
 
 impl Engine {
@@ -122,10 +123,12 @@ impl Engine {
             cmd::OP_TLBI_NH_ALL | cmd::OP_TLBI_NSNH_ALL => {
                 stats.tlbi_all += 1;
                 self.tlb.invalidate_all();
+                self.walks.invalidate_all();
             }
             cmd::OP_TLBI_NH_ASID => {
                 stats.tlbi_asid += 1;
                 self.tlb.invalidate_tag(u32::from(command.asid()));
+                self.walks.invalidate_asid(u32::from(command.asid()));
             }
             cmd::OP_TLBI_NH_VA => {
                 return self.tlbi_va(command, Some(u32::from(command.asid())));
@@ -205,7 +208,19 @@ impl Engine {
             return Err(CommandError::Ill);
         }
         self.stats.tlbi_va += 1;
-        match cmd::tlbi_range(command).filter(|_| self.config.ril) {
+        let range = cmd::tlbi_range(command).filter(|_| self.config.ril);
+        if self.walks.on() {
+            // No more than must be.
+            let scope = match range {
+                Some(_) => Scope::of(command),
+                None => Scope::of(&command.with_tg(0)),
+            };
+            let (start, size) = range.unwrap_or((command.address(), 1));
+            self.tlb.invalidate_sizes(tag, start, size, scope.sizes());
+            self.walks.invalidate(tag, start, size, scope);
+            return Ok(());
+        }
+        match range {
             Some((start, size)) => self.tlb.invalidate_range(tag, start, size),
             None => self.tlb.invalidate_va(tag, command.address()),
         }

@@ -50,6 +50,7 @@ use super::{
     stall::Stalls,
     strict::Strict,
     tlb::Tlb,
+    walk_cache::WalkCache,
     Config,
     Lines,
     Stats, //
@@ -66,6 +67,7 @@ pub(super) struct Engine {
     pub(super) lines: Lines,
     pub(super) cache: Cache,
     pub(super) tlb: Tlb,
+    pub(super) walks: WalkCache,
     pub(super) stalls: Stalls,
     pub(super) strict: Strict,
     pub(super) evictor: Evictor,
@@ -97,6 +99,7 @@ impl Engine {
             priq: Queue::page_requests(config.priq_bits).with_address_bits(config.oas_bits()),
             cache: Cache::new()?,
             tlb: Tlb::new(TLB_ENTRIES)?,
+            walks: WalkCache::new(config.walk_cache)?,
             stalls: Stalls::new(config.stall_limit())?,
             strict: Strict::new(config.strict)?,
             acknowledgement: None,

@@ -43,6 +43,7 @@ impl Engine {
         };
         self.stats.evictions += 1;
         self.tlb.evict(number);
+        self.walks.evict(number);
         self.cache.evict(number);
         if let Some(port) = &mut self.ports[slot] {
             port.atc.evict(number);

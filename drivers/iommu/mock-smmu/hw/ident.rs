@@ -64,6 +64,9 @@ pub struct Config {
     pub page_hints: bool,
     /// Cache configuration that is invalid too, as hardware may.
     pub cache_invalid: bool,
+    /// Cache tables of the upper levels too, and forget no more than an invalidation says, as
+    /// hardware may.
+    pub walk_cache: bool,
     /// Drop a random entry of each cache in one of so many look-ups; 0 is never.
     pub evict_one_in: u32,
     /// Begin of the sequence of such random choices.
@@ -97,6 +100,7 @@ impl Default for Config {
             stall_max: 64,
             page_hints: false,
             cache_invalid: true,
+            walk_cache: false,
             evict_one_in: 0,
             evict_seed: 1,
             strict: false,

@@ -15,7 +15,8 @@ use super::{
     walk::{
         Access,
         Perms, //
-    }, //
+    },
+    walk_cache::Scope, //
 };
 
 /// What a device would do at an address.
@@ -105,5 +106,6 @@ impl Port {
                 .invalidate_va(Some(ssid.unwrap_or(ATC_NO_SSID)), va);
         }
         engine.tlb.invalidate_va(None, va);
+        engine.walks.invalidate(None, va, 1, Scope::ALL);
     }
 }

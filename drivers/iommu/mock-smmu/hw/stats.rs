@@ -65,6 +65,8 @@ counters! {
         command_errors,
         /// Table walks.
         walks,
+        /// Table walks that began at a cached table.
+        walk_hits,
         /// Translations found in the TLB.
         tlb_hits,
         /// Translations found in a device's ATC.

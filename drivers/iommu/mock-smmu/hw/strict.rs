@@ -36,14 +36,17 @@ use crate::fmt::{
 use super::{
     config::{
         self,
-        Context, //
+        Context,
+        Place, //
     },
     engine::Engine,
     pri::ATC_NO_SSID,
     translate::Transaction,
     walk::{
         Access,
-        Translation, //
+        Step,
+        Translation,
+        LAST_LEVEL, //
     },
     Smmu, //
 };
@@ -66,6 +69,8 @@ pub enum StrictCache {
     Tlb,
     /// A device's translations.
     Atc,
+    /// Tables of the upper levels.
+    Walk,
 }
 
 /// Why its use is no longer excused.
@@ -93,7 +98,7 @@ pub struct StrictRecord {
     /// Its address.
     pub va: u64,
     /// The physical address that the entry gave: of the access, or of the table that the entry of
-    /// a configuration cache leads to.
+    /// another cache leads to.
     pub pa: u64,
     /// Whether it was a write.
     pub write: bool,
@@ -106,6 +111,7 @@ impl fmt::Display for StrictRecord {
             StrictCache::Cd => "cd",
             StrictCache::Tlb => "tlb",
             StrictCache::Atc => "atc",
+            StrictCache::Walk => "walk",
         };
         let reason = match self.reason {
             StrictReason::Freed => "freed",
@@ -206,6 +212,41 @@ impl Engine {
         }
     }
 
+    /// A use of `step`, a cached table on the way of `t` at `place`. Gives whether it is memory that
+    /// may be looked into.
+    pub(super) fn strict_walk(
+        &mut self,
+        place: &Place,
+        t: &Transaction,
+        tag: u32,
+        step: &Step,
+    ) -> bool {
+        if !self.strict.on || place.tables.step_to(place.offset, step.level) == Some(*step) {
+            return true;
+        }
+        self.suspect(t, StrictCache::Walk, tag, step.table);
+        !phys::is_free(step.table)
+    }
+
+    /// Whether `table` is on the way of `t`, as memory has it now.
+    fn leads_to(&self, t: &Transaction, table: u64) -> bool {
+        let context = || {
+            let entry = config::fetch_ste(&self.regs, &self.config, t.sid).ok()?;
+            let entry = config::check_ste(&self.config, &entry).ok()?;
+            let ssid = config::select_cd(&entry, t.ssid).ok()??;
+            let cd = config::fetch_cd(&self.config, &entry, ssid).ok()?;
+            config::check_cd(&self.config, &entry, &cd).ok()
+        };
+        let Some(place) = context().and_then(|context| context.place(t.va)) else {
+            return false;
+        };
+        let mut levels = place.tables.first_level()..=LAST_LEVEL;
+        levels.any(|level| {
+            let step = place.tables.step_to(place.offset, level);
+            step.is_some_and(|step| step.table == table)
+        })
+    }
+
     /// A use of `hit` in the ATC of the port that makes the access.
     pub(super) fn strict_atc(&mut self, t: &Transaction, hit: &Translation) {
         if self.strict.on && !agree(self.memory_says(t), t.va, hit) {
@@ -228,7 +269,7 @@ impl Engine {
             pa,
             write: t.access.write,
         };
-        let of_memory = matches!(cache, StrictCache::Tlb | StrictCache::Atc);
+        let of_memory = !matches!(cache, StrictCache::Ste | StrictCache::Cd);
         if of_memory && phys::is_free(pa) {
             return self.strict_record(record, StrictReason::Freed);
         }
@@ -274,6 +315,9 @@ impl Engine {
                     .cache
                     .cached_cd(t.sid, ssid)
                     .is_some_and(|old| old.v() && now != Ok(old));
+            }
+            StrictCache::Walk => {
+                return self.walks.knows(*tag, record.pa) && !self.leads_to(t, record.pa);
             }
             StrictCache::Tlb => self.tlb.lookup(*tag, t.va),
             StrictCache::Atc => {

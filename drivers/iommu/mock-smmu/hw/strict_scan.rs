@@ -37,6 +37,7 @@ enum Slot {
     Cd(usize),
     Tlb(usize),
     Atc { port: usize, index: usize },
+    Walk(usize),
 }
 
 /// That something about `sid` and `ssid` is in a cache still.
@@ -79,6 +80,7 @@ impl Engine {
             Slot::Cd(index) => self.stale_cd(index),
             Slot::Tlb(index) => self.stale_in_tlb(index),
             Slot::Atc { port, index } => self.stale_in_atc(port, index),
+            Slot::Walk(index) => self.stale_in_walks(index),
         }
     }
 
@@ -103,6 +105,19 @@ impl Engine {
         let context = config::check_cd(&self.config, &stream, &cd).ok();
         let stale = gives_too_much(&entry, |va, access| look(&context?, va, access));
         stale.then(|| left(StrictCache::Tlb, sid, None, entry.va, entry.pa))
+    }
+
+    /// As for the TLB.
+    fn stale_in_walks(&self, index: usize) -> Option<StrictRecord> {
+        let entry = self.walks.entry(index)?;
+        // CAST: Tags of the walk cache are ASIDs.
+        let (sid, cd) = self.cache.cached_asid(entry.asid as u16)?;
+        let stream = self.cache.cached_ste(sid).unwrap_or_default();
+        let context = config::check_cd(&self.config, &stream, &cd).ok();
+        let place = context.and_then(|context| context.place(entry.va));
+        let now = place.and_then(|place| place.tables.step_to(place.offset, entry.step.level));
+        let stale = now != Some(entry.step);
+        stale.then(|| left(StrictCache::Walk, sid, None, entry.va, entry.step.table))
     }
 
     fn stale_in_atc(&self, port: usize, index: usize) -> Option<StrictRecord> {
@@ -131,10 +146,11 @@ impl Smmu {
     /// Does `f` with each entry that is stale. The lock is let go between entries, so that
     /// interrupts are not off for long.
     fn each_stale(&self, mut f: impl FnMut(&mut Engine, StrictRecord)) {
-        let (stes, cds, tlb, ports) = {
+        let (stes, cds, tlb, walks, ports) = {
             let engine = self.engine().lock();
             let (stes, cds) = engine.cache.slots();
-            (stes, cds, engine.tlb.capacity(), engine.ports.len())
+            let (tlb, walks) = (engine.tlb.capacity(), engine.walks.capacity());
+            (stes, cds, tlb, walks, engine.ports.len())
         };
         let mut check = |slot| {
             let mut engine = self.engine().lock();
@@ -145,6 +161,7 @@ impl Smmu {
         (0..stes).for_each(|index| check(Slot::Ste(index)));
         (0..cds).for_each(|index| check(Slot::Cd(index)));
         (0..tlb).for_each(|index| check(Slot::Tlb(index)));
+        (0..walks).for_each(|index| check(Slot::Walk(index)));
         for port in 0..ports {
             let slots = self.engine().lock().atc_slots(port);
             (0..slots).for_each(|index| check(Slot::Atc { port, index }));

@@ -5,6 +5,8 @@
 //! Entries stay until they are invalidated or replaced, or evicted on request. All memory is
 //! allocated at the start. Faults are never cached: the architecture forbids it.
 
+use core::ops::RangeInclusive;
+
 use kernel::{
     alloc::flags::GFP_KERNEL,
     prelude::*, //
@@ -151,12 +153,26 @@ impl Tlb {
     /// Drops the translations in `tag`, or in every address space, that overlap `size` bytes at
     /// `va`.
     pub(super) fn invalidate_range(&mut self, tag: Option<u32>, va: u64, size: u64) {
+        self.invalidate_sizes(tag, va, size, 0..=63);
+    }
+
+    /// As [`Self::invalidate_range`], but only those of 2^`sizes` bytes.
+    pub(super) fn invalidate_sizes(
+        &mut self,
+        tag: Option<u32>,
+        va: u64,
+        size: u64,
+        sizes: RangeInclusive<u8>,
+    ) {
         if self.sizes == 0 {
             return;
         }
         let last = va.saturating_add(size - 1);
         for slot in &mut self.entries {
-            let hit = |e: Entry| e.is_of(tag) && e.va <= last && va <= e.va | ((1 << e.shift) - 1);
+            let hit = |e: Entry| {
+                let inside = e.va <= last && va <= e.va | ((1 << e.shift) - 1);
+                e.is_of(tag) && inside && sizes.contains(&e.shift)
+            };
             if slot.is_some_and(hit) {
                 *slot = None;
             }

@@ -157,10 +157,22 @@ const TABLE_UXN: u64 = 1 << 60;
 const TABLE_NO_USER: u64 = 1 << 61;
 const TABLE_READ_ONLY: u64 = 1 << 62;
 
-const LAST_LEVEL: u32 = 3;
+/// The level of pages.
+pub(super) const LAST_LEVEL: u32 = 3;
+
+/// A table on the way of a walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) level: u32,
+    /// Its physical address.
+    pub(super) table: u64,
+    /// What the descriptors on the way to it say of all below.
+    limits: Limits,
+}
 
 /// Limits that table descriptors put on everything below them, as their bits 62 to 59.
 type Limits = u64;
+const LIMITS: Limits = TABLE_PXN | TABLE_UXN | TABLE_NO_USER | TABLE_READ_ONLY;
 
 impl Tables {
     /// The permissions of a page or block.
@@ -259,17 +271,62 @@ impl Tables {
         Ok(address)
     }
 
+    /// The table at which walks start.
+    pub(super) fn top(&self) -> Step {
+        Step {
+            level: self.first_level(),
+            table: self.ttb,
+            limits: 0,
+        }
+    }
+
     /// Translates `va`.
+    #[cfg(CONFIG_KUNIT = "y")]
     pub(super) fn walk(&self, va: u64, access: Access) -> Result<Translation, Fault> {
+        self.walk_from(self.top(), va, access, |_| {})
+    }
+
+    /// Translates `va`, from a table on the way to it. Tells `passed` of each table below.
+    pub(super) fn walk_from(
+        &self,
+        from: Step,
+        va: u64,
+        access: Access,
+        mut passed: impl FnMut(Step),
+    ) -> Result<Translation, Fault> {
         if va >> self.input_bits != 0 {
             return Err(Fault::Translation);
         }
         // Each turn but the last lost a race against an update of the very descriptor.
         loop {
-            if let Some(translation) = self.try_walk(va, access, true)? {
+            if let Some(translation) = self.try_walk(from, va, access, true, &mut passed)? {
                 return Ok(translation);
             }
         }
+    }
+
+    /// The table of `level` on the way to `va`, as memory has it.
+    pub(super) fn step_to(&self, va: u64, level: u32) -> Option<Step> {
+        let mut step = self.top();
+        while step.level < level {
+            let address = step.table + 8 * self.index(va, step.level);
+            let desc = BUS.window(address, 8).ok()?.load64(0).ok()?;
+            if desc & (VALID | TABLE) != VALID | TABLE {
+                return None;
+            }
+            step = self.below(&step, desc).ok()?;
+        }
+        Some(step)
+    }
+
+    /// The table to which descriptor `desc` in that of `step` leads.
+    fn below(&self, step: &Step, desc: u64) -> Result<Step, Fault> {
+        let limits = if self.had { 0 } else { desc & LIMITS };
+        Ok(Step {
+            level: step.level + 1,
+            table: self.output(desc, self.granule)?,
+            limits: step.limits | limits,
+        })
     }
 
     /// What [`Self::walk`] would give if the hardware updated access flags; nothing is written.
@@ -278,15 +335,27 @@ impl Tables {
             return Err(Fault::Translation);
         }
         let tables = Self { ha: true, ..*self };
-        tables.try_walk(va, access, false)?.ok_or(Fault::Access)
+        tables
+            .try_walk(self.top(), va, access, false, &mut |_| {})?
+            .ok_or(Fault::Access)
     }
 
-    /// One walk from the top, with updates if `store`; `None` if a descriptor changed under one.
-    fn try_walk(&self, va: u64, access: Access, store: bool) -> Result<Option<Translation>, Fault> {
-        let mut table = self.ttb;
-        let mut limits = 0;
-        let mut level = self.first_level();
+    /// One walk from `from` on, with updates if `store`; `None` if a descriptor changed under one.
+    fn try_walk(
+        &self,
+        from: Step,
+        va: u64,
+        access: Access,
+        store: bool,
+        passed: &mut impl FnMut(Step),
+    ) -> Result<Option<Translation>, Fault> {
+        let mut step = from;
         loop {
+            let Step {
+                level,
+                table,
+                limits,
+            } = step;
             let address = table + 8 * self.index(va, level);
             let entry = BUS.window(address, 8).map_err(|_| Fault::Walk(address))?;
             let desc = entry.load64(0).map_err(|_| Fault::Walk(address))?;
@@ -303,14 +372,11 @@ impl Tables {
                 return Err(Fault::Translation);
             }
             if level < LAST_LEVEL && desc & TABLE != 0 {
-                table = self.output(desc, self.granule)?;
-                if !self.had {
-                    limits |= desc;
-                }
+                step = self.below(&step, desc)?;
                 if self.haft && desc & AF == 0 && !replace(desc | AF)? {
                     return Ok(None);
                 }
-                level += 1;
+                passed(step);
                 continue;
             }
             if (level == LAST_LEVEL) != (desc & TABLE != 0)

@@ -30,6 +30,7 @@ static const struct file smmu_files[] = {
 	{ "term_model", "0", "1" },
 	{ "asid16", "1", "0" },
 	{ "page_hints", "0", "1" },
+	{ "walk_cache", "0", "1" },
 	{ "oas_bits", NULL, "42" },
 	{ "cache_invalid", "1", "0" },
 	{ "merge_events", "0", "1" },

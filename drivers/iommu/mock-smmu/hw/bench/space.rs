@@ -85,6 +85,16 @@ impl Space {
         self.table(va, level)?.window().store64(offset, desc)
     }
 
+    /// Puts an empty table in the place of that of `level` on the way to `va`. Gives the old one.
+    pub(in crate::hw) fn replace_table(&mut self, va: u64, level: u32) -> Result<PhysPages> {
+        let old = self.table(va, level)?.phys();
+        let place = self.below.iter().position(|table| table.phys() == old);
+        let place = place.ok_or(ENOENT)?;
+        let new = PhysPages::alloc(1 << self.tables.granule)?;
+        self.set(va, level - 1, new.phys() | 3)?;
+        Ok(core::mem::replace(&mut self.below[place], new))
+    }
+
     /// Reads it.
     pub(in crate::hw) fn get(&mut self, va: u64, level: u32) -> Result<u64> {
         let offset = 8 * self.tables.index(va, level) as usize;
