@@ -44,7 +44,7 @@ TEST_F(file, signal_with_restart_does_not)
 
 	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
 	ring.next = &ring;
-	job = chase_job(&ring, 200000);
+	job = chase_job(&ring, 50000);
 	number = accel_submit(self->fd, &job);
 	ASSERT_LT(0, number);
 	child = fork();
