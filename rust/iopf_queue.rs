@@ -30,7 +30,7 @@ use kernel::{
 
 /// One page request of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PageRequest {
+pub struct FaultReport {
     /// The address space that was asked for; `None` for a request without PASID.
     pub pasid: Option<u32>,
     /// Page request group index.
@@ -43,7 +43,7 @@ pub struct PageRequest {
     pub addr: u64,
 }
 
-impl PageRequest {
+impl FaultReport {
     fn to_fault(self) -> bindings::iopf_fault {
         let mut fault: bindings::iopf_fault = pin_init::zeroed();
         fault.fault.type_ = bindings::iommu_fault_type_IOMMU_FAULT_PAGE_REQ;
@@ -274,7 +274,7 @@ impl FaultSource {
     ///
     /// `ENODEV` when the device is on no queue: nothing was called, and nothing will be;
     /// `EINVAL` when nobody handles faults there; `ENOMEM`.
-    pub fn report(&self, request: PageRequest) -> Result {
+    pub fn report(&self, request: FaultReport) -> Result {
         let on = self.on.lock();
 
         if on.queue.is_none() {

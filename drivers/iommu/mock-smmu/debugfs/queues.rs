@@ -9,7 +9,7 @@ use super::{
 };
 use crate::fmt::{
     event::Event,
-    ppr::PageRequest,
+    ppr::PriEntry,
     queue::Layout,
     regs, //
 };
@@ -74,7 +74,7 @@ pub(super) fn page_requests(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
         (priq.prod(), priq.cons()),
         |position| priq.peek(position),
         |f, words| {
-            let request = PageRequest::from_words(words);
+            let request = PriEntry::from_words(words);
             let name = if request.is_stop_marker() {
                 "stop marker"
             } else {

@@ -16,7 +16,7 @@ use kernel_ext::{
         Access,
         AccessKind, //
     },
-    iopf_queue::PageRequest, //
+    iopf_queue::FaultReport, //
 };
 
 /// The group index of what nobody waits for: those of page request groups and of stalled
@@ -76,7 +76,7 @@ impl Smmu {
                 return;
             }
             // Whether it can be served is for the access to find out.
-            let _ = client.faults().report(PageRequest {
+            let _ = client.faults().report(FaultReport {
                 pasid,
                 group: HINTED,
                 last: true,

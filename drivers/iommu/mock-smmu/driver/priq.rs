@@ -35,7 +35,7 @@ use kernel_ext::{
         AccessKind,
         Response, //
     },
-    iopf_queue::PageRequest, //
+    iopf_queue::FaultReport, //
 };
 
 /// How many requests are taken before the hardware gets their places back, at most.
@@ -73,7 +73,7 @@ impl PriStats {
 /// The page request queue of one SMMU.
 #[pin_data]
 pub struct PriQueue {
-    queue: OutputQueue<{ ppr::PageRequest::WORDS }>,
+    queue: OutputQueue<{ ppr::PriEntry::WORDS }>,
     stats: PriStats,
     #[pin]
     drain: Drain,
@@ -104,7 +104,7 @@ impl PriQueue {
     }
 
     /// The queue itself.
-    pub fn queue(&self) -> &OutputQueue<{ ppr::PageRequest::WORDS }> {
+    pub fn queue(&self) -> &OutputQueue<{ ppr::PriEntry::WORDS }> {
         &self.queue
     }
 
@@ -136,7 +136,7 @@ impl PriQueue {
             return false;
         }
         while !layout.is_empty(prod, cons) {
-            let request = ppr::PageRequest::from_words(self.queue.peek(cons));
+            let request = ppr::PriEntry::from_words(self.queue.peek(cons));
             cons = layout.advance(cons, 1);
             // Each time is a write to a register; but serving a group may take long.
             let due = request.last() || cons % CHUNK == 0 || layout.is_empty(prod, cons);
@@ -157,7 +157,7 @@ impl PriQueue {
         true
     }
 
-    fn handle(&self, smmu: &Smmu, request: &ppr::PageRequest) {
+    fn handle(&self, smmu: &Smmu, request: &ppr::PriEntry) {
         self.stats.requests.fetch_add(1, Relaxed);
         let Some(decoded) = decode(request) else {
             self.stats.stop_markers.fetch_add(1, Relaxed);
@@ -188,7 +188,7 @@ impl PriQueue {
 }
 
 /// What a queue entry asks for; `None` for a stop marker.
-fn decode(request: &ppr::PageRequest) -> Option<PageRequest> {
+fn decode(request: &ppr::PriEntry) -> Option<FaultReport> {
     if request.is_stop_marker() {
         return None;
     }
@@ -203,7 +203,7 @@ fn decode(request: &ppr::PageRequest) -> Option<PageRequest> {
             access |= kind;
         }
     }
-    Some(PageRequest {
+    Some(FaultReport {
         pasid: request.ssv().then(|| request.ssid()),
         group: u32::from(request.group()),
         last: request.last(),
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn decoding() {
-        let request = ppr::PageRequest::default()
+        let request = ppr::PriEntry::default()
             .with_sid(7)
             .with_ssid(0xf_ffff)
             .with_ssv(true)
@@ -229,7 +229,7 @@ mod tests {
         let decoded = decode(&request);
         assert_eq!(
             decoded,
-            Some(PageRequest {
+            Some(FaultReport {
                 pasid: Some(0xf_ffff),
                 group: 511,
                 last: false,
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn stop_marker_is_dropped() {
-        let marker = ppr::PageRequest::default()
+        let marker = ppr::PriEntry::default()
             .with_ssv(true)
             .with_ssid(3)
             .with_last(true);

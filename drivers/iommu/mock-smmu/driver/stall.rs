@@ -33,7 +33,7 @@ use kernel_ext::{
         AccessKind,
         Response, //
     },
-    iopf_queue::PageRequest, //
+    iopf_queue::FaultReport, //
 };
 
 /// Marks the group index of a stalled transaction: those of page request groups are smaller.
@@ -66,7 +66,7 @@ pub(super) fn stag_of(group: u32) -> Option<u16> {
 }
 
 /// What a stalled transaction asks for; `None` if no page can help it.
-fn decode(event: &Event) -> Option<PageRequest> {
+fn decode(event: &Event) -> Option<FaultReport> {
     let served = [EventId::Translation, EventId::Access, EventId::Permission];
     if !served.iter().any(|&id| id as u8 == event.id()) {
         return None;
@@ -82,7 +82,7 @@ fn decode(event: &Event) -> Option<PageRequest> {
             access |= kind;
         }
     }
-    Some(PageRequest {
+    Some(FaultReport {
         pasid: event.ssv().then(|| event.ssid()),
         group: STALLED | u32::from(event.stag()),
         last: true,
@@ -149,7 +149,7 @@ mod tests {
         let request = decode(&event);
         assert_eq!(
             request,
-            Some(PageRequest {
+            Some(FaultReport {
                 pasid: Some(0xf_ffff),
                 group: 0x1_ffff,
                 last: true,

@@ -9,7 +9,7 @@ pub const GROUPS: usize = 512;
 
 record! {
     /// A page request.
-    pub struct PageRequest([u64; 2]) {
+    pub struct PriEntry([u64; 2]) {
         /// StreamID.
         0 31:0 sid: u32;
         /// SubstreamID.
@@ -33,7 +33,7 @@ record! {
     }
 }
 
-impl PageRequest {
+impl PriEntry {
     /// Whether this is a stop marker: the device will send no more requests for this PASID until
     /// it is used anew. It gets no response.
     pub fn is_stop_marker(&self) -> bool {
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn fields() {
-        let r = PageRequest::default()
+        let r = PriEntry::default()
             .with_sid(0x1234_5678)
             .with_ssid(0xf_ffff)
             .with_read(true)
@@ -81,14 +81,14 @@ mod tests {
             .with_group(0x1ff)
             .with_address(0xffff_ffff_ffff_f123);
         assert_eq!(r.words(), [0xf00f_ffff_1234_5678, 0xffff_ffff_ffff_f1ff]);
-        let r = PageRequest::default().with_privileged(true).with_exec(true);
+        let r = PriEntry::default().with_privileged(true).with_exec(true);
         assert_eq!(r.words()[0], 0x0c00_0000_0000_0000);
         assert!(!r.is_stop_marker());
     }
 
     #[test]
     fn stop_marker() {
-        let marker = PageRequest::default().with_last(true).with_ssv(true);
+        let marker = PriEntry::default().with_last(true).with_ssv(true);
         assert!(marker.is_stop_marker());
         assert!(!marker.with_read(true).is_stop_marker());
         assert!(!marker.with_write(true).is_stop_marker());

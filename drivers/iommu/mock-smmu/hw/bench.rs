@@ -15,7 +15,7 @@ use crate::{
         cd::Cd,
         cmd::Command,
         event::Event,
-        ppr::PageRequest,
+        ppr::PriEntry,
         queue::{
             self,
             Layout, //
@@ -232,9 +232,9 @@ impl Bench {
     }
 
     /// Takes the oldest page request.
-    pub(super) fn page_request(&self) -> Option<PageRequest> {
+    pub(super) fn page_request(&self) -> Option<PriEntry> {
         let words: [u64; 2] = take(&self.regs, &self.priq, PRIQ, regs::PRIQ_PROD)?;
-        Some(PageRequest::from_words(words))
+        Some(PriEntry::from_words(words))
     }
 
     /// Acknowledges the overflow of the queue whose PROD is at `prod`.

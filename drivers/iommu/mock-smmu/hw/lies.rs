@@ -16,7 +16,7 @@ use kernel_ext::thread::KThread;
 
 use crate::fmt::ppr::{
     self,
-    PageRequest, //
+    PriEntry, //
 };
 
 use super::{
@@ -70,7 +70,7 @@ impl Engine {
     }
 
     /// Sends page requests that nobody should send, after the one that should be `request`.
-    pub(super) fn flood(&mut self, slot: usize, request: &PageRequest) {
+    pub(super) fn flood(&mut self, slot: usize, request: &PriEntry) {
         let lies = self.ports[slot].as_ref().map(|port| port.lies);
         let Some(lies) = lies.filter(|lies| lies.flood != 0) else {
             return;

@@ -17,7 +17,7 @@ use kernel_ext::thread::KThread;
 use crate::{
     fmt::{
         ppr::{
-            PageRequest,
+            PriEntry,
             Response, //
         },
         regs::Gerror, //
@@ -111,7 +111,7 @@ impl PortState {
 #[cfg(CONFIG_KUNIT = "y")]
 impl super::Smmu {
     /// For tests: sends a page request. Gives the SMMU's own response, if it answered.
-    pub(crate) fn send_page_request(&self, request: &PageRequest) -> Option<Response> {
+    pub(crate) fn send_page_request(&self, request: &PriEntry) -> Option<Response> {
         let mut engine = self.engine().lock();
         let sent = engine.page_request(request);
         engine.signal_page_requests();
@@ -136,7 +136,7 @@ pub(super) enum Sent {
 
 impl Engine {
     /// Takes in a page request.
-    pub(super) fn page_request(&mut self, request: &PageRequest) -> Sent {
+    pub(super) fn page_request(&mut self, request: &PriEntry) -> Sent {
         let cr0 = self.cr0();
         let sent = if !cr0.smmuen() || !cr0.priqen() || self.active_errors().priq_abt_err() {
             self.refused(request)
@@ -174,7 +174,7 @@ impl Engine {
 
     /// A request while the queue is off or broken. The SMMU answers each itself, without the PASID.
     /// (SMMUv3, 8.2.)
-    fn refused(&mut self, request: &PageRequest) -> Sent {
+    fn refused(&mut self, request: &PriEntry) -> Sent {
         if request.is_stop_marker() {
             return Sent::Dropped;
         }
@@ -183,7 +183,7 @@ impl Engine {
 
     /// A request for which there is no room. The SMMU answers the last of a group itself: a response
     /// of success has the device try again. (SMMUv3, 8.1.)
-    fn lost(&mut self, request: &PageRequest) -> Sent {
+    fn lost(&mut self, request: &PriEntry) -> Sent {
         if !request.last() || request.is_stop_marker() {
             return Sent::Dropped;
         }
@@ -200,7 +200,7 @@ impl Engine {
     }
 
     /// What the device makes of an automatic response with this PASID.
-    fn answered(&mut self, request: &PageRequest, ssid: Option<u32>, response: Response) -> Sent {
+    fn answered(&mut self, request: &PriEntry, ssid: Option<u32>, response: Response) -> Sent {
         let own = request.ssv().then_some(request.ssid());
         let port = self.port_of(request.sid());
         if port.is_none_or(|port| port.config.accepts(ssid, own)) {
@@ -262,7 +262,7 @@ impl Engine {
             }
         }
 
-        let request = PageRequest::default()
+        let request = PriEntry::default()
             .with_sid(t.sid)
             .with_ssv(t.ssid.is_some())
             .with_ssid(t.ssid.unwrap_or(0))
@@ -313,7 +313,7 @@ impl Engine {
             port.groups.forget_abandoned(|own| own == Some(ssid));
             port.wake.condvar.notify_all();
         }
-        let marker = PageRequest::default()
+        let marker = PriEntry::default()
             .with_sid(sid)
             .with_ssv(true)
             .with_ssid(ssid)

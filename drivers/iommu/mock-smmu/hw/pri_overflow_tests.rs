@@ -10,7 +10,7 @@ mod tests {
     use crate::{
         fmt::{
             ppr::{
-                PageRequest,
+                PriEntry,
                 Response, //
             },
             regs::{
@@ -93,7 +93,7 @@ mod tests {
     fn requests_without_last_vanish() -> Result {
         let one = OneSpace::new()?;
         let _port = one.port(PortConfig::default())?;
-        let request = PageRequest::default()
+        let request = PriEntry::default()
             .with_sid(SID)
             .with_ssv(true)
             .with_ssid(SSID)
@@ -156,7 +156,7 @@ mod tests {
         }
         // Overflown. The stream's entry goes while the device waits.
         one.bench.set_ste(SID, &ste::Ste::default())?;
-        let request = PageRequest::default()
+        let request = PriEntry::default()
             .with_sid(SID)
             .with_ssv(true)
             .with_ssid(SSID)
@@ -176,7 +176,7 @@ mod tests {
         let one = OneSpace::new()?;
         let port = one.port(PortConfig::default())?;
         one.bench.regs.write64(regs::PRIQ_BASE, 3);
-        let request = PageRequest::default().with_sid(SID).with_last(true);
+        let request = PriEntry::default().with_sid(SID).with_last(true);
         // The one that could not be written, and those after it.
         for _ in 0..2 {
             let response = one.bench.smmu.send_page_request(&request.with_read(true));

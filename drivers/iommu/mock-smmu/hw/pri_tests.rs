@@ -11,7 +11,7 @@ mod tests {
         fmt::{
             cmd::Command,
             ppr::{
-                PageRequest,
+                PriEntry,
                 Response,
                 GROUPS, //
             },
@@ -52,7 +52,7 @@ mod tests {
         let pages = [0, 2, 3];
         for n in pages {
             let request = one.next_request().ok_or(EIO)?;
-            let expect = PageRequest::default()
+            let expect = PriEntry::default()
                 .with_sid(SID)
                 .with_ssv(true)
                 .with_ssid(SSID)
@@ -96,7 +96,7 @@ mod tests {
         };
         let job = Job::start(move || reader.read(Some(SSID), VA, &mut [0; 8], attrs))?;
         let request = one.next_request().ok_or(EIO)?;
-        let expect = PageRequest::default()
+        let expect = PriEntry::default()
             .with_sid(SID)
             .with_ssv(true)
             .with_ssid(SSID)
@@ -127,7 +127,7 @@ mod tests {
         let writer = port.clone();
         let job = Job::start(move || writer.write(None, VA, &[0xa5; 8], USER))?;
         let request = one.next_request().ok_or(EIO)?;
-        let expect = PageRequest::default()
+        let expect = PriEntry::default()
             .with_sid(SID)
             .with_write(true)
             .with_last(true)

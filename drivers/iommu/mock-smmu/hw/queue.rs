@@ -11,7 +11,7 @@ use crate::{
     fmt::{
         cmd::Command,
         event::Event,
-        ppr::PageRequest,
+        ppr::PriEntry,
         queue::{
             self,
             Layout, //
@@ -77,7 +77,7 @@ impl Queue {
             base: regs::PRIQ_BASE,
             prod: regs::PRIQ_PROD,
             cons: regs::PRIQ_CONS,
-            entry_size: PageRequest::SIZE,
+            entry_size: PriEntry::SIZE,
             max_bits,
             address_bits: 52,
         }

@@ -21,7 +21,7 @@ mod tests {
                 EventId, //
             },
             ppr::{
-                PageRequest,
+                PriEntry,
                 Response, //
             },
             regs::{
@@ -71,8 +71,8 @@ mod tests {
     use kernel::page::PAGE_SIZE;
     use kernel_ext::phys::PhysPages;
 
-    const REQUEST: fn() -> PageRequest = || {
-        PageRequest::default()
+    const REQUEST: fn() -> PriEntry = || {
+        PriEntry::default()
             .with_sid(SID)
             .with_ssv(true)
             .with_ssid(SSID)

@@ -21,7 +21,7 @@ mod tests {
             PageTable, //
         },
         iommu_device::Driver as _,
-        iopf_queue::PageRequest,
+        iopf_queue::FaultReport,
         notifier::{
             self,
             Callbacks,
@@ -226,10 +226,10 @@ mod tests {
     fn closed_fault_source() -> Result {
         let mut instance = instance(&[WIDE])?;
         let client = device(&instance, 0)?.client();
-        let request = PageRequest {
+        let request = FaultReport {
             pasid: Some(1),
             last: true,
-            ..PageRequest::default()
+            ..FaultReport::default()
         };
         // No domain handles faults, so the device is on no queue: nobody is asked.
         check!(client.driver().fault_queue().is_some());

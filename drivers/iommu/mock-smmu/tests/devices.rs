@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a14_page_request_of_a_removed_device() -> Result {
         let mut instance = instance(&[WIDE])?;
-        let request = ppr::PageRequest::default()
+        let request = ppr::PriEntry::default()
             .with_sid(WIDE.sid)
             .with_read(true)
             .with_last(true);

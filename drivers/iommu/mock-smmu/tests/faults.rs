@@ -10,7 +10,7 @@ mod tests {
             cmd,
             event::EventId,
             ppr::{
-                PageRequest,
+                PriEntry,
                 Response, //
             },
             regs, //
@@ -183,7 +183,7 @@ mod tests {
         let one = InTreeBond::new(device(&instance, 0)?.endpoint(), mm.mm())?;
         let two = InTreeBond::new(device(&instance, 1)?.endpoint(), mm.mm())?;
         check!(one.pasid() == two.pasid());
-        let request = PageRequest::default()
+        let request = PriEntry::default()
             .with_ssv(true)
             .with_ssid(one.pasid())
             .with_write(true);
@@ -294,7 +294,7 @@ mod tests {
             while !held.load(Relaxed) {
                 fsleep(Delta::from_millis(1));
             }
-            let request = PageRequest::default()
+            let request = PriEntry::default()
                 .with_sid(WIDE.sid)
                 .with_ssv(true)
                 .with_ssid(5)

@@ -21,7 +21,7 @@ use crate::{
         cmd::Command,
         event::Event,
         ppr::{
-            PageRequest,
+            PriEntry,
             Response, //
         }, //
     },
@@ -80,7 +80,7 @@ pub(in crate::hw) fn id(event: Option<Event>) -> Option<u8> {
 
 impl OneSpace {
     /// Waits for a page request, for a while.
-    pub(in crate::hw) fn next_request(&self) -> Option<PageRequest> {
+    pub(in crate::hw) fn next_request(&self) -> Option<PriEntry> {
         let found = Cell::new(None);
 
         wait_until(|| {
@@ -91,7 +91,7 @@ impl OneSpace {
     }
 
     /// Answers the group of a page request.
-    pub(in crate::hw) fn respond(&self, request: &PageRequest, response: Response) -> Result {
+    pub(in crate::hw) fn respond(&self, request: &PriEntry, response: Response) -> Result {
         let (ssid, group) = (Some(request.ssid()), request.group());
         let command = Command::pri_resp(request.sid(), ssid, group, response);
         self.bench.command(command)
