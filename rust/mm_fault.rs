@@ -14,7 +14,7 @@ use core::{mem::ManuallyDrop, ops::Range};
 use kernel::{
     error::to_result,
     mm::{
-        virt::{self, VmaRef},
+        virt::VmaRef,
         MmWithUser,
         VmaReadGuard, //
     },
@@ -320,20 +320,11 @@ impl Drop for MmapLock<'_> {
     }
 }
 
-/// Whether the process may do such accesses in `vma`.
+/// Whether the process may do such accesses in `vma`: the one rule, whoever serves the device.
+#[inline]
 fn allows(vma: &VmaRef, access: Access) -> bool {
-    let mut needed = 0;
-
-    if access.contains(AccessKind::Read) {
-        needed |= virt::flags::READ;
-    }
-    if access.contains(AccessKind::Write) {
-        needed |= virt::flags::WRITE;
-    }
-    if access.contains(AccessKind::Exec) {
-        needed |= virt::flags::EXEC;
-    }
-    needed & !vma.flags() == 0
+    // SAFETY: The mapping is valid, and locked: a `VmaRef` only exists under a lock.
+    unsafe { bindings::sva_vma_allows(vma.as_ptr(), access.into()) }
 }
 
 /// How to tell the fault handler of an access.

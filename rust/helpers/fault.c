@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Whether a page can be had without waiting. */
 
+#include <linux/cpufeature.h>
+#include <linux/iommu.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
@@ -20,6 +22,27 @@ bool rust_helper_sva_vma_is_plain(struct vm_area_struct *vma)
 	return vma_is_anonymous(vma) && !userfaultfd_armed(vma);
 }
 
+/*
+ * Whether the process may do @perm (IOMMU_FAULT_PERM_*) in @vma, which is locked:
+ * as the fault handler of the CPU has it. Protection keys are not asked: threads
+ * have them, and a device is none.
+ */
+bool rust_helper_sva_vma_allows(struct vm_area_struct *vma, u32 perm)
+{
+	vm_flags_t flags = vma->vm_flags, readable = VM_READ | VM_WRITE;
+
+	/* Only with enhanced PAN can there be memory to execute and not to read. */
+	if (!alternative_has_cap_unlikely(ARM64_HAS_EPAN))
+		readable |= VM_EXEC;
+	/* A shadow stack is written by instructions that are made for it, and by nothing else. */
+	if (perm & IOMMU_FAULT_PERM_WRITE && (!(flags & VM_WRITE) || flags & VM_SHADOW_STACK))
+		return false;
+	/* Instructions are fetched, not read. */
+	if (perm & IOMMU_FAULT_PERM_EXEC)
+		return flags & VM_EXEC;
+	return !(perm & IOMMU_FAULT_PERM_READ) || flags & readable;
+}
+
 /* Whether the process says that it will not use the pages of @vma in order. */
 bool rust_helper_sva_vma_is_random(struct vm_area_struct *vma)
 {
@@ -32,8 +55,8 @@ static enum sva_page_state sva_pte_state(pte_t pte, bool write, bool exec)
 		return SVA_PAGE_ABSENT;
 	if (!pte_valid(pte))
 		return SVA_PAGE_AWAY;
-	if (pte_user(pte) && pte_young(pte) && (!write || pte_hw_dirty(pte)) &&
-	    (!exec || pte_user_exec(pte)))
+	if ((exec ? pte_user_exec(pte) : pte_user(pte)) && pte_young(pte) &&
+	    (!write || pte_hw_dirty(pte)))
 		return SVA_PAGE_READY;
 	return SVA_PAGE_PRESENT;
 }

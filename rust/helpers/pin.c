@@ -7,18 +7,28 @@
 #include <linux/sched/signal.h>
 
 /*
- * Pins up to @nr pages of @mm for as long as a device may want them, and breaks
- * copy-on-write. Gives their number, or an error if it is 0. May sleep.
+ * Pins up to @nr pages of @mm for as long as a device may want them, all of one
+ * mapping that allows it, and breaks copy-on-write. Gives their number, or an error
+ * if it is 0. May sleep.
  */
 long rust_helper_sva_pin_user_pages(struct mm_struct *mm, unsigned long addr, unsigned long nr,
 				    bool write, struct page **pages)
 {
-	unsigned int flags = FOLL_LONGTERM | (write ? FOLL_WRITE : 0);
+	u32 perm = IOMMU_FAULT_PERM_READ | (write ? IOMMU_FAULT_PERM_WRITE : 0);
+	/* That the process may read is asked here: GUP wants to see VM_READ, the CPU does not. */
+	unsigned int flags = FOLL_LONGTERM | (write ? FOLL_WRITE : FOLL_FORCE);
+	struct vm_area_struct *vma;
 	int locked = 1;
 	long ret;
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
+	vma = vma_lookup(mm, addr);
+	if (!vma || !rust_helper_sva_vma_allows(vma, perm)) {
+		mmap_read_unlock(mm);
+		return -EFAULT;
+	}
+	nr = min(nr, (vma->vm_end - addr) >> PAGE_SHIFT);
 	ret = pin_user_pages_remote(mm, addr, nr, flags, pages, &locked);
 	if (locked)
 		mmap_read_unlock(mm);
