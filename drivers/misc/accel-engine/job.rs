@@ -69,9 +69,12 @@ impl Range {
         self.len
     }
 
-    /// Whether a byte is in both.
+    /// Whether a byte is in both, whatever the tags in the top bytes of their addresses.
     fn overlaps(&self, other: &Self) -> bool {
-        self.start < other.start + other.len && other.start < self.start + self.len
+        let untagged = |addr: u64| addr & ((1 << 56) - 1);
+        let (mine, others) = (untagged(self.start), untagged(other.start));
+
+        mine < others + other.len && others < mine + self.len
     }
 }
 
@@ -192,6 +195,9 @@ mod tests {
             (0, u64::MAX, 1, false),
             (u64::MAX - 7, 0, 8, false),
             (u64::MAX - 8, 0, 8, true),
+            // A tag makes no other memory of it.
+            (0xab << 56 | 0x1000, 0x1fff, 0x1000, false),
+            (0xab << 56 | 0x1000, 0x2000, 0x1000, true),
         ] {
             let parsed = Operation::parse(&desc(OP_COPY, src, dst, length));
 

@@ -18,7 +18,10 @@ use super::{
     Smmu, //
 };
 use crate::fmt::{
-    cd::Cd,
+    cd::{
+        self,
+        Cd, //
+    },
     cmd::Command, //
 };
 use kernel::{
@@ -96,6 +99,15 @@ impl AddressSpace {
     /// Its ASID.
     pub fn asid(&self) -> u16 {
         self.asid.value()
+    }
+
+    /// What of `addr` is looked up: all, or what is below a tag that is ignored.
+    pub(super) fn untagged(&self, addr: u64) -> u64 {
+        if self.cd.tbi0() {
+            cd::untagged(addr)
+        } else {
+            addr
+        }
     }
 
     /// Its descriptor in the table of a device.

@@ -190,6 +190,8 @@ impl Features {
             .with_ir0(1)
             .with_or0(1)
             .with_sh0(3)
+            // The CPUs ignore the top byte of user space's addresses.
+            .with_tbi0(true)
             .with_ttb0(ttb))
     }
 
@@ -407,7 +409,7 @@ mod tests {
             ..ALL
         };
         if let Ok(cd) = all.shared_cd(0x4000_1000, 9) {
-            assert!(cd.v() && !cd.epd0() && cd.epd1() && !cd.s());
+            assert!(cd.v() && !cd.epd0() && cd.epd1() && !cd.s() && cd.tbi0());
             assert_eq!(cd.ttb0(), 0x4000_1000);
             assert_eq!(64 - cd.t0sz(), cpu::va_bits());
             assert_eq!(cd.ips(), cpu::pa_range());

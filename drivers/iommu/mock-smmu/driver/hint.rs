@@ -72,7 +72,10 @@ impl Smmu {
         let pasid = event.ssv().then(|| event.ssid());
         for addr in pages(event) {
             // As for what stalls: a detach removes the bond first and then drains.
-            if !client.data().stalls() || !client.data().has_bond(pasid) {
+            let Some(addr) = client.data().untagged(pasid, addr) else {
+                return;
+            };
+            if !client.data().stalls() {
                 return;
             }
             // Whether it can be served is for the access to find out.

@@ -209,9 +209,14 @@ impl Master {
         &self.bonds
     }
 
-    /// Whether somebody uses `pasid`, or with `None` what is accessed without. May sleep.
-    pub fn has_bond(&self, pasid: Option<u32>) -> bool {
-        self.bonds.lock().get(&pasid.unwrap_or(NO_PASID)).is_some()
+    /// Which address `addr` stands for under `pasid`, or with `None` without: the same, or that
+    /// without its tag. `None` if nobody uses the PASID. May sleep.
+    pub fn untagged(&self, pasid: Option<u32>, addr: u64) -> Option<u64> {
+        let bonds = self.bonds.lock();
+
+        bonds
+            .get(&pasid.unwrap_or(NO_PASID))
+            .map(|space| space.untagged(addr))
     }
 
     /// Its stream table entry.

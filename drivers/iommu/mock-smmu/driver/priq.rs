@@ -8,6 +8,7 @@ use super::{
         OutputQueue,
         Registers, //
     },
+    Client,
     Smmu, //
 };
 use crate::{
@@ -167,15 +168,20 @@ impl PriQueue {
             self.stats.groups.fetch_add(1, Relaxed);
         }
 
-        let refusal = match smmu.client(request.sid()) {
+        let report = |client: &Client| {
             // A detach removes the bond first and then drains. So a device that goes on asking
             // cannot have the core look at what is being freed.
-            Some(client) if !client.data().has_bond(decoded.pasid) => Some(Response::Invalid),
+            let addr = client.data().untagged(decoded.pasid, decoded.addr);
+
+            client.faults().report(PageRequest {
+                addr: addr.ok_or(ENODEV)?,
+                ..decoded
+            })
+        };
+        let refusal = match smmu.client(request.sid()) {
             // Nothing that the device is attached to handles page requests. Other errors mean that
             // the core has seen to the response.
-            Some(client) if client.faults().report(decoded) == Err(ENODEV) => {
-                Some(Response::Invalid)
-            }
+            Some(client) if report(&client) == Err(ENODEV) => Some(Response::Invalid),
             Some(_) => None,
             None => Some(Response::Failure),
         };

@@ -101,8 +101,12 @@ impl Smmu {
         // core look at what is being freed.
         let client = self.client(event.sid());
         let served = client.zip(request).is_some_and(|(client, request)| {
+            let addr = client.data().untagged(request.pasid, request.addr);
+
             // Errors but this one mean that the core has seen to the response.
-            client.data().has_bond(request.pasid) && client.faults().report(request) != Err(ENODEV)
+            addr.is_some_and(|addr| {
+                client.faults().report(PageRequest { addr, ..request }) != Err(ENODEV)
+            })
         });
         if !served {
             self.stalls.refused.fetch_add(1, Relaxed);

@@ -97,6 +97,14 @@ record! {
     }
 }
 
+/// An address of the lower half without its top byte, as [`Cd::tbi0`] has it; others as they are.
+pub const fn untagged(addr: u64) -> u64 {
+    match addr & 1 << 55 {
+        0 => addr & ((1 << 56) - 1),
+        _ => addr,
+    }
+}
+
 /// SubstreamID bits that a leaf table resolves, for a two-level [`ste::Ste::s1_fmt`].
 pub const fn split(s1_fmt: u8) -> u8 {
     match s1_fmt {
@@ -163,6 +171,14 @@ mod tests {
             .with_ttb1(u64::MAX);
         assert_eq!(cd.words()[0], 0x80_0099_0000);
         assert_eq!(cd.words()[2], 0x000f_ffff_ffff_fff0);
+    }
+
+    #[test]
+    fn t1_tags_are_in_the_lower_half() {
+        assert_eq!(untagged(0xab00_1234_5678_9abc), 0x1234_5678_9abc);
+        assert_eq!(untagged(0x0001_0000_0000_0000), 0x0001_0000_0000_0000);
+        assert_eq!(untagged(0xab80_0000_0000_0000), 0xab80_0000_0000_0000);
+        assert_eq!(untagged(u64::MAX), u64::MAX);
     }
 
     #[test]

@@ -27,6 +27,7 @@ use kernel_ext::phys::PhysWindow;
 use crate::{
     bus::BUS,
     fmt::{
+        cd,
         cmd::Resume,
         ppr::Response, //
     },
@@ -335,7 +336,9 @@ impl Engine {
                     global: false,
                     ..answer
                 };
-                if let Some(port) = self.ports[slot].as_deref_mut() {
+                // Invalidations name addresses without a tag: what has one is asked for each time.
+                let cached = cd::untagged(t.va) == t.va;
+                if let Some(port) = self.ports[slot].as_deref_mut().filter(|_| cached) {
                     port.atc.insert(tag, t.va, translation);
                 }
                 translation

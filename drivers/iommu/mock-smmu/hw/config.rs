@@ -84,7 +84,7 @@ impl Context {
         const TOP_BYTE: u64 = 0xff << 56;
 
         if va & 1 << 55 == 0 {
-            let va = if self.tbi { va & !TOP_BYTE } else { va };
+            let va = if self.tbi { cd::untagged(va) } else { va };
             let inside = !self.epd0 && va >> self.tables.input_bits == 0;
             return inside.then_some(Place {
                 tables: self.tables,
