@@ -45,6 +45,13 @@ pub fn sizes_change_in_use() -> bool {
     unsafe { bindings::sva_cpu_bbml3() }
 }
 
+/// Whether processes may have shadow stacks (GCS). Their pages are in the page tables by permissions
+/// that an index stands for; to who does not look these up, they are memory to write.
+pub fn shadow_stacks() -> bool {
+    // SAFETY: As for `table_access_flags`.
+    unsafe { bindings::sva_cpu_gcs() }
+}
+
 /// Sends an event to the CPUs that wait for one (`sev`). Any context.
 pub fn send_event() {
     // SAFETY: Only wakes CPUs, which look again at what they wait for.

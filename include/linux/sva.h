@@ -135,7 +135,8 @@ int sva_device_shutdown(struct device *dev);
  * * -EINVAL	- a NULL argument, the device is not initialized, or @flags
  *		  has a bit that the device was not initialized with
  * * -EOPNOTSUPP - the IOMMU cannot share this address space, or not without
- *		  PASID
+ *		  PASID; or the CPUs have shadow stacks (GCS), which the device
+ *		  could write to
  * * -ESRCH	- the process has exited
  * * -EEXIST	- the mm is bound with other @flags, another @exit or @drvdata, or
  *		  with another IOMMU_SVA_FEAT_IOPF to another device of the group

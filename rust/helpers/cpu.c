@@ -53,3 +53,8 @@ bool rust_helper_sva_cpu_bbml3(void)
 {
 	return system_supports_bbml3();
 }
+
+bool rust_helper_sva_cpu_gcs(void)
+{
+	return system_supports_gcs();
+}

@@ -143,7 +143,8 @@ impl<T: Handler> Device<T> {
     /// # Errors
     ///
     /// - `EINVAL`: the device was not initialised with these flags (S4).
-    /// - `EOPNOTSUPP`: the IOMMU cannot share this address space, or not without PASID.
+    /// - `EOPNOTSUPP`: the IOMMU cannot share this address space, or not without PASID; or the CPUs
+    ///   have shadow stacks (GCS), which the device could write to.
     /// - `EEXIST`: this `mm` is bound with other flags or other data.
     /// - `EBUSY`: other devices are in the device's IOMMU group (S14): see [`Self::bind_group`].
     ///   Without a PASID also: another process or another domain has the place, or the device's

@@ -78,6 +78,8 @@ pub struct SharedTables {
     pub table_access_flags: bool,
     /// Mappings change their size without an invalidation in between.
     pub sizes_change_in_use: bool,
+    /// Shadow stacks are told from writable memory only by permission indirection.
+    pub shadow_stacks: bool,
 }
 
 impl SharedTables {
@@ -90,6 +92,7 @@ impl SharedTables {
             pa_range: cpu::pa_range(),
             table_access_flags: cpu::table_access_flags(),
             sizes_change_in_use: cpu::sizes_change_in_use(),
+            shadow_stacks: cpu::shadow_stacks(),
         }
     }
 }
@@ -153,13 +156,16 @@ impl Features {
     /// # Errors
     ///
     /// `EOPNOTSUPP` if not. In particular, no SMMUv3 knows the format that 4 KiB and 16 KiB pages
-    /// have with 52-bit virtual addresses (LPA2).
+    /// have with 52-bit virtual addresses (LPA2); and this one has no permission indirection, so it
+    /// would let devices write to shadow stacks, and to the page of zeros that stands for one which
+    /// was only read.
     pub fn can_share(&self, tables: &SharedTables) -> Result {
         let wide = tables.va_bits == 52 && tables.page_shift == 16 && self.va52;
         let va_fits = tables.va_bits <= 48 || wide;
         let granule = self.granules & (1 << tables.page_shift) != 0;
         let like_the_cpus = (self.haft || !tables.table_access_flags)
-            && (self.any_size || !tables.sizes_change_in_use);
+            && (self.any_size || !tables.sizes_change_in_use)
+            && !tables.shadow_stacks;
         let faults = self.pri || self.stalls();
         if va_fits && granule && self.oas >= tables.pa_range && like_the_cpus && faults {
             Ok(())
@@ -298,7 +304,19 @@ mod tests {
             pa_range,
             table_access_flags: false,
             sizes_change_in_use: false,
+            shadow_stacks: false,
         }
+    }
+
+    #[test]
+    fn g1_eopnotsupp_shadow_stacks() {
+        let with_gcs = SharedTables {
+            shadow_stacks: true,
+            ..tables(12, 48, 5)
+        };
+        assert_eq!(ALL.can_share(&tables(12, 48, 5)), Ok(()));
+        assert_eq!(ALL.can_share(&with_gcs), Err(EOPNOTSUPP));
+        assert_eq!(SharedTables::here().shadow_stacks, cpu::shadow_stacks());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use kernel::{
     str::CString,
     sync::Mutex, //
 };
-use kernel_ext::endpoint::Endpoint;
+use kernel_ext::{cpu, endpoint::Endpoint};
 
 /// A reason.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub(crate) enum Why {
     OwnedByOthers,
     Flags,
     Unsupported,
+    ShadowStacks,
     Exists,
     NotAlone,
     Occupied,
@@ -43,6 +44,7 @@ impl Why {
     pub(super) fn of_bind(e: Error) -> Option<Self> {
         match e {
             e if e == EINVAL => Some(Self::Flags),
+            e if e == EOPNOTSUPP && cpu::shadow_stacks() => Some(Self::ShadowStacks),
             e if e == EOPNOTSUPP => Some(Self::Unsupported),
             e if e == EEXIST => Some(Self::Exists),
             e if e == EBUSY => Some(Self::NotAlone),
@@ -68,6 +70,10 @@ impl Why {
             Self::Unsupported => {
                 "not bound: its IOMMU cannot share this address space, or not without PASID"
             }
+            Self::ShadowStacks => {
+                "not bound: the CPUs have shadow stacks (GCS), which the device could write to; \
+                 the kernel has none with arm64.nogcs"
+            }
             Self::Exists => "not bound: the process is bound with other flags or other data",
             Self::NotAlone => {
                 "not bound: other devices are in its IOMMU group (bind the group), or without \
@@ -86,7 +92,7 @@ impl Why {
     fn error(self) -> Error {
         match self {
             Self::NoIommu => ENODEV,
-            Self::NoSva | Self::NoPasids | Self::Unsupported => EOPNOTSUPP,
+            Self::NoSva | Self::NoPasids | Self::Unsupported | Self::ShadowStacks => EOPNOTSUPP,
             Self::Initialised | Self::OwnedByOthers | Self::NotAlone => EBUSY,
             Self::Flags => EINVAL,
             Self::Exists => EEXIST,
