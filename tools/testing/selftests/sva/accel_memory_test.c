@@ -334,16 +334,6 @@ TEST_F(memory, locked_and_populated)
 	EXPECT_GE(before.requests + 4, after.requests);
 }
 
-TEST_F(memory, stack_grows_as_for_the_process)
-{
-	struct job job;
-	char here;
-
-	/* A page of the stack that has not been used yet. */
-	job = fill_job((void *)(((uintptr_t)&here - 2 * self->page) & ~(self->page - 1)), 0, 64);
-	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(self->fd, &job));
-}
-
 TEST_F_TIMEOUT(memory, churn_while_the_device_works, 110)
 {
 	static struct job jobs[8];

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walker agrees with the kernel on random address spaces, after each random change. */
+/*
+ * The walker agrees with the kernel on random address spaces, after each random change;
+ * and the device may do what the CPU may.
+ */
 
+#include "rights.h"
 #include "walker.h"
 
 /* Areas lie in slots of this many pages. */
@@ -29,6 +33,8 @@ FIXTURE(random) {
 	/* Pages compared after each kind of change, and how many of them were there. */
 	uint64_t compared[CHANGES];
 	uint64_t there[CHANGES];
+	/* Accesses that both tried, and how many of them neither might do. */
+	uint64_t tried, denied;
 };
 
 FIXTURE_SETUP(random)
@@ -86,6 +92,27 @@ static void process_reads(const char *p, size_t length)
 		length -= page_size();
 	}
 	close(sink);
+}
+
+/*
+ * Has both the CPU and the device access a page, whoever is first, the device by a pointer with a
+ * tag or without; 1 if both may, 0 if neither, else negative.
+ */
+static int both(int accel, uint64_t *random, char *page)
+{
+	uint64_t *word = (uint64_t *)page + below(random, page_size() / sizeof(*word));
+	const bool write = below(random, 2), device_first = below(random, 2);
+	uint64_t *named = below(random, 2) ? tagged(word, below(random, 256)) : word;
+	int may = device_first ? device_may(accel, named, write, 1) : 0;
+	bool cpu = cpu_may(word, write, 2);
+
+	if (!device_first)
+		may = device_may(accel, named, write, 1);
+	if (may == cpu)
+		return may;
+	printf("# %s of %p: the CPU %s, the device %d%s\n", write ? "write" : "read", named,
+	       cpu ? "may" : "may not", may, device_first ? ", which was first" : "");
+	return -1;
 }
 
 static void remap(char *p, size_t length, int prot, int flags, int fd, off_t offset)
@@ -214,6 +241,16 @@ TEST_F_TIMEOUT(random, agrees_with_gup_after_each_change, 110)
 		ASSERT_TRUE(walker_agrees(&self->w, slot, self->slot)) {
 			TH_LOG("after change %d: %s", i, change_names[which]);
 		}
+		for (int j = 0; j < 4; j++) {
+			int may = both(self->w.accel, &self->random,
+				       slot + (first + below(&self->random, pages)) * self->page);
+
+			ASSERT_LE(0, may) {
+				TH_LOG("after change %d: %s", i, change_names[which]);
+			}
+			self->tried++;
+			self->denied += !may;
+		}
 		slot = self->base + below(&self->random, SLOTS) * self->slot;
 		ASSERT_TRUE(walker_agrees(&self->w, slot, self->slot)) {
 			TH_LOG("elsewhere, after change %d: %s", i, change_names[which]);
@@ -228,6 +265,10 @@ TEST_F_TIMEOUT(random, agrees_with_gup_after_each_change, 110)
 		EXPECT_LE(rounds * 4 * SLOT_PAGES, self->compared[i]);
 		EXPECT_LT(0, self->there[i]);
 	}
+	printf("# %llu accesses by both, %llu of them denied to both\n",
+	       (unsigned long long)self->tried, (unsigned long long)self->denied);
+	EXPECT_LT(0, self->denied);
+	EXPECT_LT(self->denied, self->tried);
 	EXPECT_LT(0, self->w.sum.large);
 	EXPECT_TRUE(walker_report(&self->w, "random", rounds * CHANGES * 4 * SLOT_PAGES));
 }
