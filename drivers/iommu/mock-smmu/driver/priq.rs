@@ -173,7 +173,7 @@ impl PriQueue {
             // cannot have the core look at what is being freed.
             let addr = client.data().untagged(decoded.pasid, decoded.addr);
 
-            client.faults().report(PageRequest {
+            client.faults().report(FaultReport {
                 addr: addr.ok_or(ENODEV)?,
                 ..decoded
             })

@@ -105,7 +105,7 @@ impl Smmu {
 
             // Errors but this one mean that the core has seen to the response.
             addr.is_some_and(|addr| {
-                client.faults().report(PageRequest { addr, ..request }) != Err(ENODEV)
+                client.faults().report(FaultReport { addr, ..request }) != Err(ENODEV)
             })
         });
         if !served {
