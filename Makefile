@@ -18,6 +18,8 @@ modules modules_install clean:
 		ARCH=$(ARCH) LLVM=$(LLVM) $@
 check-kernel:
 	@scripts/check-kernel '$(KDIR)'
+install-sdk: modules
+	@scripts/install-sdk '$(or $(BUILD),$(CURDIR))' '$(abspath $(KDIR))'
 
 else
 
@@ -28,6 +30,8 @@ modules_install check-kernel:
 	@echo 'error: $@ needs KDIR=<kernel build>' >&2; exit 1
 clean:
 	@scripts/clean
+install-sdk:
+	@scripts/install-sdk
 
 endif
 
@@ -49,11 +53,12 @@ make shell             an interactive guest with the modules loaded
 make check             formatting, lints, coding style
 make format            formats the Rust files
 make modules           builds the modules for the guest's kernel
+make install-sdk       puts what a driver of your own is built against into DESTDIR
 make rust-analyzer     writes rust-project.json for the editor
 make clean             removes build/
 make distclean-cache   removes the tool chain and the kernels, for all clones
 
-make KDIR=<kernel build> [modules|modules_install|clean]
+make KDIR=<kernel build> [modules|modules_install|install-sdk|clean]
                        the same modules for a kernel of your own
 make KDIR=<kernel build> check-kernel
                        tells what that kernel lacks for them
@@ -63,6 +68,8 @@ JOBS=<n>               parallel jobs (all processors)
 DEBUG=1                the debug kernel, where there is one
 FLAVOUR=<name>         another kernel of scripts/flavours (minimal: only run)
 TESTS=<pattern>        test: only suites and selftests with such names ('sva_*')
+EXTRA=<folder>         test, shell: a driver of your own too; of the tests only its own
+DESTDIR=<folder>       install-sdk: where to
 PART=<part side hw>    profile: such as 'bind ours null', 'request in_tree mock'
 BASE=<git revision>    bench: also measures that one, and compares
 BUILD=<folder>         where the build's output goes (build/)
@@ -77,7 +84,7 @@ help:
 	@echo "$$HELP"
 
 .PHONY: help run test bench profile shell check format modules modules-checked modules_install \
-	clean check-kernel distclean-cache rust-analyzer
+	clean check-kernel distclean-cache rust-analyzer install-sdk
 
 # Arguments reach the scripts through the environment.
-export V DEBUG FLAVOUR TESTS BASE PART JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX
+export V DEBUG FLAVOUR TESTS EXTRA DESTDIR BASE PART JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX

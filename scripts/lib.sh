@@ -62,6 +62,16 @@ visible_path "$project" "move the project."
 visible_path "$build" "BUILD=<folder> names another."
 usable_path "$cache" "SVA_CACHE=<folder> names another."
 
+# A driver of the user's own.
+extra=${EXTRA:+$(realpath -m -- "$EXTRA")}
+if [ -n "$extra" ]; then
+	[ -d "$extra" ] || die "EXTRA=$EXTRA: there is no such folder."
+	visible_path "$extra" "EXTRA=<folder> names another."
+	[ -e "$extra/Kbuild" ] || die "EXTRA=$EXTRA: no Kbuild is in it, which lists its modules."
+	grep -qs 'sva\.mk' "$extra/Makefile" ||
+		die "EXTRA=$EXTRA: no Makefile is in it that includes sva.mk."
+fi
+
 logs=$build/logs
 results=$build/results$([ "$flavour" = release ] || echo "/$flavour")
 export PATH TOOLCHAIN JOBS V="${V:-}" FLAVOUR="$flavour" BUILD="$build" SVA_CACHE="$cache"

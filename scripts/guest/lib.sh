@@ -21,10 +21,25 @@ logged() {
 	return "$(cat /tmp/status)"
 }
 
-load_modules() {
+# load FILE: the modules that it lists.
+load() {
 	while read -r module; do
 		logged "modprobe: " modprobe "$module" || return
-	done < /guest/modules
+	done < "$1"
+}
+
+# All modules. Of KUnit suites only the extra driver's run, if there is one.
+load_modules() {
+	[ -e /guest/extra ] || {
+		load /guest/modules
+		return
+	}
+	filter=/sys/module/kunit/parameters/filter_glob
+	grep -vxFf /guest/extra /guest/modules > /tmp/modules
+	[ ! -e $filter ] || echo none > $filter
+	load /tmp/modules || return
+	[ ! -e $filter ] || echo "${tests:-*}" > $filter
+	load /guest/extra
 }
 
 # Users first, until none of ours is left; fails if one stays in use.

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The driver of a device that works in the memory of whoever opens its file.
+//!
+//! `sva_sample.h` tells what the device does. It is behind a mock SMMU, and has no registers: where
+//! this has the device's port make an access, hardware would be told by a register to make it.
+
+use kernel::{
+    device::{Bound, Core, Device},
+    ioctl::_IO,
+    mm::Mm,
+    new_mutex, platform,
+    prelude::*,
+    str::CString,
+    sync::{aref::ARef, Arc, Mutex},
+};
+use kernel_ext::misc_device::{MiscFile, Registration};
+use smmu::api::Dma;
+
+kernel::module_platform_driver! {
+    type: Sample,
+    name: "sva_sample_rust",
+    authors: ["The sva developers"],
+    description: "A device that counts in its users' memory, driven in Rust",
+    license: "GPL",
+}
+
+/// What the device has of one process.
+#[pin_data]
+struct Queue {
+    /// Only to compare.
+    mm: ARef<Mm>,
+    /// Under which the device works for the process, if it may. Locked while it does.
+    #[pin]
+    pasid: Mutex<Option<u32>>,
+}
+
+/// The device.
+struct Engine(Dma);
+
+impl sva::Handler for Engine {
+    type BondData = Queue;
+
+    fn stop(&self, _pasid: u32, queue: &Arc<Queue>, why: sva::End) {
+        if why == sva::End::Shutdown {
+            // The device may wait for a page that the process never gives.
+            self.0.stop();
+        }
+        *queue.pasid.lock() = None;
+    }
+}
+
+/// An open file. While it is there, the device may use the memory of who opened it.
+struct OpenFile(sva::Bond<Engine>, Arc<Engine>);
+
+#[vtable]
+impl MiscFile for OpenFile {
+    type Device = sva::Device<Engine>;
+    type Ptr = KBox<Self>;
+
+    fn open(device: &Self::Device) -> Result<KBox<Self>> {
+        let task = current!();
+        let mm = task.mm().ok_or(EPERM)?;
+        let queue = pin_init!(Queue { mm: ARef::from(&**mm), pasid <- new_mutex!(None) });
+        let bond = device.bind(mm, sva::Features::SHARED, Arc::pin_init(queue, GFP_KERNEL)?)?;
+
+        bond.start(|pasid| *bond.data().pasid.lock() = Some(pasid))?;
+        Ok(KBox::new(Self(bond, device.handler().clone()), GFP_KERNEL)?)
+    }
+
+    fn ioctl(Self(bond, engine): &Self, cmd: u32, arg: usize) -> Result<isize> {
+        let (task, queue) = (current!(), bond.data());
+        let mm = task.mm().ok_or(EPERM)?;
+
+        if cmd != _IO(u32::from(b'S'), 0) {
+            return Err(ENOTTY);
+        } else if !core::ptr::eq(mm.as_raw(), queue.mm.as_raw()) {
+            return Err(EPERM);
+        }
+        let pasid = queue.pasid.lock();
+
+        engine.0.fetch_add(Some(pasid.ok_or(ESHUTDOWN)?), arg as u64, 1)?;
+        Ok(0)
+    }
+}
+
+struct Sample;
+
+/// The device's file in `/dev`.
+type DevFile = Pin<KBox<Registration<OpenFile>>>;
+
+impl platform::Driver for Sample {
+    type IdInfo = ();
+    type Data<'bound> = Pin<KBox<Mutex<Option<DevFile>>>>;
+
+    fn probe<'bound>(
+        pdev: &'bound platform::Device<Core<'_>>,
+        _id: Option<&'bound ()>,
+    ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+        let dev: &Device<Bound> = pdev.as_ref();
+
+        Dma::of(dev).and_then(|dma| {
+            dma.start();
+            let engine = Arc::new(Engine(dma), GFP_KERNEL)?;
+            let sva = sva::Device::init(dev, sva::Features::SHARED, 0, engine)?;
+            let file = Registration::new(CString::try_from(dev.name())?, sva);
+
+            KBox::pin_init(new_mutex!(Some(KBox::pin_init(file, GFP_KERNEL)?)), GFP_KERNEL)
+        })
+    }
+
+    /// Ends the opening of files, then all bonds: the file has the device.
+    fn unbind<'bound>(_: &'bound platform::Device<Core<'_>>, file: Pin<&Self::Data<'bound>>) {
+        let file = file.lock().take();
+
+        drop(file);
+    }
+}
