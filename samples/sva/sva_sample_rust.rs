@@ -41,11 +41,7 @@ struct Engine(Dma);
 impl sva::Handler for Engine {
     type BondData = Queue;
 
-    fn stop(&self, _pasid: u32, queue: &Arc<Queue>, why: sva::End) {
-        if why == sva::End::Shutdown {
-            // The device may wait for a page that the process never gives.
-            self.0.stop();
-        }
+    fn stop(&self, _pasid: u32, queue: &Arc<Queue>, _why: sva::End) {
         *queue.pasid.lock() = None;
     }
 }
@@ -109,10 +105,11 @@ impl platform::Driver for Sample {
         })
     }
 
-    /// Ends the opening of files, then all bonds: the file has the device.
     fn unbind<'bound>(_: &'bound platform::Device<Core<'_>>, file: Pin<&Self::Data<'bound>>) {
-        let file = file.lock().take();
-
-        drop(file);
+        if let Some(file) = file.lock().take() {
+            // The device may wait for a page that its process never gives.
+            file.device().handler().0.stop();
+            // Dropping the file ends the opening, then all bonds.
+        }
     }
 }

@@ -36,9 +36,10 @@ load_modules() {
 	}
 	filter=/sys/module/kunit/parameters/filter_glob
 	grep -vxFf /guest/extra /guest/modules > /tmp/modules
-	[ ! -e $filter ] || echo none > $filter
+	# The parameter keeps a line's end too.
+	[ ! -e $filter ] || printf none > $filter
 	load /tmp/modules || return
-	[ ! -e $filter ] || echo "${tests:-*}" > $filter
+	[ ! -e $filter ] || printf %s "${tests:-*}" > $filter
 	load /guest/extra
 }
 

@@ -13,12 +13,16 @@ override SVA := $(abspath $(SVA))
 # KDIR, and KTOOLS, by which its tools are run. (A clone has no such file.)
 -include $(SVA)/kernel.mk
 
-# Where everything is put; modules beside their source, if it is not given.
-OUTPUT ?=
-out := $(abspath $(or $(OUTPUT),.))
+# V=1 shows commands.
+Q := $(if $(filter 1,$(V)),,@)
+
+# Where everything is put: modules/, bin/ and tests/.
+OUTPUT ?= build
+out := $(abspath $(OUTPUT))
 CC_GUEST ?= clang --target=aarch64-linux-gnu -fuse-ld=lld
 
-kbuild = $(KTOOLS) make -C '$(KDIR)' M='$(CURDIR)' $(if $(OUTPUT),MO='$(out)/modules') \
+kbuild = $(KTOOLS) make --no-print-directory -C '$(KDIR)' M='$(CURDIR)' \
+	MO='$(out)/modules' \
 	ARCH=arm64 LLVM=$(or $(LLVM),1) $(if $(JOBS),-j$(JOBS)) \
 	KBUILD_EXTRA_SYMBOLS='$(SVA)/Module.symvers' \
 	KCFLAGS='-I$(SVA)/include -I$(SVA)/include/uapi' KRUSTFLAGS='-L $(SVA)/rust $(KRUSTFLAGS)'
@@ -29,24 +33,24 @@ tests := $(addprefix $(out)/tests/,$(sva-tests))
 .DEFAULT_GOAL := all
 all: modules programs
 modules:
-	@$(if $(OUTPUT),mkdir -p '$(out)/modules')
-	$(kbuild) modules
+	@mkdir -p $(out)/modules
+	$(Q)$(kbuild) modules
 programs: $(programs) $(tests)
 
 $(programs): $(out)/bin/%: %.c $(wildcard *.h)
-	@mkdir -p $(@D)
-	$(KTOOLS) $(CC_GUEST) -static -O2 -Wall -Wextra -pthread -I$(SVA)/include/uapi -o $@ $<
+	@echo '  CC      $(notdir $@)'; mkdir -p $(@D)
+	$(Q)$(KTOOLS) $(CC_GUEST) -static -O2 -Wall -Wextra -pthread -I$(SVA)/include/uapi -o $@ $<
 
 # A kernel built outside of its source has a link to that.
 $(tests): $(out)/tests/%: %.c $(wildcard *.h)
-	@mkdir -p $(@D)
-	$(KTOOLS) $(CC_GUEST) -static -O2 -Wall -Wextra -Wno-unused-parameter -pthread \
+	@echo '  CC      $(notdir $@)'; mkdir -p $(@D)
+	$(Q)$(KTOOLS) $(CC_GUEST) -static -O2 -Wall -Wextra -Wno-unused-parameter -pthread \
 		-I$(SVA)/include/uapi -isystem $(KDIR)/usr/include \
 		-I$(KDIR)/source/tools/testing/selftests -I$(KDIR)/tools/testing/selftests -o $@ $<
 
 clean:
-	$(kbuild) clean
-	rm -f $(programs) $(tests)
+	rm -rf $(out)/bin $(out)/modules $(out)/tests
+	@rmdir $(out) 2>/dev/null || true
 
 help:
 	@echo 'make                    builds the modules, and the programs for the guest'
@@ -54,7 +58,8 @@ help:
 	@echo 'make clean              removes what was built'
 	@echo
 	@echo 'SVA=<sdk>               where make install-sdk DESTDIR=<sdk> put it'
-	@echo 'OUTPUT=<folder>         where everything is put (beside the source)'
+	@echo 'OUTPUT=<folder>         where everything is put (build)'
+	@echo 'V=1                     shows all commands'
 	@echo
 	@echo 'To run it, in the project: make test EXTRA=$(CURDIR), make shell EXTRA=$(CURDIR)'
 
