@@ -35,7 +35,7 @@ install-sdk:
 
 endif
 
-run test bench profile shell check rust-analyzer:
+run test bench profile shell check rust-analyzer docs rustdoc:
 	@scripts/$@
 
 format:
@@ -54,6 +54,8 @@ make check             formatting, lints, coding style
 make format            formats the Rust files
 make modules           builds the modules for the guest's kernel
 make install-sdk       puts what a driver of your own is built against into DESTDIR
+make docs              all documentation as pages, in build/docs
+make rustdoc           of these, the API pages of the crates
 make rust-analyzer     writes rust-project.json for the editor
 make clean             removes build/
 make distclean-cache   removes the tool chain and the kernels, for all clones
@@ -84,7 +86,7 @@ help:
 	@echo "$$HELP"
 
 .PHONY: help run test bench profile shell check format modules modules-checked modules_install \
-	clean check-kernel distclean-cache rust-analyzer install-sdk
+	clean check-kernel distclean-cache rust-analyzer install-sdk docs rustdoc
 
 # Arguments reach the scripts through the environment.
 export V DEBUG FLAVOUR TESTS EXTRA DESTDIR BASE PART JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX

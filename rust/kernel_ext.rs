@@ -9,6 +9,7 @@
 use kernel::device::Device;
 
 pub mod attachment;
+#[doc(hidden)]
 pub mod bindings;
 pub mod carve;
 pub mod configfs;

@@ -6,6 +6,7 @@
 //! Nothing that drivers use depends on this crate. It is there with `CONFIG_KUNIT`, and with
 //! `CONFIG_FAULT_INJECTION_DEBUG_FS`.
 
+#[doc(hidden)]
 pub mod bindings;
 #[cfg(CONFIG_KUNIT)]
 pub mod bound;

@@ -2,9 +2,9 @@
 
 //! A mock SMMUv3: a model of the hardware, and a driver for it.
 //!
-//! - [`fmt`]: registers, tables and queue entries as the architecture defines them
+//! - [`fmt`](mod@fmt): registers, tables and queue entries as the architecture defines them
 //! - [`mmio`]: the register file; `bus`: the way to memory
-//! - [`line`]: interrupt lines
+//! - [`line`](mod@line): interrupt lines
 //! - [`hw`]: the hardware half
 //! - [`driver`]: the driver half
 //! - [`instance`]: an SMMU made of both; [`device`]: a device behind it

@@ -3,15 +3,12 @@
 //! A mock accelerator that works in the address spaces of its users.
 //!
 //! The driver of platform devices named "mock_accel", which have no registers: the driver plays
-//! the device too. What a device must do by DMA, [`dma`] does through the port that the device has
-//! behind its mock SMMU; the driver touches no memory of a user in any other way.
+//! the device too. What a device must do by DMA, [`accel_engine`] does through the port that the
+//! device has behind its mock SMMU; the driver touches no memory of a user in any other way.
 //!
 //! | module | its one idea |
 //! |---|---|
 //! | [`uapi`] | what processes and the device exchange |
-//! | [`job`] | a descriptor as a checked value |
-//! | [`bus`], [`dma`] | the memory of a process: as a trait, and by DMA |
-//! | [`engine`] | carries out one operation |
 //! | [`queue`] | the jobs of a context between submission and wait |
 //! | [`context`] | an open file's share of the device |
 //! | [`accel`] | the device: its contexts, and their end |
