@@ -73,9 +73,10 @@ impl MiscFile for OpenFile {
         } else if !core::ptr::eq(mm.as_raw(), queue.mm.as_raw()) {
             return Err(EPERM);
         }
-        let pasid = queue.pasid.lock();
+        let turn = queue.pasid.lock();
+        let pasid = turn.ok_or(ESHUTDOWN)?;
 
-        engine.0.fetch_add(Some(pasid.ok_or(ESHUTDOWN)?), arg as u64, 1)?;
+        engine.0.fetch_add(Some(pasid), arg as u64, 1)?;
         Ok(0)
     }
 }
@@ -100,8 +101,9 @@ impl platform::Driver for Sample {
             let engine = Arc::new(Engine(dma), GFP_KERNEL)?;
             let sva = sva::Device::init(dev, sva::Features::SHARED, 0, engine)?;
             let file = Registration::new(CString::try_from(dev.name())?, sva);
+            let file = KBox::pin_init(file, GFP_KERNEL)?;
 
-            KBox::pin_init(new_mutex!(Some(KBox::pin_init(file, GFP_KERNEL)?)), GFP_KERNEL)
+            KBox::pin_init(new_mutex!(Some(file)), GFP_KERNEL)
         })
     }
 
