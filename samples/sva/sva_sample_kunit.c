@@ -50,6 +50,7 @@ static struct kunit_suite suite = {
 	.name = "sva_sample",
 	.test_cases = cases,
 };
+
 kunit_test_suite(suite);
 
 MODULE_SOFTDEP("pre: sva_sample_c sva_sample_rust");
