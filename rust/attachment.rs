@@ -195,8 +195,9 @@ impl<T: FaultHandler> Attachment<T> {
         }
         // SAFETY: The device is held, so it stays in its group and behind its IOMMU. The handle is
         // the attachment's, which keeps itself from now on until the detach; the core has not seen
-        // it before. If this fails the core has forgotten it.
-        to_result(unsafe {
+        // it before. If this fails the core has forgotten it, and what it has found it for is
+        // waited for.
+        let attached = to_result(unsafe {
             if translation.pasid() == Pasid::NONE {
                 attach_group_handle(domain.as_raw(), self.group.as_raw(), handle)
             } else {
@@ -207,7 +208,9 @@ impl<T: FaultHandler> Attachment<T> {
                     handle,
                 )
             }
-        })?;
+        });
+
+        attached.inspect_err(|_| self.settle())?;
         if let Some(reached) = &mut reached {
             **reached = core::mem::take(members);
         }
@@ -327,13 +330,17 @@ impl<T: FaultHandler> Attachment<T> {
             }
         }
         drop(state);
-        // The core finds the handle no more. A driver may have reported until just before that;
-        // what runs needs nothing but memory.
+        self.settle();
+        self.handler.detached();
+        Some(work.translation)
+    }
+
+    /// Waits until no report is under way, once the core finds the handle no more. A driver may have
+    /// reported until just before that; what runs needs nothing but memory.
+    fn settle(&self) {
         while self.ended.load(Acquire) != self.begun.load(Relaxed) {
             fsleep(Delta::from_micros(100));
         }
-        self.handler.detached();
-        Some(work.translation)
     }
 
     /// The group.
@@ -346,6 +353,14 @@ impl<T: FaultHandler> Attachment<T> {
         match &*self.state.lock() {
             Stage::AtWork(work) => Some(work.translation.clone()),
             _ => None,
+        }
+    }
+
+    /// Whether `dev` is the one member of the group through which it is attached. May sleep.
+    pub fn is_through(&self, dev: &Device) -> bool {
+        match &*self.state.lock() {
+            Stage::AtWork(work) => core::ptr::eq(work.through.dev(), dev),
+            _ => false,
         }
     }
 

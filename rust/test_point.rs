@@ -11,6 +11,8 @@ pub enum TestPoint {
     Detached,
     /// The first member of a group has been bound, and the others have not.
     FirstMember,
+    /// A group's bond has been unbound, and its members have not ended.
+    GroupUnbound,
     /// A driver is about to be called for the end of a bond.
     Stopping,
     /// A group of page requests is about to wait for its page.
@@ -28,6 +30,7 @@ pub fn pass(point: TestPoint) {
             TestPoint::Listed => bindings::sva_test_point_SVA_TEST_LISTED,
             TestPoint::Detached => bindings::sva_test_point_SVA_TEST_DETACHED,
             TestPoint::FirstMember => bindings::sva_test_point_SVA_TEST_FIRST_MEMBER,
+            TestPoint::GroupUnbound => bindings::sva_test_point_SVA_TEST_GROUP_UNBOUND,
             TestPoint::Stopping => bindings::sva_test_point_SVA_TEST_STOPPING,
             TestPoint::Waits => bindings::sva_test_point_SVA_TEST_WAITS,
         };

@@ -10,6 +10,8 @@ enum sva_test_point {
 	SVA_TEST_DETACHED,
 	/* The first member of a group has been bound, and the others have not. */
 	SVA_TEST_FIRST_MEMBER,
+	/* A group's bond has been unbound, and its members have not ended. */
+	SVA_TEST_GROUP_UNBOUND,
 	/* A driver is about to be called for the end of a bond. */
 	SVA_TEST_STOPPING,
 	/* A group of page requests is about to wait for its page. */

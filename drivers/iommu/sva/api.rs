@@ -67,7 +67,8 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Runs in process context without locks and may sleep. [`Bond::start`] fails from now on, and
     /// no start is under way. It may drop binds of this bond, which then ends when it returns. It
-    /// must drop neither the [`Device`] nor binds of other bonds, whose ends it would wait for.
+    /// must drop neither the [`Device`] nor binds of other bonds, whose ends it would wait for; nor
+    /// may it bind, which waits for ends too.
     fn stop(&self, pasid: u32, data: &Arc<Self::BondData>, why: End);
 }
 

@@ -238,7 +238,10 @@ fn live(core: &Core) -> Result<(FaultTotals, usize, usize)> {
 
         live += bonds.len();
         for bond in &bonds {
-            sum.add(&bond.attachment);
+            // Members of a group share one.
+            if bond.attachment.is_through(device.endpoint.dev()) {
+                sum.add(&bond.attachment);
+            }
         }
     }
     Ok((sum, devices.len(), live))

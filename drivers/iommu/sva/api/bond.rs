@@ -54,8 +54,9 @@ impl<T: Handler> Bond<T> {
     /// [`Handler::stop`] is not called before `start` has returned, so it finds what that started;
     /// nor does `start` run afterwards, when the PASID may belong to another process (S9).
     ///
-    /// `start` may sleep. It must not drop a bind of this bond, nor start the device again. May
-    /// sleep.
+    /// `start` may sleep. An end that is due waits for it, so it must wait for none: not drop a bind
+    /// of this bond or the [`Device`](super::Device), nor bind this process, nor start the device
+    /// again. May sleep.
     ///
     /// # Errors
     ///

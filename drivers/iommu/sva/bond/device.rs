@@ -152,6 +152,10 @@ impl SvaDevice {
         let dma = DmaOwner::claim(&held)?;
         let mut state = self.state.lock();
 
+        // Asked under the lock: a shutdown either is seen here, or finds what is set.
+        if self.endpoint.leaves() {
+            return Err(ENODEV);
+        }
         state.dma = dma;
         state.open = true;
         drop(state);
@@ -162,9 +166,10 @@ impl SvaDevice {
     ///
     /// Returns how many bonds it ended.
     pub(crate) fn shut_down(&self) -> usize {
-        self.state.lock().open = false;
-        // Its page requests do not wait any more. Both in this order: see `Waits::add`.
+        // Before all else: see `open` and `Waits::add`.
         self.endpoint.leave();
+        self.state.lock().open = false;
+        // Its page requests do not wait any more.
         self.core
             .waits
             .abandon(|there| there.is_of(self.endpoint.dev()));

@@ -17,7 +17,11 @@ use kernel::{
     prelude::*,
     sync::{Arc, LockedBy},
 };
-use kernel_ext::{devres, group::IommuGroup};
+use kernel_ext::{
+    devres,
+    group::IommuGroup,
+    test_point::{self, TestPoint},
+};
 
 /// An address space bound to a group, by one driver.
 pub(crate) struct GroupBond {
@@ -43,8 +47,9 @@ pub(super) fn members(group: &IommuGroup) -> Result<(KVec<Arc<SvaDevice>>, usize
     Ok((devices, skipped))
 }
 
-/// Those that are parts of `group` have none in it any more, if it is not bound.
-pub(super) fn leave_unused(group: &Arc<GroupBond>, inner: &mut Inner) {
+/// Those that are parts of `group` have none in it any more, if it is not bound: they are bound by
+/// themselves.
+fn leave_unused(group: &Arc<GroupBond>, inner: &mut Inner) {
     while *group.users.access(inner) == 0 {
         let Some(bond) = group.member(inner, |_, _| true) else {
             return;
@@ -157,6 +162,7 @@ impl GroupBond {
         *self.users.access_mut(&mut inner) -= 1;
         self.trace(&inner, |bond| bond.refs_in(&inner) > 0, trace::unbind);
         drop(inner);
+        test_point::pass(TestPoint::GroupUnbound);
         // One after the other, since each may call a driver.
         while let Some(mut inner) = self.space.lock() {
             let unused = |bond: &Bond, inner: &Inner| {

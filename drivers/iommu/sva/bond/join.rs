@@ -63,23 +63,39 @@ impl Bond {
 ///
 /// `ENOMEM`.
 pub(super) fn join(device: &Arc<SvaDevice>) -> Result {
-    for other in device.core.devices()? {
-        if Arc::ptr_eq(&other, device)
-            || !::core::ptr::eq(other.endpoint.group(), device.endpoint.group())
-        {
-            continue;
-        }
-        for bond in other.bonds()? {
-            match bond.extend_to(device) {
-                Err(e) if e == ENOMEM => return Err(e),
-                Err(e) => dev_warn!(
-                    device.endpoint.dev(),
-                    "cannot join the bond of its group with PASID {}: {}\n",
-                    bond.pasid,
-                    e.to_errno()
-                ),
-                Ok(()) => (),
-            }
+    for other in others(device)? {
+        extend_all(&other, device)?;
+    }
+    // One that came at the same time may have asked those who then left, and us too early.
+    for other in others(device)? {
+        extend_all(device, &other)?;
+    }
+    Ok(())
+}
+
+/// The other initialised members of its group.
+fn others(device: &Arc<SvaDevice>) -> Result<KVec<Arc<SvaDevice>>> {
+    let mut others = device.core.devices()?;
+
+    others.retain(|other| {
+        !Arc::ptr_eq(other, device)
+            && ::core::ptr::eq(other.endpoint.group(), device.endpoint.group())
+    });
+    Ok(others)
+}
+
+/// Gives `to` the bonds of its group that `from` has.
+fn extend_all(from: &SvaDevice, to: &Arc<SvaDevice>) -> Result {
+    for bond in from.bonds()? {
+        match bond.extend_to(to) {
+            Err(e) if e == ENOMEM => return Err(e),
+            Err(e) => dev_warn!(
+                to.endpoint.dev(),
+                "cannot join the bond of its group with PASID {}: {}\n",
+                bond.pasid,
+                e.to_errno()
+            ),
+            Ok(()) => (),
         }
     }
     Ok(())

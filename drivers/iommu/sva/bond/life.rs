@@ -283,7 +283,10 @@ impl Bond {
 
         self.device.count(|totals| {
             totals.unbinds.add(1);
-            totals.ended.add(&self.attachment);
+            // Others may use it still.
+            if attached.is_some() {
+                totals.ended.add(&self.attachment);
+            }
         });
         drop(attached);
         if waited_for {

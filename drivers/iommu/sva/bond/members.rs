@@ -4,7 +4,7 @@
 
 use super::{
     device::SvaDevice,
-    group::{leave_unused, members, GroupBond},
+    group::{members, GroupBond},
     life::Called,
     owner::{AnyOwner, Identity},
     space::{AddressSpace, Inner, Locked},
@@ -76,8 +76,7 @@ where
     S: Fn(&SvaDevice) -> bool,
     O: Fn(&SvaDevice) -> Result<AnyOwner>,
 {
-    let (devices, _) = members(group)?;
-    let core = &devices.first().ok_or(ENODEV)?.core;
+    let core = members(group)?.0.first().ok_or(ENODEV)?.core.clone();
 
     loop {
         let space = core.space(mm)?;
@@ -86,6 +85,8 @@ where
             core.forget_space(&space);
             continue;
         };
+        // Now: of who has joined meanwhile, a driver may just be called.
+        let (devices, _) = members(group)?;
         let ending = |device: &Arc<SvaDevice>| {
             let there = inner.bonds.of_device(device, request.flags);
 
@@ -100,7 +101,7 @@ where
             None => {
                 let bound = bind_locked(group, own, mm, request, &space, &mut inner);
 
-                space.unlock(core, inner);
+                space.unlock(&core, inner);
                 return bound;
             }
             Some(Called::Here) => return Err(EBUSY),
@@ -123,7 +124,7 @@ where
 {
     // One that is there already, whoever is still part of it.
     let mut bound = part_of_any(group, request, inner)?;
-    let mut made = KVec::<Arc<Bond>>::new();
+    let mut work = Work::default();
 
     let result = loop {
         // Again after each: a device that is initialised meanwhile either is among them, or finds
@@ -136,7 +137,7 @@ where
             break Ok(next);
         };
 
-        if let Err(e) = bind_member(&device, mm, request, space, inner, &mut bound, &mut made) {
+        if let Err(e) = bind_member(&device, mm, request, space, inner, &mut bound, &mut work) {
             device.tell_refused(e);
             break Err(e);
         }
@@ -155,14 +156,10 @@ where
     match (result, bound) {
         (Ok(all), Some(group)) if own.is_none() || own_bond.is_some() => {
             group.add_user(inner);
-            for bond in &made {
+            for bond in &work.made {
                 bond.announce(inner);
             }
-            group.trace(
-                inner,
-                |bond| !made.iter().any(|one| ::core::ptr::eq(&**one, bond)),
-                trace::bind,
-            );
+            group.trace(inner, |bond| !work.has_made(bond), trace::bind);
             Ok(Bound {
                 group,
                 own: own_bond,
@@ -170,15 +167,35 @@ where
                 members: all.there,
             })
         }
-        (result, bound) => {
-            // Nobody has seen those at work that were made.
-            for bond in made.iter().rev() {
-                bond.undo(inner);
-            }
-            if let Some(group) = bound {
-                leave_unused(&group, inner);
-            }
+        (result, _) => {
+            work.undo(inner);
             Err(result.err().unwrap_or(ENODEV))
+        }
+    }
+}
+
+/// What a bind of a group has done so far.
+#[derive(Default)]
+struct Work {
+    /// Bonds that it has made.
+    made: KVec<Arc<Bond>>,
+    /// Bonds that were there, and are parts of the group's bond now.
+    joined: KVec<Arc<Bond>>,
+}
+
+impl Work {
+    fn has_made(&self, bond: &Bond) -> bool {
+        self.made.iter().any(|made| ::core::ptr::eq(&**made, bond))
+    }
+
+    /// Takes just that back: what was a part before may be somebody's to end.
+    fn undo(&self, inner: &mut Inner) {
+        // Nobody has seen those at work that were made.
+        for bond in self.made.iter().rev() {
+            bond.undo(inner);
+        }
+        for bond in &self.joined {
+            drop(bond.set_group(inner, None));
         }
     }
 }
@@ -250,7 +267,7 @@ fn bind_member<S, O>(
     space: &Arc<AddressSpace>,
     inner: &mut Locked<'_>,
     bound: &mut Option<Arc<GroupBond>>,
-    made: &mut KVec<Arc<Bond>>,
+    work: &mut Work,
 ) -> Result
 where
     O: Fn(&SvaDevice) -> Result<AnyOwner>,
@@ -268,7 +285,7 @@ where
             if !flags.contains(Feature::Pasid) && device.endpoint.group().len() != 1 {
                 return Err(EBUSY);
             }
-            made.reserve(1, GFP_KERNEL)?;
+            work.made.reserve(1, GFP_KERNEL)?;
             let held = device.endpoint.hold().ok_or(ENODEV)?;
 
             if flags.contains(Feature::Pasid)
@@ -285,11 +302,15 @@ where
             };
             let bond = Bond::make(device, held, space, inner, mm, terms)?;
 
-            made.push(bond.clone(), GFP_KERNEL)?;
+            work.made.push(bond.clone(), GFP_KERNEL)?;
             bond
         }
     };
     let part = bond.group(inner).cloned();
+
+    if part.is_none() && !work.has_made(&bond) {
+        work.joined.push(bond.clone(), GFP_KERNEL)?;
+    }
     let group = match (bound.take(), part) {
         // Both of one driver, in one group, under one identity.
         (Some(group), _) | (None, Some(group)) => group,

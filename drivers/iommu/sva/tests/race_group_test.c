@@ -150,6 +150,45 @@ static void r3_binds_of_a_group_whose_member_comes_and_goes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, left);
 }
 
+struct group_bind {
+	struct device *dev;
+	struct mm_struct *mm;
+};
+
+static int bind_group_once(void *arg)
+{
+	struct group_bind *bind = arg;
+	int pasid;
+
+	return iommu_sva_bind_group(bind->dev->iommu_group, bind->mm, &pasid, SVA_TEST_FLAGS, NULL);
+}
+
+/* A bind that fails takes nothing away from who is just ending what it met. */
+static void r3_bind_that_fails_during_the_last_unbind(struct kunit *test)
+{
+	struct mock_smmu_device config = { .pasid_bits = 10, .group = next_group() };
+	struct device *a = sva_test_device(test, &config);
+	struct device *b = sva_test_device(test, &config);
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct group_bind bind = { .dev = a, .mm = space->mm };
+	struct device *c;
+	int pasid;
+	u64 value;
+
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_group(a->iommu_group, space->mm, &pasid,
+						      SVA_TEST_FLAGS, NULL));
+	/* A member that cannot have the bond: it stays out, but no new bind succeeds. */
+	c = sva_test_device(test, &config);
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_shutdown(c));
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_device_init(c, IOMMU_SVA_FEAT_PASID, 0));
+	force(test, SVA_TEST_GROUP_UNBOUND, FORCED_TO_THE_END, bind_group_once, &bind);
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_group(a->iommu_group, pasid));
+	KUNIT_EXPECT_EQ(test, -EINVAL, forced_result());
+	KUNIT_EXPECT_EQ(test, -ESRCH, sva_pasid(a, space->mm));
+	KUNIT_EXPECT_EQ(test, -ESRCH, sva_pasid(b, space->mm));
+	KUNIT_EXPECT_NE(test, 0, sva_test_read(a, pasid, space->addr, &value));
+}
+
 /* What a member's comings leave behind does not grow. */
 static void r7_member_comes_thousands_of_times(struct kunit *test)
 {
@@ -188,6 +227,7 @@ static void d1_group_whose_members_could_not_come_back(struct kunit *test)
 
 static struct kunit_case sva_race_group_cases[] = {
 	KUNIT_CASE_SLOW(r3_binds_of_a_group_whose_member_comes_and_goes),
+	KUNIT_CASE(r3_bind_that_fails_during_the_last_unbind),
 	KUNIT_CASE_SLOW(r7_member_comes_thousands_of_times),
 	KUNIT_CASE(r9_device_plugged_in_before_the_attach),
 	KUNIT_CASE(r10_member_initialised_during_bind_group),
