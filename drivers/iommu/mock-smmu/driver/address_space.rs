@@ -272,8 +272,7 @@ impl Smmu {
     }
 
     /// Blocks `ssid` of a device, and waits for the page requests that it has made and for what has
-    /// stalled. Called under
-    /// the group's mutex.
+    /// stalled. Called under the group's mutex.
     pub(super) fn detach(&self, client: &Client, ssid: u32) {
         let master = client.data();
         let sid = master.sid();

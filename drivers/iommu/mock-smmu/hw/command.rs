@@ -27,6 +27,7 @@ use crate::{
 use super::{
     engine::Engine,
     lies::Ack,
+    tlb::ALL_SIZES,
     walk_cache::Scope, //
 };
 
@@ -209,20 +210,18 @@ impl Engine {
         }
         self.stats.tlbi_va += 1;
         let range = cmd::tlbi_range(command).filter(|_| self.config.ril);
-        if self.walks.on() {
-            // No more than must be.
-            let scope = match range {
-                Some(_) => Scope::of(command),
-                None => Scope::of(&command.with_tg(0)),
-            };
-            let (start, size) = range.unwrap_or((command.address(), 1));
-            self.tlb.invalidate_sizes(tag, start, size, scope.sizes());
+        let (start, size) = range.unwrap_or((command.address(), 1));
+        let sizes = if self.walks.on() {
+            let scope = Scope::of(command, self.config.ril);
             self.walks.invalidate(tag, start, size, scope);
-            return Ok(());
-        }
+            scope.sizes()
+        } else {
+            // More than must be.
+            ALL_SIZES
+        };
         match range {
-            Some((start, size)) => self.tlb.invalidate_range(tag, start, size),
-            None => self.tlb.invalidate_va(tag, command.address()),
+            Some(_) => self.tlb.invalidate_range_of(sizes, tag, start, size),
+            None => self.tlb.invalidate_va_of(sizes, tag, start),
         }
         Ok(())
     }

@@ -15,8 +15,7 @@ use super::{
     walk::{
         Access,
         Perms, //
-    },
-    walk_cache::Scope, //
+    }, //
 };
 
 /// What a device would do at an address.
@@ -98,7 +97,7 @@ impl Port {
     }
 
     /// Has the device's ATC and the TLB forget `va`, as hardware may at any time. The next access
-    /// there walks the tables. Any context.
+    /// there walks the tables, from the deepest that is known. Any context.
     pub fn evict(&self, ssid: Option<u32>, va: u64) {
         let mut engine = self.smmu.engine().lock();
         if let Some(port) = engine.ports[self.slot].as_deref_mut() {
@@ -106,6 +105,5 @@ impl Port {
                 .invalidate_va(Some(ssid.unwrap_or(ATC_NO_SSID)), va);
         }
         engine.tlb.invalidate_va(None, va);
-        engine.walks.invalidate(None, va, 1, Scope::ALL);
     }
 }

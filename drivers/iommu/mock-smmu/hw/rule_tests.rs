@@ -26,18 +26,15 @@ mod tests {
         },
         hw::{
             bench::{
-                aborted,
                 id,
                 join,
                 kind,
-                read,
                 set_cd,
                 stage1,
                 stalling,
                 wait_for,
                 write_at,
                 Bench,
-                OneSpace,
                 PAGE,
                 PLAIN,
                 SID,
@@ -48,26 +45,11 @@ mod tests {
             },
             Config,
             DmaErrorKind,
-            Port,
             PortConfig, //
         }, //
     };
     use kernel::page::PAGE_SIZE;
     use kernel_ext::phys::PhysPages;
-
-    /// Fills the event queue with four events of another address space.
-    fn fill_events(port: &Port) {
-        for i in 0..4 {
-            assert!(aborted(read(port, Some(9), VA + i)));
-        }
-    }
-
-    fn take_four(one: &OneSpace) {
-        for _ in 0..4 {
-            let event = one.bench.event();
-            assert_eq!(event.map(|e| (e.id(), e.ssid())), Some((0x0a, 9)));
-        }
-    }
 
     /// By the time that there is room, a transaction may need none: nobody hears of it. Or the
     /// address space has gone: nobody hears of a stall in it. (3.12.2, 7.2.1.)
@@ -75,21 +57,21 @@ mod tests {
     fn a1_stall_whose_event_found_the_queue_full() -> Result {
         let mut one = stalling(Config::default())?;
         let port = one.port(PLAIN)?;
-        fill_events(&port);
+        one.fill_events(&port);
         let job = write_at(&port, VA)?;
         wait_for(|| one.bench.smmu.stalled(None) == 1)?;
         one.map(0, USER_RW)?;
-        take_four(&one);
+        one.take_filled();
         assert_eq!(job.join(), Some(Ok(())));
         assert!(one.bench.event().is_none());
 
-        fill_events(&port);
+        one.fill_events(&port);
         let job = write_at(&port, VA + PAGE)?;
         wait_for(|| one.bench.smmu.stalled(None) == 1)?;
         set_cd(&one.cds, SSID as usize, &Default::default())?;
         one.bench.command(Command::cfgi_cd(SID, SSID, true))?;
         one.bench.command(Command::sync())?;
-        take_four(&one);
+        one.take_filled();
         assert_eq!(join(&job), Some(DmaErrorKind::Aborted));
         let event = one.bench.event();
         assert_eq!(event.map(|e| (e.id(), e.ssid())), Some((0x0a, SSID)));
@@ -108,13 +90,13 @@ mod tests {
             timeout_ms: 1,
             ..PLAIN
         })?;
-        fill_events(&port);
+        one.fill_events(&port);
         for _ in 0..2 {
             let result = port.write(Some(SSID), VA, b"1", USER);
             assert_eq!(kind(result), Some(DmaErrorKind::Timeout));
             assert_eq!(one.bench.smmu.stalled(None), 0);
         }
-        take_four(&one);
+        one.take_filled();
         assert!(one.bench.event().is_none());
         Ok(())
     }

@@ -41,7 +41,10 @@ use super::{
     },
     engine::Engine,
     pri::ATC_NO_SSID,
-    translate::Transaction,
+    translate::{
+        Route,
+        Transaction, //
+    },
     walk::{
         Access,
         Step,
@@ -169,22 +172,30 @@ impl Strict {
 }
 
 impl Engine {
-    /// The translation of `t` as memory has it now, past all caches.
-    pub(super) fn memory_says(&self, t: &Transaction) -> Option<Translation> {
+    /// Where the configuration in memory leads `t`, past all caches.
+    fn route_in_memory(&self, t: &Transaction) -> Option<Route> {
         let entry = config::fetch_ste(&self.regs, &self.config, t.sid).ok()?;
         let entry = config::check_ste(&self.config, &entry).ok()?;
-        if entry.config() == ste::CONFIG_BYPASS {
-            return self.bypass(t.va).ok();
-        }
-        if entry.config() != ste::CONFIG_S1 {
-            return None;
+        match entry.config() {
+            ste::CONFIG_BYPASS => return Some(Route::Bypass),
+            ste::CONFIG_S1 => {}
+            _ => return None,
         }
         let Some(ssid) = config::select_cd(&entry, t.ssid).ok()? else {
-            return self.bypass(t.va).ok();
+            return Some(Route::Bypass);
         };
         let cd = config::fetch_cd(&self.config, &entry, ssid).ok()?;
         let context = config::check_cd(&self.config, &entry, &cd).ok()?;
-        look(&context, t.va, t.access)
+        Some(Route::Stage1(context))
+    }
+
+    /// The translation of `t` as memory has it now, past all caches.
+    pub(super) fn memory_says(&self, t: &Transaction) -> Option<Translation> {
+        match self.route_in_memory(t)? {
+            Route::Abort => None,
+            Route::Bypass => self.bypass(t.va).ok(),
+            Route::Stage1(context) => look(&context, t.va, t.access),
+        }
     }
 
     /// A use of `entry`, cached or just fetched, for `t`.
@@ -230,20 +241,14 @@ impl Engine {
 
     /// Whether `table` is on the way of `t`, as memory has it now.
     fn leads_to(&self, t: &Transaction, table: u64) -> bool {
-        let context = || {
-            let entry = config::fetch_ste(&self.regs, &self.config, t.sid).ok()?;
-            let entry = config::check_ste(&self.config, &entry).ok()?;
-            let ssid = config::select_cd(&entry, t.ssid).ok()??;
-            let cd = config::fetch_cd(&self.config, &entry, ssid).ok()?;
-            config::check_cd(&self.config, &entry, &cd).ok()
-        };
-        let Some(place) = context().and_then(|context| context.place(t.va)) else {
+        let Some(Route::Stage1(context)) = self.route_in_memory(t) else {
             return false;
         };
-        let mut levels = place.tables.first_level()..=LAST_LEVEL;
-        levels.any(|level| {
-            let step = place.tables.step_to(place.offset, level);
-            step.is_some_and(|step| step.table == table)
+        context.place(t.va).is_some_and(|place| {
+            (place.tables.first_level() + 1..=LAST_LEVEL).any(|level| {
+                let step = place.tables.step_to(place.offset, level);
+                step.is_some_and(|step| step.table == table)
+            })
         })
     }
 

@@ -116,8 +116,8 @@ impl Engine {
         let context = config::check_cd(&self.config, &stream, &cd).ok();
         let place = context.and_then(|context| context.place(entry.va));
         let now = place.and_then(|place| place.tables.step_to(place.offset, entry.step.level));
-        let stale = now != Some(entry.step);
-        stale.then(|| left(StrictCache::Walk, sid, None, entry.va, entry.step.table))
+        (now != Some(entry.step))
+            .then(|| left(StrictCache::Walk, sid, None, entry.va, entry.step.table))
     }
 
     fn stale_in_atc(&self, port: usize, index: usize) -> Option<StrictRecord> {

@@ -5,8 +5,6 @@
 //! Entries stay until they are invalidated or replaced, or evicted on request. All memory is
 //! allocated at the start. Faults are never cached: the architecture forbids it.
 
-use core::ops::RangeInclusive;
-
 use kernel::{
     alloc::flags::GFP_KERNEL,
     prelude::*, //
@@ -18,6 +16,9 @@ use super::walk::{
 };
 
 const WAYS: usize = 8;
+
+/// Of every size.
+pub(super) const ALL_SIZES: u64 = u64::MAX;
 
 /// One cached translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +83,9 @@ impl Tlb {
         &mut self.entries[set * WAYS..(set + 1) * WAYS]
     }
 
-    /// The sizes in use, smallest first.
-    fn shifts(&self) -> impl Iterator<Item = u8> {
-        let mut sizes = self.sizes;
+    /// The sizes in use that are of `sizes`, smallest first.
+    fn shifts(&self, sizes: u64) -> impl Iterator<Item = u8> {
+        let mut sizes = self.sizes & sizes;
         core::iter::from_fn(move || {
             let shift = sizes.trailing_zeros();
             sizes &= sizes.wrapping_sub(1);
@@ -92,9 +93,9 @@ impl Tlb {
         })
     }
 
-    /// The slots that translate `va`: at most one for each size and tag.
-    fn find(&mut self, va: u64, mut f: impl FnMut(&mut Option<Entry>)) {
-        for shift in self.shifts() {
+    /// The slots that translate `va`: at most one for each of `sizes` and tag.
+    fn find(&mut self, va: u64, sizes: u64, mut f: impl FnMut(&mut Option<Entry>)) {
+        for shift in self.shifts(sizes) {
             let set = self.set(va, shift);
             for slot in self.ways(set) {
                 if slot.is_some_and(|e| e.shift == shift && e.va == va >> shift << shift) {
@@ -107,7 +108,7 @@ impl Tlb {
     /// The cached translation of `va` in `tag`.
     pub(super) fn lookup(&mut self, tag: u32, va: u64) -> Option<Translation> {
         let mut found = None;
-        self.find(va, |slot| {
+        self.find(va, ALL_SIZES, |slot| {
             if let Some(entry) = slot.filter(|e| e.is_of(Some(tag))) {
                 found = Some(entry.translation());
             }
@@ -143,7 +144,12 @@ impl Tlb {
 
     /// Drops the translations of `va` in `tag`, or in every address space.
     pub(super) fn invalidate_va(&mut self, tag: Option<u32>, va: u64) {
-        self.find(va, |slot| {
+        self.invalidate_va_of(ALL_SIZES, tag, va);
+    }
+
+    /// As [`Self::invalidate_va`], but only those of 2^n bytes where bit n of `sizes` is set.
+    pub(super) fn invalidate_va_of(&mut self, sizes: u64, tag: Option<u32>, va: u64) {
+        self.find(va, sizes, |slot| {
             if slot.is_some_and(|e| e.is_of(tag)) {
                 *slot = None;
             }
@@ -153,25 +159,19 @@ impl Tlb {
     /// Drops the translations in `tag`, or in every address space, that overlap `size` bytes at
     /// `va`.
     pub(super) fn invalidate_range(&mut self, tag: Option<u32>, va: u64, size: u64) {
-        self.invalidate_sizes(tag, va, size, 0..=63);
+        self.invalidate_range_of(ALL_SIZES, tag, va, size);
     }
 
-    /// As [`Self::invalidate_range`], but only those of 2^`sizes` bytes.
-    pub(super) fn invalidate_sizes(
-        &mut self,
-        tag: Option<u32>,
-        va: u64,
-        size: u64,
-        sizes: RangeInclusive<u8>,
-    ) {
-        if self.sizes == 0 {
+    /// As [`Self::invalidate_range`], but only those of 2^n bytes where bit n of `sizes` is set.
+    pub(super) fn invalidate_range_of(&mut self, sizes: u64, tag: Option<u32>, va: u64, size: u64) {
+        if self.sizes & sizes == 0 {
             return;
         }
         let last = va.saturating_add(size - 1);
         for slot in &mut self.entries {
             let hit = |e: Entry| {
                 let inside = e.va <= last && va <= e.va | ((1 << e.shift) - 1);
-                e.is_of(tag) && inside && sizes.contains(&e.shift)
+                e.is_of(tag) && inside && sizes & 1 << e.shift != 0
             };
             if slot.is_some_and(hit) {
                 *slot = None;

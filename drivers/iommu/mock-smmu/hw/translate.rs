@@ -22,6 +22,7 @@ use super::{
     config::{
         self,
         Context,
+        Place,
         Reject, //
     },
     engine::Engine,
@@ -195,23 +196,27 @@ impl Engine {
             self.tlb.invalidate_va(Some(tag), place.va);
         }
         self.stats.walks += 1;
-        let (tables, known) = (place.tables, self.known_table(context, t, tag));
+        let from = self.begin(&place, t, tag);
         let walks = &mut self.walks;
-        let from = known.unwrap_or(tables.top());
-        let translation = tables.walk_from(from, place.offset, t.access, |step| {
-            walks.insert(tag, place.va, &tables, step);
-        })?;
+        let translation = place
+            .tables
+            .walk_from(from, place.offset, t.access, |step| {
+                walks.insert(tag, place.va, &place.tables, step);
+            })?;
         self.tlb.insert(tag, place.va, translation);
         Ok(translation)
     }
 
-    /// The deepest table on the way of `t` that is cached.
-    fn known_table(&mut self, context: &Context, t: &Transaction, tag: u32) -> Option<Step> {
-        let place = context.place(t.va)?;
-        let step = self.walks.lookup(tag, place.va, &place.tables)?;
-        self.stats.walk_hits += 1;
-        // What was freed is another's by now: not even a driver's mistake is worth that.
-        self.strict_walk(&place, t, tag, &step).then_some(step)
+    /// Where the walk for `t` begins: at the deepest table that is cached, else at the top.
+    fn begin(&mut self, place: &Place, t: &Transaction, tag: u32) -> Step {
+        match self.walks.lookup(tag, place.va, &place.tables) {
+            // What was freed is another's by now: not even a driver's mistake is worth that.
+            Some(step) if self.strict_walk(place, t, tag, &step) => {
+                self.stats.walk_hits += 1;
+                step
+            }
+            _ => place.tables.top(),
+        }
     }
 
     /// A request of a kind that is not supported.

@@ -170,6 +170,26 @@ pub(super) struct Step {
     limits: Limits,
 }
 
+/// log2 of the number of descriptors of `level` that the contiguous hint is about.
+fn run_bits(granule: u32, level: u32) -> u32 {
+    match (granule, level) {
+        (12, _) => 4,
+        (14, LAST_LEVEL) => 7,
+        _ => 5,
+    }
+}
+
+/// log2 of the bytes that a descriptor of `level` covers.
+fn level_shift(granule: u32, level: u32) -> u32 {
+    granule + (granule - 3) * (LAST_LEVEL - level)
+}
+
+/// Bit n: translations of `level` may have 2^n bytes.
+pub(super) fn leaf_sizes(granule: u32, level: u32) -> u64 {
+    let shift = level_shift(granule, level);
+    1 << shift | 1 << (shift + run_bits(granule, level))
+}
+
 /// Limits that table descriptors put on everything below them, as their bits 62 to 59.
 type Limits = u64;
 const LIMITS: Limits = TABLE_PXN | TABLE_UXN | TABLE_NO_USER | TABLE_READ_ONLY;
@@ -210,7 +230,7 @@ impl Tables {
 
     /// log2 of the bytes that a descriptor of `level` covers.
     pub(super) fn level_shift(&self, level: u32) -> u32 {
-        self.granule + self.stride() * (LAST_LEVEL - level)
+        level_shift(self.granule, level)
     }
 
     /// The index of `va` in its table of `level`.
@@ -227,22 +247,13 @@ impl Tables {
         }
     }
 
-    /// log2 of the number of descriptors of `level` that the contiguous hint is about.
-    fn run_bits(&self, level: u32) -> u32 {
-        match (self.granule, level) {
-            (12, _) => 4,
-            (14, LAST_LEVEL) => 7,
-            _ => 5,
-        }
-    }
-
     /// The run of contiguous descriptors that `desc`, which leads to `base` and lies at `entry` in
     /// its table, is part of: its first address, and log2 of its size.
     ///
     /// `None` if there is no such run, or not all of them say the same: hardware need not believe
     /// the hint.
     fn run(&self, desc: u64, base: u64, entry: u64, level: u32) -> Option<(u64, u32)> {
-        let (bits, shift) = (self.run_bits(level), self.level_shift(level));
+        let (bits, shift) = (run_bits(self.granule, level), self.level_shift(level));
         if desc & CONTIGUOUS == 0 || shift + bits > self.input_bits {
             return None;
         }
@@ -278,12 +289,6 @@ impl Tables {
             table: self.ttb,
             limits: 0,
         }
-    }
-
-    /// Translates `va`.
-    #[cfg(CONFIG_KUNIT = "y")]
-    pub(super) fn walk(&self, va: u64, access: Access) -> Result<Translation, Fault> {
-        self.walk_from(self.top(), va, access, |_| {})
     }
 
     /// Translates `va`, from a table on the way to it. Tells `passed` of each table below.
@@ -329,7 +334,7 @@ impl Tables {
         })
     }
 
-    /// What [`Self::walk`] would give if the hardware updated access flags; nothing is written.
+    /// What [`Self::walk_from`] the top would give if the hardware updated access flags; nothing is written.
     pub(super) fn peek(&self, va: u64, access: Access) -> Result<Translation, Fault> {
         if va >> self.input_bits != 0 {
             return Err(Fault::Translation);

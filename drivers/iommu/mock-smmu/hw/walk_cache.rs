@@ -2,11 +2,9 @@
 
 //! The walk cache: table descriptors of the upper levels, so that a walk need not begin at the top.
 //!
-//! Real SMMUs have one. Software that frees a table must have it forgotten, too: an invalidation of
-//! leaves only does not reach it. So this one takes Leaf, TTL and TG at their word, and the TLB does
-//! then. (SMMUv3, 4.4.1.1.)
-
-use core::ops::RangeInclusive;
+//! Real SMMUs have one. Software that frees a table must have it forgotten, too, which an
+//! invalidation of leaves does not do. So where there is this cache, Leaf, TTL and TG of an
+//! invalidation are taken at their word, by the TLB as well. (SMMUv3, 4.4.1.1.)
 
 use kernel::{
     alloc::flags::GFP_KERNEL,
@@ -15,10 +13,14 @@ use kernel::{
 
 use crate::fmt::cmd::Command;
 
-use super::walk::{
-    Step,
-    Tables,
-    LAST_LEVEL, //
+use super::{
+    tlb::ALL_SIZES,
+    walk::{
+        leaf_sizes,
+        Step,
+        Tables,
+        LAST_LEVEL, //
+    }, //
 };
 
 const SLOTS: usize = 128;
@@ -36,7 +38,7 @@ pub(super) struct Entry {
     pub(super) step: Step,
 }
 
-/// What an invalidation by address must reach, beside its addresses.
+/// What of its addresses an invalidation must reach.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scope {
     leaf: bool,
@@ -45,11 +47,11 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// What `command` says.
-    pub(super) fn of(command: &Command) -> Self {
+    /// What `command` says; without `ranges` neither granule nor level.
+    pub(super) fn of(command: &Command, ranges: bool) -> Self {
         let granule = match command.tg() {
-            0 => None,
-            tg => Some(10 + 2 * u32::from(tg)),
+            tg if ranges && tg != 0 => Some(10 + 2 * u32::from(tg)),
+            _ => None,
         };
         // Level 1 has no leaves in the 16 KiB granule, and counts as none.
         let level = match (granule, command.ttl()) {
@@ -63,30 +65,20 @@ impl Scope {
         }
     }
 
-    /// Everything at the addresses.
-    pub(super) const ALL: Self = Self {
-        leaf: false,
-        granule: None,
-        level: None,
-    };
-
-    /// log2 of the sizes of the leaves that it is about.
-    pub(super) fn sizes(&self) -> RangeInclusive<u8> {
-        let Some(granule) = self.granule else {
-            return 0..=63;
-        };
-        // CAST: Below 64.
-        match self.level {
-            None => granule as u8..=63,
-            Some(level) => {
-                let shift = granule + (granule - 3) * (LAST_LEVEL - level);
-                shift as u8..=(shift + granule - 4) as u8
+    /// Bit n: it is about leaves of 2^n bytes.
+    pub(super) fn sizes(&self) -> u64 {
+        match (self.granule, self.level) {
+            (None, _) => ALL_SIZES,
+            (Some(granule), Some(level)) => leaf_sizes(granule, level),
+            (Some(granule), None) => {
+                (1..=LAST_LEVEL).fold(0, |sizes, level| sizes | leaf_sizes(granule, level))
             }
         }
     }
 
-    /// Whether it is about the descriptor that leads to `entry`, which is of the level above.
-    fn tables(&self, entry: &Entry) -> bool {
+    /// Whether it is about the descriptor that leads to the table of `entry`: one on the way to a
+    /// leaf of the level.
+    fn reaches(&self, entry: &Entry) -> bool {
         !self.leaf
             && self.granule.is_none_or(|granule| granule == entry.granule)
             && self.level.is_none_or(|level| entry.step.level <= level)
@@ -178,7 +170,7 @@ impl WalkCache {
             asid.is_none_or(|asid| asid == entry.asid)
                 && entry.va <= last
                 && va <= end
-                && scope.tables(entry)
+                && scope.reaches(entry)
         });
     }
 

@@ -18,9 +18,12 @@ mod tests {
                 read,
                 OneSpace,
                 ASID,
+                NO_PRI,
                 PAGE,
                 PLAIN,
+                SID,
                 SSID,
+                USER,
                 USER_RW,
                 VA, //
             },
@@ -31,10 +34,15 @@ mod tests {
     };
 
     fn bench() -> Result<OneSpace> {
+        bench_with(Config::default())
+    }
+
+    /// Page 0 mapped, strict mode on.
+    fn bench_with(config: Config) -> Result<OneSpace> {
         let mut one = OneSpace::with_config(Config {
             walk_cache: true,
             strict: true,
-            ..Config::default()
+            ..config
         })?;
         one.map(0, USER_RW)?;
         Ok(one)
@@ -116,6 +124,66 @@ mod tests {
             assert_eq!(deepest(&one), expect);
         }
         Ok(())
+    }
+
+    /// Where there are no ranges, the fields of a range mean nothing.
+    #[test]
+    fn a13_scope_without_ranges() -> Result {
+        let one = bench_with(Config {
+            ril: false,
+            ..Config::default()
+        })?;
+        let port = one.port(PLAIN)?;
+        assert_eq!(read(&port, Some(SSID), VA), Ok(0));
+        let command = Command::tlbi_va(ASID, VA, false);
+        one.bench.command(command.with_tg(3).with_ttl(2))?;
+        assert_eq!(deepest(&one), None);
+        assert_eq!(read(&port, Some(SSID), VA), Ok(0));
+        assert_eq!(one.bench.smmu.stats().walks, 2);
+        Ok(())
+    }
+
+    /// A table that nobody holds any more is not looked into.
+    #[test]
+    fn a13_freed_table() -> Result {
+        let mut seen = None;
+        // The freed page may be somebody's at once, then nothing is noticed.
+        for _ in 0..20 {
+            let mut one = bench()?;
+            let port = one.port(NO_PRI)?;
+            assert_eq!(read(&port, Some(SSID), VA), Ok(0));
+            let table = one.space.replace_table(VA, 3)?;
+            one.map(1, USER_RW)?;
+            drop(table);
+            // Translates only: the memory may be another's.
+            let found = port.prefetch(Some(SSID), VA + PAGE, 1, false, USER).is_ok();
+            one.bench.command(Command::tlbi_all())?;
+            one.bench.command(Command::atc_inv(SID, None, 0, 52))?;
+            let record = one.bench.smmu.strict_record(0);
+            one.bench.smmu.take_strict_records();
+            if let Some(record) = record {
+                assert!(found);
+                seen = Some((record.cache, record.reason));
+            }
+        }
+        assert_eq!(seen, Some((StrictCache::Walk, StrictReason::Freed)));
+        Ok(())
+    }
+
+    #[test]
+    fn eviction_of_tables() -> Result {
+        let one = bench()?;
+        let port = one.port(PLAIN)?;
+        assert_eq!(read(&port, Some(SSID), VA), Ok(0));
+        assert_eq!(deepest(&one), Some(3));
+        one.bench.smmu.set_eviction(1, 7);
+        for _ in 0..100_000 {
+            assert_eq!(read(&port, Some(SSID), VA), Ok(0));
+            if deepest(&one) != Some(3) {
+                return Ok(());
+            }
+        }
+        Err(ETIMEDOUT)
     }
 
     /// A level that is not that of the leaf leaves it where it is.

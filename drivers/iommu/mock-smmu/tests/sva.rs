@@ -104,6 +104,27 @@ mod tests {
         Ok(())
     }
 
+    /// Tables that go with the last of their pages.
+    #[test]
+    fn tables_are_forgotten_when_they_go() -> Result {
+        let (mm, instance) = (TestMm::new()?, instance(&[WIDE])?);
+        let device = device(&instance, 0)?;
+        let bond = InTreeBond::new(device.endpoint(), mm.mm())?;
+
+        for round in 0..4 {
+            let before = instance.hw().stats().walk_hits;
+            let addr = mm.map(2, Protection::ReadWrite)?;
+            for page in [addr, addr + PAGE_SIZE] {
+                write(device, bond.pasid(), page, &pattern(round))?;
+            }
+            check!(instance.hw().stats().walk_hits > before);
+            mm.unmap(addr, 2)?;
+            check!(read(device, bond.pasid(), addr).is_err());
+            check!(instance.hw().strict_check() == 0);
+        }
+        Ok(())
+    }
+
     #[test]
     fn munmap_invalidates() -> Result {
         let (mm, instance) = (TestMm::new()?, instance(&[WIDE, NARROW])?);

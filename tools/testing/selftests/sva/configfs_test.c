@@ -37,7 +37,7 @@ TEST_F(configfs, device_behind_the_loaded_instance)
 TEST_F(configfs, own_instance_with_a_device)
 {
 	ASSERT_EQ(0, config_make(OWN, "ssid_bits", "10", "strict", "1", "evict_one_in", "3",
-				 "merge_events", "1", "online", "1", NULL));
+				 "walk_cache", "1", "merge_events", "1", "online", "1", NULL));
 	EXPECT_EQ(0, access(MOCK_DEBUG "/kst/regs", F_OK));
 	ASSERT_EQ(0, config_make(BEHIND, "online", "1", NULL));
 	EXPECT_TRUE(works(BEHIND));

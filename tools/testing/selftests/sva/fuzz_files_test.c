@@ -33,7 +33,7 @@ static const char *const instance_files[] = {
 	"sid_bits", "ssid_bits", "cmdq_bits", "evtq_bits", "priq_bits", "httu", "gran16k",
 	"gran64k", "ats", "pri", "ril", "cache_invalid", "stall_model", "stall_max",
 	"merge_events", "strict", "evict_one_in", "asid16", "term_model", "page_hints",
-	"oas_bits", "online",
+	"walk_cache", "oas_bits", "online",
 };
 
 static const char *const device_files[] = {

@@ -19,7 +19,10 @@ use kernel_test_ext::wait::wait_until;
 use crate::{
     fmt::{
         cmd::Command,
-        event::Event,
+        event::{
+            Event,
+            EventId, //
+        },
         ppr::{
             PriEntry,
             Response, //
@@ -45,6 +48,9 @@ pub(in crate::hw) const USER: Attrs = Attrs {
     privileged: false,
     exec: false,
 };
+
+/// A SubstreamID that leads nowhere.
+const OTHER: u32 = 9;
 
 /// A port that makes untranslated requests only.
 pub(in crate::hw) const PLAIN: PortConfig = PortConfig {
@@ -79,6 +85,22 @@ pub(in crate::hw) fn id(event: Option<Event>) -> Option<u8> {
 }
 
 impl OneSpace {
+    /// Fills the event queue, which has room for four, with events of another address space.
+    pub(in crate::hw) fn fill_events(&self, port: &Port) {
+        for i in 0..4 {
+            assert!(aborted(read(port, Some(OTHER), VA + i)));
+        }
+    }
+
+    /// Takes what [`Self::fill_events`] put in.
+    pub(in crate::hw) fn take_filled(&self) {
+        for _ in 0..4 {
+            let event = self.bench.event();
+            let expected = (EventId::BadCd as u8, OTHER);
+            assert_eq!(event.map(|e| (e.id(), e.ssid())), Some(expected));
+        }
+    }
+
     /// Waits for a page request, for a while.
     pub(in crate::hw) fn next_request(&self) -> Option<PriEntry> {
         let found = Cell::new(None);

@@ -8,7 +8,12 @@ use kernel_ext::phys::PhysPages;
 
 use crate::{
     fmt::cd::Cd,
-    hw::walk::Tables, //
+    hw::walk::{
+        Access,
+        Fault,
+        Tables,
+        Translation, //
+    }, //
 };
 
 /// A user page: valid, page, accessed, not global, read-write for all, not executable.
@@ -23,6 +28,13 @@ pub(in crate::hw) const DBM: u64 = 1 << 51;
 pub(in crate::hw) const CONTIGUOUS: u64 = 1 << 52;
 /// Makes a last-level descriptor one of a block.
 pub(in crate::hw) const PAGE_BIT: u64 = 1 << 1;
+
+impl Tables {
+    /// Translates `va`, from the top.
+    pub(in crate::hw) fn walk(&self, va: u64, access: Access) -> Result<Translation, Fault> {
+        self.walk_from(self.top(), va, access, |_| {})
+    }
+}
 
 /// Translation tables, written by hand.
 pub(in crate::hw) struct Space {
