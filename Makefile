@@ -72,6 +72,7 @@ FLAVOUR=<name>         another kernel of scripts/flavours (minimal: only run)
 TESTS=<pattern>        test: only suites and selftests with such names ('sva_*')
 EXTRA=<folder>         test, shell: a driver of your own too; of the tests only its own
 DESTDIR=<folder>       install-sdk: where to
+NODES=2                test: in a guest with two NUMA nodes
 PART=<part side hw>    profile: such as 'bind ours null', 'request in_tree mock'
 BASE=<git revision>    bench: also measures that one, and compares
 BUILD=<folder>         where the build's output goes (build/)

@@ -8,6 +8,16 @@
  * The functions are in the symbol namespace "SVA". A driver that was written to the
  * patches of 2018 finds their names in <linux/sva_seed.h>.
  *
+ * The device may do what the CPU may do in the process: to write implies to read,
+ * and the top byte of a pointer is ignored (see Documentation/rights.rst). Not all
+ * that a thread of the process does has a counterpart, though:
+ *
+ * * A stack does not grow because a device touches what is below it: such accesses
+ *   are refused. Have the process touch its stack first, or use other memory.
+ * * The NUMA policy of a thread (set_mempolicy()), its cpuset and its protection
+ *   keys do not count: a device is no thread of the process. mbind() counts.
+ * * On CPUs with shadow stacks (GCS) nothing is bound.
+ *
  * All functions may sleep, and take mmap_lock and the mutex of the device's
  * IOMMU group: call them with neither held.
  */
@@ -205,7 +215,7 @@ u32 sva_bond_pasid(const struct sva_bond *bond);
 /**
  * sva_bond_pin() - Keep memory present for a device that cannot wait for it
  * @bond: the bond; that of a group pins for each member
- * @addr: first address, at the start of a page
+ * @addr: first address, at the start of a page and without a tag (untagged_addr())
  * @len: number of bytes, of whole pages
  * @write: whether the device is to write too
  *

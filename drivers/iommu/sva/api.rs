@@ -132,6 +132,11 @@ impl<T: Handler> Device<T> {
     /// A second bind of the same `mm` with the same flags and the same `data` gives the same PASID
     /// (S2); the address space stays bound until both results are dropped.
     ///
+    /// The device may do what the CPU may do in the process: to write implies to read, and the top
+    /// byte of a pointer is ignored. But a stack does not grow because a device touches what is
+    /// below it; nor do the NUMA policy of a thread (`set_mempolicy()`), its cpuset and its
+    /// protection keys count: a device is no thread. See `Documentation/rights.rst`.
+    ///
     /// Without [`Features::IOPF`] no page is faulted in for the device: see [`Bond::pin`].
     ///
     /// Without [`Features::PASID`] the process gets what the device accesses without a PASID, until

@@ -12,7 +12,10 @@
  * fetches the descriptor, reads and writes the data, and writes a struct
  * mock_accel_completion, all by DMA under the PASID. What the process could not
  * read or write itself, the device cannot either: the job then ends with
- * MOCK_ACCEL_PAGE_FAULT and the address.
+ * MOCK_ACCEL_PAGE_FAULT and the address. The top byte of an address may be a tag,
+ * which is ignored, as the CPU does. A stack does not grow by the device, and memory
+ * of memfd_secret() is a MOCK_ACCEL_BUS_ERROR: the mock is part of the kernel, which
+ * does not reach that.
  *
  * The jobs of one context run in the order in which they were submitted; jobs
  * of different contexts run side by side. Descriptor, data and completion

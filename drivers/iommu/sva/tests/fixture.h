@@ -78,5 +78,6 @@ extern struct kunit_suite sva_race_suite;
 extern struct kunit_suite sva_race_group_suite;
 extern struct kunit_suite sva_race_fault_suite;
 extern struct kunit_suite sva_handle_suite;
+extern struct kunit_suite sva_rights_suite;
 
 #endif /* SVA_TEST_FIXTURE_H */

@@ -12,10 +12,6 @@
 
 #include "../../../../drivers/iommu/sva/tests/pin_file.h"
 
-#ifndef __NR_map_shadow_stack
-#define __NR_map_shadow_stack 453
-#endif
-
 FIXTURE(rights) {
 	int fd;
 	int file;
@@ -25,8 +21,6 @@ FIXTURE(rights) {
 FIXTURE_SETUP(rights)
 {
 	self->fd = accel_open(0);
-	if (self->fd == -EOPNOTSUPP)
-		SKIP(return, "this kernel has shadow stacks");
 	ASSERT_LE(0, self->fd);
 	self->page = page_size();
 	self->file = memfd_create("rights", MFD_CLOEXEC);
@@ -155,6 +149,43 @@ TEST_F(rights, p1_pins_as_the_cpu)
 	close(fd);
 }
 
+/* Who watches writes sees those of the device. */
+TEST_F(rights, p1_write_protected_by_userfaultfd)
+{
+	uint64_t *p = map_kind(0, PROT_READ | PROT_WRITE, self->page, -1);
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP };
+	struct uffdio_register watch = {
+		.range = { .start = (uintptr_t)p, .len = self->page },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	struct uffdio_writeprotect protect = {
+		.range = watch.range,
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+	int uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	struct job job = fill_job(p, 5, 8);
+	struct mock_accel_completion done;
+	int64_t number;
+
+	ASSERT_LE(0, uffd);
+	if (ioctl(uffd, UFFDIO_API, &api))
+		SKIP(return, "this kernel has no such watch");
+	*p = 1;
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &watch));
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_WRITEPROTECT, &protect));
+	EXPECT_EQ(1, device_may(self->fd, p, false, 0));
+	number = accel_submit(self->fd, &job);
+	ASSERT_LT(0, number);
+	ASSERT_EQ((uintptr_t)p, uffd_missed(uffd));
+	EXPECT_EQ(1, *p);
+	protect.mode = 0;
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_WRITEPROTECT, &protect));
+	ASSERT_EQ(0, accel_wait(self->fd, number, &done));
+	EXPECT_EQ(MOCK_ACCEL_SUCCESS, done.status);
+	EXPECT_EQ(5, *p);
+	close(uffd);
+}
+
 TEST_F(rights, t1_tagged_data)
 {
 	uint64_t *p = map_fresh(4 * self->page);
@@ -260,25 +291,6 @@ TEST_F(rights, s1_stack_does_not_grow_by_the_device)
 	EXPECT_EQ(3, *below);
 }
 
-/* The kernel itself cannot reach such pages, and so nor can the mock, which is part of it. */
-TEST_F(rights, m1_secret_memory_is_a_bus_error)
-{
-	int secret = syscall(__NR_memfd_secret, FD_CLOEXEC);
-	uint64_t *p;
-
-	if (secret < 0 && errno == ENOSYS)
-		SKIP(return, "this kernel has no memfd_secret()");
-	ASSERT_LE(0, secret);
-	ASSERT_EQ(0, ftruncate(secret, self->page));
-	p = mmap(NULL, self->page, PROT_READ | PROT_WRITE, MAP_SHARED, secret, 0);
-	ASSERT_NE(MAP_FAILED, p);
-	EXPECT_EQ(-EIO, device_may(self->fd, p, false, 0));
-	ASSERT_TRUE(cpu_may(p, true, 7));
-	EXPECT_EQ(-EIO, device_may(self->fd, p, true, 1));
-	EXPECT_EQ(7, *p);
-	close(secret);
-}
-
 /* Where a page of the process is. */
 static int node_of(void *p)
 {
@@ -308,15 +320,31 @@ TEST_F(rights, n1_policy_of_the_mapping_counts)
 	}
 }
 
-/* Where there are shadow stacks, no device gets the memory of a process. */
-TEST(g1_bind_is_refused_where_there_are_shadow_stacks)
+/* Were it otherwise, the device's pages would always be where the thread wants its own. */
+TEST_F(rights, n1_policy_of_a_thread_does_not_count)
 {
-	void *stack = (void *)syscall(__NR_map_shadow_stack, 0, page_size(), 0);
+	const size_t pages = 64, length = pages * self->page;
+	size_t elsewhere = 0;
 
-	if (stack == MAP_FAILED)
-		SKIP(return, "this kernel has no shadow stacks");
-	EXPECT_EQ(-EOPNOTSUPP, accel_open(0));
-	munmap(stack, page_size());
+	for (int i = 0; i < 8; i++) {
+		const int node = i % 2;
+		unsigned long mask = 1ul << node;
+		char *mine = map_fresh(length), *devices = map_fresh(length);
+
+		ASSERT_NE(NULL, mine);
+		ASSERT_NE(NULL, devices);
+		if (syscall(__NR_set_mempolicy, MPOL_BIND, &mask, 8))
+			SKIP(return, "this machine has one NUMA node");
+		memset(mine, 1, length);
+		ASSERT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(self->fd, devices, 1, length));
+		for (size_t at = 0; at < length; at += self->page) {
+			EXPECT_EQ(node, node_of(mine + at));
+			elsewhere += node_of(devices + at) != node;
+		}
+		munmap(mine, length);
+		munmap(devices, length);
+	}
+	EXPECT_LT(0, elsewhere);
 }
 
 TEST_HARNESS_MAIN
