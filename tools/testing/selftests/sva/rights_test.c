@@ -72,7 +72,8 @@ TEST_F(rights, p1_cold_and_warm_as_the_cpu)
 				EXPECT_EQ(may, cold);
 				EXPECT_EQ(may, warm);
 				if (may != cold || may != warm)
-					TH_LOG("%s, prot %d, write %d", kinds[kind].name, prot, write);
+					TH_LOG("%s, prot %d, write %d", kinds[kind].name, prot,
+					       write);
 				munmap(p, 2 * self->page);
 			}
 		}
