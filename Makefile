@@ -90,4 +90,4 @@ help:
 	clean check-kernel distclean-cache rust-analyzer install-sdk docs rustdoc
 
 # Arguments reach the scripts through the environment.
-export V DEBUG FLAVOUR TESTS EXTRA DESTDIR BASE PART JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX
+export V DEBUG FLAVOUR TESTS NODES EXTRA DESTDIR BASE PART JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX
