@@ -50,7 +50,7 @@ enum Command {
     Devices,
     /// Why a device cannot be bound.
     Why { device: String },
-    /// Rates of each bond, latency of each device's answers, and who waits.
+    /// Rates of each bond, latency of all answers together, and how many groups wait.
     Top {
         /// Shows one interval, and ends.
         #[arg(long)]
