@@ -201,13 +201,14 @@ static void v1_exit_handler_costs_nothing_by_the_mapping(struct kunit *test)
 	struct device *plain = sva_test_device(test, NULL);
 	struct device *watched = sva_test_device(test, NULL);
 	struct sva_test_mm *space = sva_test_mm(test);
-	unsigned long addr = space->addr + (1UL << 30);
+	unsigned long addr = space->addr - (1UL << 30);
 	u64 without, with;
-	int i, held;
+	int i, held, mapped = 0;
 
 	for (i = 0; i < 4000; i++, addr += 2 * PAGE_SIZE)
-		vm_mmap(NULL, addr, PAGE_SIZE, i & 1 ? PROT_READ : PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, 0);
+		mapped += vm_mmap(NULL, addr, PAGE_SIZE, i & 1 ? PROT_READ : PROT_NONE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, 0) == addr;
+	KUNIT_ASSERT_EQ(test, 4000, mapped);
 	KUNIT_ASSERT_EQ(test, 0, watch(watched));
 	/* So that the IOMMU's driver keeps its own notifier. */
 	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(sva_test_device(test, NULL), space->mm,
