@@ -4,7 +4,7 @@
 
 use crate::{
     attachment::{self, FaultHandler},
-    bindings,
+    bindings, cpu,
     endpoint::{Endpoint, Held},
 };
 use core::{marker::PhantomData, ptr::NonNull};
@@ -38,8 +38,12 @@ impl<T: FaultHandler> SvaDomain<T> {
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` if the driver has no such domains, else what the driver says.
+    /// `EOPNOTSUPP` if the driver has no such domains, or the CPUs have shadow stacks, which no IOMMU
+    /// of this kernel tells from memory to write; else what the driver says.
     pub fn alloc(held: &Held, mm: &MmWithUser) -> Result<Self> {
+        if cpu::shadow_stacks() {
+            return Err(EOPNOTSUPP);
+        }
         let ops = held.ops();
         // SAFETY: The device is held, so it stays behind its IOMMU, whose operations are valid.
         let alloc = unsafe { (*ops).domain_alloc_sva }.ok_or(EOPNOTSUPP)?;

@@ -45,6 +45,8 @@ pub mod entry;
 mod entry_tests;
 pub mod evtq;
 pub mod features;
+#[cfg(CONFIG_KUNIT = "y")]
+mod features_tests;
 mod gerror;
 mod hint;
 pub mod invalidate;

@@ -244,14 +244,13 @@ impl Bond {
         terms: Terms,
     ) -> Result<Arc<Self>> {
         let carved = inner.carve(device, mm, terms.scope)?;
-        let prepared = inner
-            .attachments
-            .prepare(device, &held, mm, terms.flags, terms.scope)?;
         let Prepared {
             attachment,
             pasid,
             mut new,
-        } = prepared;
+        } = inner
+            .attachments
+            .prepare(device, &held, mm, terms.flags, terms.scope)?;
         let bond = Arc::pin_init(
             pin_init!(Self {
                 device: device.clone(),

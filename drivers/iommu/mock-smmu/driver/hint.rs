@@ -71,13 +71,13 @@ impl Smmu {
         };
         let pasid = event.ssv().then(|| event.ssid());
         for addr in pages(event) {
+            if !client.data().stalls() {
+                return;
+            }
             // As for what stalls: a detach removes the bond first and then drains.
             let Some(addr) = client.data().untagged(pasid, addr) else {
                 return;
             };
-            if !client.data().stalls() {
-                return;
-            }
             // Whether it can be served is for the access to find out.
             let _ = client.faults().report(FaultReport {
                 pasid,

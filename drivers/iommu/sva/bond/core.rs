@@ -19,7 +19,7 @@ use kernel::{
     prelude::*,
     sync::{aref::ARef, Arc, Mutex},
 };
-use kernel_ext::{cpu, global::Global, tree::Tree, workqueue::OwnedQueue};
+use kernel_ext::{global::Global, tree::Tree, workqueue::OwnedQueue};
 
 /// Filled while the module runs.
 pub(crate) static CORE: Global<Core> = Global::new();
@@ -105,14 +105,7 @@ impl Core {
     /// The address space of `mm`, made if there is none.
     ///
     /// It may retire at any time as long as it has no bond: see [`AddressSpace::lock`].
-    ///
-    /// # Errors
-    ///
-    /// `EOPNOTSUPP`: no IOMMU of this kernel tells shadow stacks from memory to write. `ENOMEM`.
     pub(crate) fn space(&self, mm: &MmWithUser) -> Result<Arc<AddressSpace>> {
-        if cpu::shadow_stacks() {
-            return Err(EOPNOTSUPP);
-        }
         let (key, shard) = self.shard(mm);
 
         let mut shard = shard.lock();

@@ -138,17 +138,17 @@ impl FaultService {
             singly: false,
             progress: Progress::default(),
         };
-        match group.single() {
-            Some(request) => service.batch(&[Row::new(request)]),
-            None => {
-                let mut rows = rows(group.iter());
 
-                if let Some(first) = rows.next() {
-                    match rows.next() {
-                        None => service.batch(&[first]),
-                        Some(second) => service.scattered(first, second, rows),
-                    }
-                }
+        if let Some(request) = group.single() {
+            service.batch(&[Row::new(request)]);
+            return service.progress;
+        }
+        let mut rows = rows(group.iter());
+
+        if let Some(first) = rows.next() {
+            match rows.next() {
+                None => service.batch(&[first]),
+                Some(second) => service.scattered(first, second, rows),
             }
         }
         service.progress

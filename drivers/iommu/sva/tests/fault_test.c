@@ -124,21 +124,9 @@ static void one_bad_page_does_not_keep_the_others_out(struct kunit *test)
 	unbound(test, &c);
 }
 
-/* Reports a request as the IOMMU driver does; the last of a group has it served. */
 static int report(struct fault_case *c, unsigned long addr, u32 perm, bool last)
 {
-	struct iopf_fault evt = { .fault = { .type = IOMMU_FAULT_PAGE_REQ } };
-	struct iommu_fault_page_request *prm = &evt.fault.prm;
-
-	prm->flags = IOMMU_FAULT_PAGE_REQUEST_PASID_VALID | IOMMU_FAULT_PAGE_RESPONSE_NEEDS_PASID;
-	if (last)
-		prm->flags |= IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE;
-	prm->pasid = c->pasid;
-	/* None that the device has under way: its answer is dropped there. */
-	prm->grpid = 511;
-	prm->perm = perm;
-	prm->addr = addr;
-	return iommu_report_device_fault(c->dev, &evt);
+	return sva_test_report(c->dev, c->pasid, addr, perm, last);
 }
 
 /* Whether the page is there, so that no fault is needed. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Devices and address spaces for the suites. */
 
+#include <linux/iommu.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
 #include <linux/platform_device.h>
@@ -149,4 +150,21 @@ int sva_test_read(struct device *dev, int pasid, unsigned long addr, u64 *value)
 int sva_test_write(struct device *dev, int pasid, unsigned long addr, u64 value)
 {
 	return sva_test_dma(dev, pasid, addr, &value, sizeof(value), true);
+}
+
+/* Reports a request as the IOMMU driver does; the last of a group has it served. */
+int sva_test_report(struct device *dev, int pasid, unsigned long addr, u32 perm, bool last)
+{
+	struct iopf_fault evt = { .fault = { .type = IOMMU_FAULT_PAGE_REQ } };
+	struct iommu_fault_page_request *prm = &evt.fault.prm;
+
+	prm->flags = IOMMU_FAULT_PAGE_REQUEST_PASID_VALID | IOMMU_FAULT_PAGE_RESPONSE_NEEDS_PASID;
+	if (last)
+		prm->flags |= IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE;
+	prm->pasid = pasid;
+	/* None that the device has under way: its answer is dropped there. */
+	prm->grpid = 511;
+	prm->perm = perm;
+	prm->addr = addr;
+	return iommu_report_device_fault(dev, &evt);
 }

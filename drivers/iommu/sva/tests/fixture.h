@@ -53,6 +53,7 @@ int sva_test_dma(struct device *dev, int pasid, unsigned long addr, void *buf, s
 		 bool write);
 int sva_test_read(struct device *dev, int pasid, unsigned long addr, u64 *value);
 int sva_test_write(struct device *dev, int pasid, unsigned long addr, u64 value);
+int sva_test_report(struct device *dev, int pasid, unsigned long addr, u32 perm, bool last);
 
 /* One suite a file. */
 extern struct kunit_suite sva_bind_suite;

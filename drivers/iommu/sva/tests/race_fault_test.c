@@ -69,23 +69,9 @@ static int access_thread(void *arg)
 static int report_thread(void *arg)
 {
 	struct access *access = arg;
-	struct iopf_fault evt = {
-		.fault = {
-			.type = IOMMU_FAULT_PAGE_REQ,
-			.prm = {
-				.flags = IOMMU_FAULT_PAGE_REQUEST_PASID_VALID |
-					 IOMMU_FAULT_PAGE_RESPONSE_NEEDS_PASID |
-					 IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE,
-				.pasid = access->pasid,
-				/* None of the device's own: its answer is dropped there. */
-				.grpid = 511,
-				.perm = IOMMU_FAULT_PERM_READ,
-				.addr = access->addr,
-			},
-		},
-	};
 
-	access->result = iommu_report_device_fault(access->dev, &evt);
+	access->result = sva_test_report(access->dev, access->pasid, access->addr,
+					 IOMMU_FAULT_PERM_READ, true);
 	complete(&access->done);
 	return 0;
 }
