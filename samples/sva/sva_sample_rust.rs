@@ -15,7 +15,7 @@ use kernel::{
     sync::{aref::ARef, Arc, Mutex},
 };
 use kernel_ext::misc_device::{MiscFile, Registration};
-use smmu::api::Dma;
+use smmuv3::api::Dma;
 
 kernel::module_platform_driver! {
     type: Sample,

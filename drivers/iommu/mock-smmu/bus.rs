@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The hardware's way to memory: the one place where the mock SMMU answers for what it accesses.
+//! The hardware's way to memory: the one place where this module answers for what it accesses.
 
 use kernel_ext::phys::BusMaster;
 
@@ -17,8 +17,5 @@ use kernel_ext::phys::BusMaster;
 ///   meant for hardware are written.
 /// - Page tables have pages that processes own, or that drivers have mapped. Whoever takes one back
 ///   invalidates its translation first, and waits for that.
-///
-/// A translation is used under the engine's lock, under which the command completes that retires
-/// it: so no window outlives what is behind it.
-// SAFETY: As just said, and nobody outside of this crate can program the hardware.
+// SAFETY: As just said, and nobody outside of this crate gets the registers of an instance.
 pub(crate) const BUS: BusMaster = unsafe { BusMaster::new() };

@@ -2,10 +2,8 @@
 
 //! The C interface, `include/linux/mock_smmu.h`, which documents it.
 //!
-//! Here devices come and go; `port` is their DMA, `request` its general form.
+//! Here devices come and go; their DMA is the hardware half's ([`smmuv3::api`]).
 
-mod port;
-mod request;
 #[cfg(CONFIG_KUNIT = "y")]
 mod tests;
 

@@ -4,29 +4,11 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `regs` | the registers, by name |
-//! | `ste` | stream table entries of the devices: `index: eight 64-bit words in hex` |
-//! | `cd` | context descriptors in use: `sid ssid: eight 64-bit words in hex` |
-//! | `cmdq`, `evtq`, `priq` | pointers, and the queue's last entries: `index: words in hex` |
-//! | `tlb`, `atc` | cached translations: of the SMMU, and of each device |
-//! | `stats` | counters |
-//! | `strict` | records of strict mode |
-//! | `fail_*/` | fault injection, see [`crate::inject`] |
-//!
-//! After each raw line of a table or queue, a line that begins with `#` tells what it means: the
-//! fields that are not 0, by the names that [`crate::fmt`] gives them.
-
-mod caches;
-#[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
-pub(crate) mod faults;
-mod meaning;
-mod queues;
-mod strict;
-mod tables;
+//! | `stats` | counters of both halves |
+//! | all others | what the hardware half holds, see [`smmuv3::debugfs`] |
 
 use crate::{
     driver::Smmu,
-    fmt::regs,
     hw, //
 };
 use kernel::{
@@ -69,76 +51,13 @@ impl InstanceDir {
     /// `ENOMEM`.
     pub(crate) fn new(parent: &Dir, name: &CStr, view: View) -> Result<Self> {
         let scope = parent.scope(view, name, |view, dir| {
-            dir.read_callback_file(c"regs", view, &registers);
-            dir.read_callback_file(c"ste", view, &tables::stes);
-            dir.read_callback_file(c"cd", view, &tables::cds);
-            dir.read_callback_file(c"cmdq", view, &queues::commands);
-            dir.read_callback_file(c"evtq", view, &queues::events);
-            dir.read_callback_file(c"priq", view, &queues::page_requests);
-            dir.read_callback_file(c"tlb", view, &caches::tlb);
-            dir.read_callback_file(c"atc", view, &caches::atc);
+            smmuv3::debugfs::show(dir, &view.hw);
             dir.read_callback_file(c"stats", view, &stats);
-            dir.read_write_callback_file(c"strict", view, &strict::records, &strict::command);
         });
         Ok(Self {
             _scope: KBox::pin_init(scope, GFP_KERNEL)?,
         })
     }
-}
-
-fn registers(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
-    let regs = view.smmu.regs();
-    for (name, offset) in [
-        ("IDR0", regs::IDR0),
-        ("IDR1", regs::IDR1),
-        ("IDR2", regs::IDR2),
-        ("IDR3", regs::IDR3),
-        ("IDR4", regs::IDR4),
-        ("IDR5", regs::IDR5),
-        ("IIDR", regs::IIDR),
-        ("AIDR", regs::AIDR),
-        ("CR0", regs::CR0),
-        ("CR0ACK", regs::CR0ACK),
-        ("CR1", regs::CR1),
-        ("CR2", regs::CR2),
-        ("GBPA", regs::GBPA),
-        ("IRQ_CTRL", regs::IRQ_CTRL),
-        ("IRQ_CTRLACK", regs::IRQ_CTRLACK),
-        ("GERROR", regs::GERROR),
-        ("GERRORN", regs::GERRORN),
-        ("STRTAB_BASE_CFG", regs::STRTAB_BASE_CFG),
-        ("CMDQ_PROD", regs::CMDQ_PROD),
-        ("CMDQ_CONS", regs::CMDQ_CONS),
-        ("EVTQ_PROD", regs::EVTQ_PROD),
-        ("EVTQ_CONS", regs::EVTQ_CONS),
-        ("PRIQ_PROD", regs::PRIQ_PROD),
-        ("PRIQ_CONS", regs::PRIQ_CONS),
-        ("GERROR_IRQ_CFG1", regs::GERROR_IRQ_CFG0 + regs::MSI_DATA),
-        ("EVTQ_IRQ_CFG1", regs::EVTQ_IRQ_CFG0 + regs::MSI_DATA),
-        ("PRIQ_IRQ_CFG1", regs::PRIQ_IRQ_CFG0 + regs::MSI_DATA),
-    ] {
-        writeln!(f, "{name}: {:#010x}", regs.read32(offset))?;
-    }
-    for (name, offset) in [
-        ("STRTAB_BASE", regs::STRTAB_BASE),
-        ("CMDQ_BASE", regs::CMDQ_BASE),
-        ("EVTQ_BASE", regs::EVTQ_BASE),
-        ("PRIQ_BASE", regs::PRIQ_BASE),
-        ("GERROR_IRQ_CFG0", regs::GERROR_IRQ_CFG0),
-        ("EVTQ_IRQ_CFG0", regs::EVTQ_IRQ_CFG0),
-        ("PRIQ_IRQ_CFG0", regs::PRIQ_IRQ_CFG0),
-    ] {
-        writeln!(f, "{name}: {:#018x}", regs.read64(offset))?;
-    }
-    Ok(())
-}
-
-/// Ends a line with the words of an entry.
-fn words(f: &mut Formatter<'_>, words: &[u64]) -> fmt::Result {
-    for word in words {
-        write!(f, " {word:016x}")?;
-    }
-    writeln!(f)
 }
 
 fn stats(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
@@ -172,10 +91,5 @@ fn stats(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
     for (id, count) in view.smmu.evtq().counts() {
         writeln!(f, "event_{id:#04x}: {count}")?;
     }
-    let mut written = Ok(());
-
-    view.hw.stats().each(|name, count| {
-        written = written.and_then(|()| writeln!(f, "hw_{name}: {count}"));
-    });
-    written
+    smmuv3::debugfs::stats(&view.hw, f)
 }

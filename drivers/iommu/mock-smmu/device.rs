@@ -12,25 +12,19 @@ use crate::{
         Port,
         PortConfig,
         PortLimits, //
-    }, //
+    },
+    ports::Connection, //
 };
 use kernel::{
-    device::{
-        Bound,
-        Device, //
-    },
-    new_mutex,
+    device::Device,
     prelude::*,
-    sync::{
-        Arc,
-        Mutex, //
-    }, //
+    str::CString,
+    sync::Arc, //
 };
 use kernel_ext::{
-    global::Global,
+    fwspec::IommuNode,
     io_pgtable::Geometry,
     iommu_device::{
-        client_of,
         Client,
         ClientDevice,
         IommuDevice, //
@@ -158,93 +152,6 @@ fn regions(resv: &[Option<ResvRegion>], kind: ResvKind) -> Result<KVec<u64>> {
     Ok(values)
 }
 
-/// Ports, by the SMMU and StreamID of their device.
-#[pin_data]
-pub struct Ports {
-    #[pin]
-    entries: Mutex<KVec<(Arc<driver::Smmu>, Arc<Port>)>>,
-}
-
-/// The ports of all instances.
-pub static PORTS: Global<Ports> = Global::new();
-
-impl Ports {
-    /// An empty list. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub fn new() -> Result<Arc<Self>> {
-        Arc::pin_init(
-            pin_init!(Self {
-                entries <- new_mutex!(KVec::new(), "mock_smmu_ports"),
-            }),
-            GFP_KERNEL,
-        )
-    }
-
-    fn find(&self, smmu: &Arc<driver::Smmu>, sid: u32) -> Option<Arc<Port>> {
-        let entries = self.entries.lock();
-        let mut entries = entries.iter();
-        let found = entries.find(|(s, port)| Arc::ptr_eq(s, smmu) && port.sid() == sid);
-        found.map(|(_, port)| port.clone())
-    }
-
-    fn find_named(&self, name: &CStr) -> Option<Arc<Port>> {
-        let entries = self.entries.lock();
-        let mut entries = entries.iter();
-        let found = entries.find(|(smmu, port)| {
-            let client = smmu.client(port.sid());
-            client.is_some_and(|client| client.device().name() == name)
-        });
-        found.map(|(_, port)| port.clone())
-    }
-}
-
-/// The port of a device, if that is behind a mock SMMU. May sleep.
-pub fn port_of(dev: &Device<Bound>) -> Option<Arc<Port>> {
-    let client = client_of::<driver::Smmu>(dev)?;
-    PORTS.get()?.find(client.driver(), client.data().sid())
-}
-
-/// The port of the device called `name`, behind whichever mock SMMU. May sleep.
-pub fn port_named(name: &CStr) -> Option<Arc<Port>> {
-    PORTS.get()?.find_named(name)
-}
-
-/// A connected port, listed in [`PORTS`].
-struct Connection {
-    smmu: Arc<driver::Smmu>,
-    port: Arc<Port>,
-}
-
-impl Connection {
-    fn new(hw: &Arc<hw::Smmu>, smmu: &Arc<driver::Smmu>, spec: &DeviceSpec) -> Result<Self> {
-        let config = spec.port(smmu.features().ssid_bits);
-        let port = Port::new(hw.clone(), spec.sid, config)?;
-        let ports = PORTS.get().ok_or(ENODEV)?;
-        ports
-            .entries
-            .lock()
-            .push((smmu.clone(), port.clone()), GFP_KERNEL)?;
-        Ok(Self {
-            smmu: smmu.clone(),
-            port,
-        })
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.port.stop();
-        if let Some(ports) = PORTS.get() {
-            ports.entries.lock().retain(|(smmu, port)| {
-                !(Arc::ptr_eq(smmu, &self.smmu) && Arc::ptr_eq(port, &self.port))
-            });
-        }
-    }
-}
-
 /// A device behind an instance, with its port. Dropping it removes the device; sleeps.
 pub struct MockDevice {
     // Dropped first: the device's driver may use the port to the end.
@@ -264,7 +171,13 @@ impl MockDevice {
         name: &CStr,
         spec: &DeviceSpec,
     ) -> Result<Self> {
-        let connection = Connection::new(hw, iommu.driver(), spec)?;
+        let connection = Connection::new(
+            hw.clone(),
+            IommuNode::of(iommu.device()).ok_or(ENODEV)?,
+            CString::try_from_fmt(fmt!("{}.{}", name.to_str()?, spec.id))?,
+            spec.sid,
+            spec.port(iommu.driver().features().ssid_bits),
+        )?;
         let cell = |name, value| Property {
             name,
             value: Value::U32(value),
@@ -318,6 +231,6 @@ impl MockDevice {
 
     /// The device's port.
     pub fn port(&self) -> &Arc<Port> {
-        &self.connection.port
+        self.connection.port()
     }
 }

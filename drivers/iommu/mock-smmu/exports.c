@@ -12,18 +12,5 @@
 /* The C interface. */
 EXPORT_SYMBOL_NS_GPL(mock_smmu_device_create, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_device_destroy, "MOCK_SMMU");
-EXPORT_SYMBOL_NS_GPL(mock_smmu_port_get, "MOCK_SMMU");
-EXPORT_SYMBOL_NS_GPL(mock_smmu_port_put, "MOCK_SMMU");
-EXPORT_SYMBOL_NS_GPL(mock_smmu_read, "MOCK_SMMU");
-EXPORT_SYMBOL_NS_GPL(mock_smmu_write, "MOCK_SMMU");
-EXPORT_SYMBOL_NS_GPL(mock_smmu_fetch_add, "MOCK_SMMU");
-EXPORT_SYMBOL_NS_GPL(mock_smmu_prefetch, "MOCK_SMMU");
-EXPORT_SYMBOL_NS_GPL(mock_smmu_stop, "MOCK_SMMU");
-EXPORT_SYMBOL_NS_GPL(mock_smmu_start, "MOCK_SMMU");
-EXPORT_SYMBOL_NS_GPL(mock_smmu_access, "MOCK_SMMU");
-EXPORT_SYMBOL_NS_GPL(mock_smmu_submit, "MOCK_SMMU");
-EXPORT_SYMBOL_NS_GPL(mock_smmu_drain, "MOCK_SMMU");
-EXPORT_SYMBOL_NS_GPL(mock_smmu_set_limits, "MOCK_SMMU");
-EXPORT_SYMBOL_NS_GPL(mock_smmu_set_lies, "MOCK_SMMU");
 
 MODULE_VERSION(SVA_VERSION);

@@ -6,6 +6,7 @@
 //! lines, the driver half the same, and connects each device's port before the device appears.
 
 use crate::{
+    bus::BUS,
     debugfs,
     device::{
         DeviceSpec,
@@ -94,6 +95,7 @@ impl Instance {
                 // The driver half polls.
                 sync: Line::new()?,
             },
+            BUS,
         )?;
         regs.set_doorbell(hw.clone());
         let doorbell = Doorbell(regs.clone());
@@ -125,7 +127,7 @@ impl Instance {
         self.debugfs = Some(debugfs::InstanceDir::new(parent, name, view)?);
         #[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
         {
-            let faults = debugfs::faults::new(name)?;
+            let faults = smmuv3::debugfs::faults::new(debugfs::TOP, name)?;
             self.hw.inject(faults.clone());
             self.smmu().inject(faults);
         }

@@ -5,11 +5,7 @@
 use crate::{
     configfs,
     debugfs,
-    device::{
-        DeviceSpec,
-        Ports,
-        PORTS, //
-    },
+    device::DeviceSpec,
     hw,
     instance::{
         default_config,
@@ -87,7 +83,6 @@ pub struct MockSmmu {
     _remove: Pin<KBox<File<Arc<Instances>>>>,
     instances: Installed<Instances>,
     _debugfs: Dir,
-    _ports: Installed<Ports>,
 }
 
 /// A write removes all instances: each device with its driver's binding, then the SMMU.
@@ -100,7 +95,6 @@ fn remove(instances: &Arc<Instances>, _data: &mut UserSliceReader) -> Result {
 
 impl kernel::Module for MockSmmu {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let ports = PORTS.install(Ports::new()?)?;
         let top = Dir::new(debugfs::TOP);
         let instances = INSTANCES.install(Instances::new()?)?;
 
@@ -125,7 +119,6 @@ impl kernel::Module for MockSmmu {
             _remove: file,
             instances,
             _debugfs: top,
-            _ports: ports,
         })
     }
 }

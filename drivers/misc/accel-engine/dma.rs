@@ -13,7 +13,7 @@ use kernel::{
         Relaxed, //
     }, //
 };
-use smmu::api::{
+use smmuv3::api::{
     Dma,
     DmaError,
     DmaErrorKind, //

@@ -17,7 +17,7 @@ use kernel::{
     }, //
 };
 use kernel_ext::workqueue::OwnedQueue;
-use smmu::api::Dma;
+use smmuv3::api::Dma;
 use sva::{
     End,
     Features, //

@@ -18,12 +18,12 @@ use kernel_test_ext::{
     gup,
     interval::Interval, //
 };
-use smmu::{
-    device::port_named,
+use smmuv3::{
     hw::{
         Intent,
         Port, //
-    }, //
+    },
+    ports::port_named, //
 };
 
 /// Where an access goes that would fault: all ones.

@@ -44,7 +44,7 @@ use kernel_ext::{
         Waiters, //
     }, //
 };
-use smmu::api::Dma;
+use smmuv3::api::Dma;
 
 /// `MOCK_UACCE_IOC_SET_RING`.
 const SET_RING: u32 = _IOWR::<mock_uacce_ring>(MOCK_UACCE_IOC_MAGIC, 0);

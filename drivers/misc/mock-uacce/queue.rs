@@ -39,7 +39,7 @@ use kernel_ext::{
     thread::KThread,
     uacce::Waiters, //
 };
-use smmu::api::Dma;
+use smmuv3::api::Dma;
 
 /// The page of registers (`struct mock_uacce_doorbell`).
 ///

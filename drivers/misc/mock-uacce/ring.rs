@@ -35,7 +35,7 @@ use kernel_ext::{
     thread::Stop,
     uacce::Waiters, //
 };
-use smmu::api::Dma;
+use smmuv3::api::Dma;
 
 /// How long the device takes to notice its doorbell.
 const IDLE: Delta = Delta::from_micros(100);

@@ -20,7 +20,7 @@ use kernel::{
     },
 };
 use kernel_test_ext::mm::{Protection, TestMm};
-use smmu::api::Dma;
+use smmuv3::api::Dma;
 
 /// A device that works on queues.
 pub(crate) struct Engine;

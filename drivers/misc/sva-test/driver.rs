@@ -4,7 +4,7 @@
 
 use crate::record::Record;
 use kernel::{device::Core, platform, prelude::*, sync::Arc};
-use smmu::api::Dma;
+use smmuv3::api::Dma;
 use sva::End;
 
 /// The platform driver. Tests do the rest, when they want it.

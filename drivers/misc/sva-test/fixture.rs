@@ -14,10 +14,10 @@ use kernel::{
 };
 use kernel_test_ext::bound::with_bound;
 use smmu::{
-    api::{Dma, DmaError},
     device::DeviceSpec,
     instances::{Numbers, INSTANCES},
 };
+use smmuv3::api::{Dma, DmaError};
 use sva::{Features, Handler};
 
 /// Fails the test with a message, but lets destructors run: an assertion does not.

@@ -7,7 +7,7 @@ use kernel::{
     prelude::*,
     sync::{Arc, Mutex},
 };
-use smmu::api::Dma;
+use smmuv3::api::Dma;
 use sva::End;
 
 /// How a device was stopped.

@@ -4,10 +4,6 @@
 
 #[kernel::prelude::kunit_tests(smmu_c_api)]
 mod c_api {
-    use super::super::{
-        port::*,
-        request::*, //
-    };
     use crate::{
         device::DeviceSpec,
         fmt::event::{
@@ -24,7 +20,25 @@ mod c_api {
         device::Device,
         prelude::*, //
     };
-    use kernel_ext::{bindings, phys::PhysPages};
+    use kernel_ext::{
+        bindings::{
+            self,
+            mock_smmu_access,
+            mock_smmu_drain,
+            mock_smmu_fetch_add,
+            mock_smmu_port_get,
+            mock_smmu_port_put,
+            mock_smmu_prefetch,
+            mock_smmu_read,
+            mock_smmu_set_lies,
+            mock_smmu_set_limits,
+            mock_smmu_start,
+            mock_smmu_stop,
+            mock_smmu_submit,
+            mock_smmu_write, //
+        },
+        phys::PhysPages, //
+    };
     use kernel_test_ext::{
         in_tree::InTreeBond,
         mm::{Protection, TestMm}, //

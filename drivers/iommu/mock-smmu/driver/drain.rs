@@ -2,7 +2,10 @@
 
 //! The thread behind a queue that the hardware fills, and waiting for it.
 
-use crate::line::Line;
+use crate::line::{
+    Line,
+    Raise, //
+};
 use kernel::{
     new_condvar, new_mutex,
     prelude::*,

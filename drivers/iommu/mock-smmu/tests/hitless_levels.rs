@@ -10,6 +10,7 @@
 mod tests {
     use super::super::*;
     use crate::{
+        bus::BUS,
         driver::{
             cd_table::{
                 CdEntry,
@@ -115,7 +116,7 @@ mod tests {
             gerror: Line::new()?,
             sync: Line::new()?,
         };
-        let smmu = hw::Smmu::new(default_config(), regs.clone(), lines)?;
+        let smmu = hw::Smmu::new(default_config(), regs.clone(), lines, BUS)?;
         regs.write32(regs::CR1, regs::Cr1::like_the_cpus().raw());
         Ok((regs, smmu))
     }

@@ -5,6 +5,7 @@
 use crate::fmt::{
     cd::Cd,
     event::EventId,
+    queue::Layout,
     ste::{
         self,
         Ste, //
@@ -14,6 +15,7 @@ use crate::fmt::{
 use super::{
     config,
     engine::Engine,
+    queue::Queue,
     tlb::Entry as TlbEntry,
     Smmu, //
 };
@@ -30,6 +32,14 @@ pub enum WhichQueue {
 }
 
 impl Engine {
+    fn queue(&self, which: WhichQueue) -> &Queue {
+        match which {
+            WhichQueue::Commands => &self.cmdq,
+            WhichQueue::Events => &self.evtq,
+            WhichQueue::PageRequests => &self.priq,
+        }
+    }
+
     /// The stream table entry of `sid` as it stands in memory, past the caches, or the event that
     /// tells why there is none.
     pub(super) fn ste_in_memory(&self, sid: u32) -> Result<Ste, EventId> {
@@ -88,15 +98,39 @@ impl Smmu {
         (index < atc.capacity()).then(|| atc.entry(index))
     }
 
+    /// The lowest StreamID from `from` on that has a port. Any context.
+    pub fn next_stream(&self, from: u32) -> Option<u32> {
+        let engine = self.engine.lock();
+        let streams = engine.ports.iter().flatten().map(|port| port.sid);
+        streams.filter(|&sid| sid >= from).min()
+    }
+
+    /// A register of 32 bits; 0 where there is none. Any context.
+    pub fn register32(&self, offset: usize) -> u32 {
+        self.engine.lock().regs.read32(offset)
+    }
+
+    /// A register of 64 bits; 0 where there is none. Any context.
+    pub fn register64(&self, offset: usize) -> u64 {
+        self.engine.lock().regs.read64(offset)
+    }
+
+    /// How a queue lies in memory, and its PROD and CONS. Any context.
+    pub fn queue_pointers(&self, which: WhichQueue) -> (Layout, u32, u32) {
+        let engine = self.engine.lock();
+        let (queue, regs) = (engine.queue(which), &engine.regs);
+        (
+            queue.layout(regs),
+            regs.read32(queue.prod),
+            regs.read32(queue.cons),
+        )
+    }
+
     /// The words of entry `index` of a queue, past use if it is not queued now; `None` past the
     /// last entry or if the queue is not in memory. Any context.
     pub fn queue_entry(&self, which: WhichQueue, index: u32) -> Option<[u64; 4]> {
         let engine = self.engine.lock();
-        let queue = match which {
-            WhichQueue::Commands => &engine.cmdq,
-            WhichQueue::Events => &engine.evtq,
-            WhichQueue::PageRequests => &engine.priq,
-        };
+        let queue = engine.queue(which);
         if index >= queue.layout(&engine.regs).entries() {
             return None;
         }

@@ -15,8 +15,8 @@
 //! The C twin is `include/linux/mock_smmu.h`, and `Documentation/mock-smmu.rst` an introduction.
 
 use crate::{
-    device,
-    hw::Port, //
+    ports,
+    hw::Port,
 };
 use kernel::{
     device::{
@@ -60,7 +60,7 @@ impl Dma {
     /// `ENODEV` if the device is not behind a mock SMMU.
     pub fn of(dev: &Device<Bound>) -> Result<Self> {
         Ok(Self {
-            port: device::port_of(dev).ok_or(ENODEV)?,
+            port: ports::port_of(dev).ok_or(ENODEV)?,
             attrs: Attrs::default(),
         })
     }

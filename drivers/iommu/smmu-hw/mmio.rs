@@ -45,7 +45,7 @@ impl RegisterFile {
     /// # Errors
     ///
     /// [`ENOMEM`].
-    pub(crate) fn new() -> Result<Arc<Self>> {
+    pub fn new() -> Result<Arc<Self>> {
         let memory = PhysPages::alloc(regs::SIZE)?;
         Arc::pin_init(
             pin_init!(Self {
@@ -58,7 +58,7 @@ impl RegisterFile {
 
     /// For tests: where the registers are in memory.
     #[cfg(CONFIG_KUNIT = "y")]
-    pub(crate) fn phys(&self) -> u64 {
+    pub fn phys(&self) -> u64 {
         self.memory.phys()
     }
 
@@ -66,7 +66,7 @@ impl RegisterFile {
     ///
     /// A doorbell that owns this register file must be cleared in the end, or neither is ever
     /// freed. May be called in any context.
-    pub(crate) fn set_doorbell(&self, doorbell: Arc<dyn Doorbell>) {
+    pub fn set_doorbell(&self, doorbell: Arc<dyn Doorbell>) {
         let old = self.doorbell.lock().replace(doorbell);
         drop(old);
     }
@@ -102,19 +102,19 @@ impl RegisterFile {
     }
 
     /// Writes a 32-bit register, after all writes before, and rings the doorbell.
-    pub(crate) fn write32(&self, offset: usize, value: u32) {
+    pub fn write32(&self, offset: usize, value: u32) {
         self.hw_write32(offset, value);
         self.ring(offset);
     }
 
     /// Writes a 64-bit register in one piece, after all writes before, and rings the doorbell.
-    pub(crate) fn write64(&self, offset: usize, value: u64) {
+    pub fn write64(&self, offset: usize, value: u64) {
         self.hw_write64(offset, value);
         self.ring(offset);
     }
 
     /// Hardware side: writes a 32-bit register silently, after all writes before.
-    pub(crate) fn hw_write32(&self, offset: usize, value: u32) {
+    pub fn hw_write32(&self, offset: usize, value: u32) {
         match self.memory.window().atomic32(offset) {
             Ok(word) => word.store(value, Release),
             Err(_) => drop(bad_offset(offset)),
@@ -122,7 +122,7 @@ impl RegisterFile {
     }
 
     /// Hardware side: writes a 64-bit register silently, in one piece, after all writes before.
-    pub(crate) fn hw_write64(&self, offset: usize, value: u64) {
+    pub fn hw_write64(&self, offset: usize, value: u64) {
         match self.memory.window().atomic64(offset) {
             Ok(word) => word.store(value, Release),
             Err(_) => drop(bad_offset(offset)),

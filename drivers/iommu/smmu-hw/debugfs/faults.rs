@@ -2,7 +2,6 @@
 
 //! The directories of fault injection, one for each kind of [`Fault`].
 
-use super::TOP;
 use crate::inject::{
     Fault,
     Faults, //
@@ -16,13 +15,13 @@ use kernel_test_ext::fault_attr::FaultAttr;
 /// The directories of an instance; removed when dropped.
 struct Directories([Pin<KBox<FaultAttr>>; 5]);
 
-/// Makes the directories in that of `instance`, which must be there. May sleep.
+/// Makes the directories in `top/instance`, which must be there. May sleep.
 ///
 /// # Errors
 ///
 /// `ENOENT` without that directory; `ENOMEM`.
-pub(crate) fn new(instance: &CStr) -> Result<Arc<dyn Faults>> {
-    let point = |name| KBox::pin_init(FaultAttr::new(TOP, instance, name), GFP_KERNEL);
+pub fn new(top: &CStr, instance: &CStr) -> Result<Arc<dyn Faults>> {
+    let point = |name| KBox::pin_init(FaultAttr::new(top, instance, name), GFP_KERNEL);
     // In the order of `Fault`.
     let points = [
         point(c"fail_queue_full")?,

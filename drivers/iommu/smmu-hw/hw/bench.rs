@@ -11,6 +11,7 @@ use kernel::{
 use kernel_ext::phys::PhysPages;
 
 use crate::{
+    bus::BUS,
     fmt::{
         cd::Cd,
         cmd::Command,
@@ -144,7 +145,7 @@ impl Bench {
             sync: sync_line.clone(),
         };
         let bench = Self {
-            smmu: Smmu::new(config, regs.clone(), lines)?,
+            smmu: Smmu::new(config, regs.clone(), lines, BUS)?,
             regs,
             evtq_line,
             priq_line,

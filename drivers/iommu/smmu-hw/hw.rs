@@ -111,9 +111,11 @@ use kernel::{
     }, //
 };
 
+use kernel_ext::phys::BusMaster;
+
 use crate::{
     inject::Faults,
-    line::Line,
+    line::Raise,
     mmio::{
         Doorbell,
         RegisterFile, //
@@ -154,13 +156,13 @@ use pri::PortState;
 /// The interrupt lines of an instance.
 pub struct Lines {
     /// An event was queued.
-    pub evtq: Arc<Line>,
+    pub evtq: Arc<dyn Raise>,
     /// A page request group was queued, or requests were lost.
-    pub priq: Arc<Line>,
+    pub priq: Arc<dyn Raise>,
     /// A global error became active.
-    pub gerror: Arc<Line>,
+    pub gerror: Arc<dyn Raise>,
     /// A SYNC that asks for an interrupt is complete.
-    pub sync: Arc<Line>,
+    pub sync: Arc<dyn Raise>,
 }
 
 /// One SMMU.
@@ -178,10 +180,18 @@ impl Smmu {
     /// It acts on registers when it is rung ([`RegisterFile::set_doorbell`]) or polled
     /// ([`Self::poll`]).
     ///
+    /// With the right to access memory `_bus`, the caller has promised to answer for all that the
+    /// instance is programmed to do with it.
+    ///
     /// # Errors
     ///
     /// [`ENOMEM`]; [`EINVAL`] if `config` is out of range.
-    pub fn new(config: Config, regs: Arc<RegisterFile>, lines: Lines) -> Result<Arc<Self>> {
+    pub fn new(
+        config: Config,
+        regs: Arc<RegisterFile>,
+        lines: Lines,
+        _bus: BusMaster,
+    ) -> Result<Arc<Self>> {
         config.check()?;
         let engine = Engine::new(config, regs, lines)?;
         Arc::pin_init(

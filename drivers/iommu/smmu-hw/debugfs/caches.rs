@@ -2,15 +2,19 @@
 
 //! The caches of translations: the slots that are in use.
 
-use super::View;
+use super::streams;
 use crate::hw::{
     Perms,
+    Smmu,
     TlbEntry, //
 };
 use core::fmt::Display;
-use kernel::fmt::{
-    self,
-    Formatter, //
+use kernel::{
+    fmt::{
+        self,
+        Formatter, //
+    },
+    sync::Arc, //
 };
 
 /// Permissions as in "rw-r--": of unprivileged accesses, then of privileged ones.
@@ -40,10 +44,10 @@ fn entry(f: &mut Formatter<'_>, entry: &TlbEntry) -> fmt::Result {
 }
 
 /// The SMMU's, by slot.
-pub(super) fn tlb(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
+pub(super) fn tlb(hw: &Arc<Smmu>, f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "slot asid va pa size permissions")?;
     let mut slot = 0;
-    while let Some(held) = view.hw.tlb_entry(slot) {
+    while let Some(held) = hw.tlb_entry(slot) {
         if let Some(held) = held {
             write!(f, "{slot} {:#x}", held.tag)?;
             entry(f, &held)?;
@@ -54,11 +58,11 @@ pub(super) fn tlb(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
 }
 
 /// The devices', by StreamID and slot.
-pub(super) fn atc(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
+pub(super) fn atc(hw: &Arc<Smmu>, f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(f, "sid slot ssid va pa size permissions")?;
-    view.smmu.for_each_client(|sid, _| {
+    streams(hw, |sid| {
         let mut slot = 0;
-        while let Some(held) = view.hw.atc_entry(sid, slot) {
+        while let Some(held) = hw.atc_entry(sid, slot) {
             if let Some(held) = held {
                 match held.tag {
                     u32::MAX => write!(f, "{sid:#x} {slot} none")?,

@@ -33,7 +33,7 @@ use crate::{
         Fault,
         Faults, //
     },
-    line::Line,
+    line::Raise,
     mmio::RegisterFile, //
 };
 
@@ -174,13 +174,13 @@ impl Engine {
         if self.irq_ctrl().gerror() {
             let failure = Gerror::default().with_msi_gerror_abt_err(true);
             let line = self.lines.gerror.clone();
-            self.interrupt(regs::GERROR_IRQ_CFG0, &line, failure);
+            self.interrupt(regs::GERROR_IRQ_CFG0, &*line, failure);
         }
     }
 
     /// Interrupts: by a message if the registers at `config` give an address for it, else by
     /// `line`. A message that cannot be written is the global error `failure`.
-    fn interrupt(&mut self, config: usize, line: &Line, failure: Gerror) {
+    fn interrupt(&mut self, config: usize, line: &dyn Raise, failure: Gerror) {
         let address = MsiAddress::from_raw(self.regs.read64(config)).address();
         let data = self.regs.read32(config + regs::MSI_DATA);
         if !self.config.msi || address == 0 {
@@ -280,7 +280,7 @@ impl Engine {
         if self.irq_ctrl().evtq() {
             let failure = Gerror::default().with_msi_evtq_abt_err(true);
             let line = self.lines.evtq.clone();
-            self.interrupt(regs::EVTQ_IRQ_CFG0, &line, failure);
+            self.interrupt(regs::EVTQ_IRQ_CFG0, &*line, failure);
         }
     }
 
@@ -289,7 +289,7 @@ impl Engine {
         if self.irq_ctrl().priq() {
             let failure = Gerror::default().with_msi_priq_abt_err(true);
             let line = self.lines.priq.clone();
-            self.interrupt(regs::PRIQ_IRQ_CFG0, &line, failure);
+            self.interrupt(regs::PRIQ_IRQ_CFG0, &*line, failure);
         }
     }
 

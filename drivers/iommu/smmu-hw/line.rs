@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Interrupt lines between the two halves.
+//! Interrupt lines: what the hardware raises, and one that threads wait for.
 
 use kernel::{
     prelude::*,
@@ -13,15 +13,20 @@ use kernel::{
     }, //
 };
 
+/// An edge-triggered interrupt line, as the hardware sees it.
+pub trait Raise: Send + Sync {
+    /// Signals an edge. Called in any context, also with interrupts off.
+    fn raise(&self);
+}
+
 struct LineState {
     raised: bool,
     closed: bool,
     count: u64,
 }
 
-/// An edge-triggered interrupt line.
-///
-/// The hardware raises it; one thread of the driver waits for it. Edges that come while nobody
+/// A line whose edges one thread of a driver waits for.
+/// Edges that come while nobody
 /// waits are remembered as one.
 #[pin_data]
 pub struct Line {
@@ -48,15 +53,6 @@ impl Line {
             }),
             GFP_KERNEL,
         )
-    }
-
-    /// Signals an edge. Any context, also with interrupts off; takes no lock that is ever held
-    /// with interrupts on.
-    pub fn raise(&self) {
-        let mut state = self.state.lock();
-        state.raised = true;
-        state.count += 1;
-        self.wake.notify_all();
     }
 
     /// Waits for an edge and consumes it: `true`. Once the line is closed: `false`, at once and
@@ -89,6 +85,16 @@ impl Line {
     /// How often the line was raised. Any context.
     pub fn count(&self) -> u64 {
         self.state.lock().count
+    }
+}
+
+impl Raise for Line {
+    // Takes no lock that is ever held with interrupts on.
+    fn raise(&self) {
+        let mut state = self.state.lock();
+        state.raised = true;
+        state.count += 1;
+        self.wake.notify_all();
     }
 }
 

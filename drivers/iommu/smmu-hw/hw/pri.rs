@@ -111,7 +111,7 @@ impl PortState {
 #[cfg(CONFIG_KUNIT = "y")]
 impl super::Smmu {
     /// For tests: sends a page request. Gives the SMMU's own response, if it answered.
-    pub(crate) fn send_page_request(&self, request: &PriEntry) -> Option<Response> {
+    pub fn send_page_request(&self, request: &PriEntry) -> Option<Response> {
         let mut engine = self.engine().lock();
         let sent = engine.page_request(request);
         engine.signal_page_requests();

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The C interface, `include/linux/mock_smmu.h`, which documents it: the DMA of devices.
+//!
+//! `port` has the plain accesses, `request` their general form.
+
+mod port;
+mod request;
+
+/// Checks at compile time that a function here has the type that the C header gives it.
+macro_rules! matches_prototype {
+    ($($name:ident),* $(,)?) => {$(
+        const _: () = {
+            if true {
+                bindings::$name
+            } else {
+                $name
+            };
+        };
+    )*};
+}
+use matches_prototype;

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A model of an SMMUv3, and of the devices' side of it: what hardware is and does.
+//!
+//! It knows no driver. Who makes an SMMU gives it registers and lines, and programs it as hardware
+//! is programmed: `mock_smmu.ko` with a driver of its own, `soft_smmu.ko` with the kernel's.
+//!
+//! - [`fmt`](mod@fmt): registers, tables and queue entries as the architecture defines them
+//! - [`mmio`]: the register file; `bus`: the way to memory
+//! - [`line`](mod@line): interrupt lines
+//! - [`hw`]: the hardware itself
+//! - [`inject`]: faults on request
+//! - [`ports`]: where the ports of devices are found
+//! - [`api`], and `include/linux/mock_smmu.h`: what the drivers of such devices need
+//! - [`debugfs`](mod@debugfs): what the hardware holds, to be looked at
+//!
+//! # Glossary
+//!
+//! | term | meaning |
+//! |---|---|
+//! | SID, StreamID | names a requester (a device) |
+//! | SSID, SubstreamID, PASID | names an address space of a requester |
+//! | STE | stream table entry: how a StreamID is treated |
+//! | CD | context descriptor: the address space behind a SubstreamID |
+//! | ASID | tags the translations of an address space in the TLB |
+//! | ATS, ATC | a device's own translation requests, and the cache it keeps them in |
+//! | PRI | page requests: a device asks for missing pages, in groups that are answered as one |
+
+use kernel::prelude::*;
+use kernel_ext::global::Installed;
+
+pub mod api;
+mod bus;
+mod c_api;
+pub mod debugfs;
+pub mod fmt;
+pub mod hw;
+pub mod inject;
+pub mod line;
+pub mod mmio;
+pub mod ports;
+
+use ports::{
+    Ports,
+    PORTS, //
+};
+
+module! {
+    type: SmmuHw,
+    name: "smmu_hw",
+    authors: ["The sva developers"],
+    description: "Model of an SMMUv3",
+    license: "GPL",
+}
+
+/// The module's data.
+struct SmmuHw {
+    _ports: Installed<Ports>,
+}
+
+impl kernel::Module for SmmuHw {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
+            _ports: PORTS.install(Ports::new()?)?,
+        })
+    }
+}
