@@ -57,3 +57,9 @@ pub fn send_event() {
     // SAFETY: Only wakes CPUs, which look again at what they wait for.
     unsafe { bindings::sva_sev() }
 }
+
+/// The processor with the highest number. Any context; it may go offline.
+pub fn last() -> u32 {
+    // SAFETY: Reads a mask.
+    unsafe { bindings::sva_last_cpu() }
+}

@@ -6,10 +6,7 @@
 
 use crate::{bindings, device_raw};
 use core::ptr::NonNull;
-use kernel::{
-    device::{Bound, Device},
-    prelude::*,
-};
+use kernel::device::{Bound, Device};
 
 /// The firmware node of an IOMMU: what devices name it by.
 ///
@@ -46,6 +43,12 @@ impl IommuNode {
     pub fn of(dev: &Device) -> Option<Self> {
         // SAFETY: The device is live, and its node with it.
         unsafe { Self::get(bindings::__dev_fwnode(device_raw(dev))) }
+    }
+}
+
+impl IommuNode {
+    pub(crate) fn as_raw(&self) -> *mut bindings::fwnode_handle {
+        self.node.as_ptr()
     }
 }
 

@@ -9,6 +9,7 @@
 #include "helpers/configfs.c"
 #include "helpers/cpu.c"
 #include "helpers/fault.c"
+#include "helpers/firmware.c"
 #include "helpers/iommu.c"
 #include "helpers/memory.c"
 #include "helpers/mm.c"

@@ -9,6 +9,7 @@
 
 use crate::{
     bindings,
+    fwspec::IommuNode,
     iommu_ops::Ops,
     platform_device::{
         IommuSpec,
@@ -183,10 +184,8 @@ impl<T: Driver> IommuDevice<T> {
         properties: &[Property<'_>],
         ids: &[u32],
     ) -> Result<ClientDevice<T>> {
-        let spec = IommuSpec {
-            iommu: &self.hardware,
-            ids,
-        };
+        let node = IommuNode::of(self.device()).ok_or(ENODEV)?;
+        let spec = IommuSpec { iommu: &node, ids };
         let pdev = PlatformDevice::new(name, id, properties, Some(spec))?;
 
         Ok(ClientDevice::new(pdev, self.clone()))

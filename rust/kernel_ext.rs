@@ -21,6 +21,7 @@ pub mod domain;
 pub mod endpoint;
 pub mod exit_notifier;
 pub mod fault;
+pub mod firmware_device;
 pub mod fwspec;
 pub mod global;
 pub mod group;

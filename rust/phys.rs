@@ -39,19 +39,19 @@ use kernel::{
 
 use crate::bindings;
 
-/// A range of RAM, accessible by physical address.
+/// A range of memory, accessible by physical address.
 ///
 /// Making and using one never sleeps and takes no locks.
 ///
 /// # Invariants
 ///
-/// `virt` is the linear-map address of `len` bytes of RAM. They are not freed, stay in the linear map
-/// and may be read and written as long as the window exists: it borrows the [`PhysPages`] that own
+/// `virt` is where `len` bytes are mapped: RAM in the linear map, or an [`IoPages`]. They are not
+/// freed, stay mapped and may be read and written as long as the window exists: it borrows what owns
 /// them, or a [`BusMaster`] was promised that.
 pub struct PhysWindow<'a> {
     virt: NonNull<u8>,
     len: usize,
-    _owner: PhantomData<&'a PhysPages>,
+    _owner: PhantomData<&'a ()>,
 }
 
 /// The right of a model of hardware to access memory by physical address.
@@ -293,6 +293,62 @@ impl Drop for PhysPages {
     fn drop(&mut self) {
         // SAFETY: By the type's invariant, and windows borrow us.
         unsafe { bindings::free_pages_exact(self.virt.as_ptr().cast(), self.len) };
+    }
+}
+
+/// Memory of which firmware says that it is a device's registers, mapped as such.
+///
+/// # Invariants
+///
+/// `virt` is what `ioremap()` returned for `len` bytes that are nobody's RAM.
+pub struct IoPages {
+    virt: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: A mapping belongs to no thread, and every access is one of `PhysWindow`'s.
+unsafe impl Send for IoPages {}
+
+// SAFETY: As above.
+unsafe impl Sync for IoPages {}
+
+impl IoPages {
+    /// Maps `len` bytes at `phys`. May sleep.
+    ///
+    /// # Safety
+    ///
+    /// It must be memory that is there and has no side effects, and that nobody but who plays a
+    /// device, and that device's driver, accesses.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`], also for RAM that the kernel uses.
+    pub(crate) unsafe fn map(phys: u64, len: usize) -> Result<Self> {
+        // SAFETY: By the function's requirement.
+        let virt = unsafe { bindings::sva_ioremap(phys, len) };
+
+        // INVARIANT: Just mapped.
+        Ok(Self {
+            virt: NonNull::new(virt.cast()).ok_or(ENOMEM)?,
+            len,
+        })
+    }
+
+    /// The memory.
+    pub fn window(&self) -> PhysWindow<'_> {
+        PhysWindow {
+            // INVARIANT: By this type's invariant.
+            virt: self.virt,
+            len: self.len,
+            _owner: PhantomData,
+        }
+    }
+}
+
+impl Drop for IoPages {
+    fn drop(&mut self) {
+        // SAFETY: By the type's invariant, and windows borrow us.
+        unsafe { bindings::sva_iounmap(self.virt.as_ptr().cast()) };
     }
 }
 

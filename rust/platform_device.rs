@@ -5,7 +5,10 @@
 //!
 //! C header: `include/linux/platform_device.h`
 
-use crate::bindings;
+use crate::{
+    bindings,
+    fwspec::IommuNode, //
+};
 use core::ptr::{
     addr_of_mut,
     NonNull, //
@@ -63,8 +66,8 @@ const MAX_PROPERTIES: usize = 8;
 
 /// Where a device's memory accesses go: an IOMMU, and the IDs it sees the device under.
 pub struct IommuSpec<'a> {
-    /// The IOMMU's own device.
-    pub iommu: &'a PlatformDevice,
+    /// The IOMMU.
+    pub iommu: &'a IommuNode,
     /// Stream IDs.
     pub ids: &'a [u32],
 }
@@ -159,7 +162,7 @@ impl PlatformDevice {
         if let Some(spec) = spec {
             let count = u32::try_from(spec.ids.len())?;
             // SAFETY: `dev` is not added yet, so nobody else reads or writes its `iommu` pointer;
-            // the IOMMU's device is live while it is borrowed, and `ids` holds `count` IDs.
+            // the IOMMU's node is live while it is borrowed, and `ids` holds `count` IDs.
             to_result(unsafe {
                 bindings::sva_dev_iommu_init(dev, spec.iommu.as_raw(), spec.ids.as_ptr(), count)
             })?;

@@ -16,6 +16,12 @@ use kernel::{
 pub struct Stop(NotThreadSafe);
 
 impl Stop {
+    /// Lets others run, if any want to, who may be many and take long. May sleep.
+    pub fn yield_now(&self) {
+        // SAFETY: A kernel thread outside of any critical section may sleep.
+        unsafe { bindings::sva_cond_resched() };
+    }
+
     /// Whether the thread was asked to end. It should then return soon.
     pub fn requested(&self) -> bool {
         // SAFETY: A `Stop` exists only inside the function of a kthread and cannot leave its
@@ -75,6 +81,22 @@ impl KThread {
     where
         F: FnOnce(&Stop) + Send + 'static,
     {
+        Self::spawn_on(None, name, function)
+    }
+
+    /// As [`Self::spawn`]; the thread runs on processor `cpu` alone, if one is given.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::spawn`]; `EINVAL` if there is no such processor.
+    pub fn spawn_on<F>(cpu: Option<u32>, name: &CStr, function: F) -> Result<Self>
+    where
+        F: FnOnce(&Stop) + Send + 'static,
+    {
+        // SAFETY: The helper takes any number.
+        if cpu.is_some_and(|cpu| !unsafe { bindings::sva_cpu_online(cpu) }) {
+            return Err(EINVAL);
+        }
         let function: *mut c_void = KBox::into_raw(KBox::new(function, GFP_KERNEL)?).cast();
 
         // SAFETY: `run::<F>` matches the type of what `function` points at, and the format takes
@@ -100,6 +122,10 @@ impl KThread {
         // SAFETY: The new thread has not run yet, so its task is live. The reference keeps it so
         // even if the function returns early.
         unsafe { bindings::get_task_struct(task) };
+        if let Some(cpu) = cpu {
+            // SAFETY: As above; the processor exists.
+            unsafe { bindings::kthread_bind(task, cpu) };
+        }
         // SAFETY: As above.
         unsafe { bindings::wake_up_process(task) };
 

@@ -39,6 +39,10 @@ case ${DEBUG:-} in
 1) flavour=${FLAVOUR:-debug} ;;
 *) die "DEBUG=$DEBUG: it is 1 (the debug kernel) or 0." ;;
 esac
+case ${SMMU:-mock} in
+mock | stock) ;;
+*) die "SMMU=$SMMU: it is 'mock' (with its own driver) or 'stock' (the kernel's driver)." ;;
+esac
 build=$(realpath -m -- "${BUILD:-$project/build}")
 cache=$(realpath -m -- "${SVA_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/sva}")
 

@@ -2,9 +2,11 @@
 /* What the CPUs are like, and their instructions. */
 
 #include <linux/cpufeature.h>
+#include <linux/cpumask.h>
 #include <linux/crc32.h>
 #include <linux/io.h>
 #include <linux/mm_types.h>
+#include <linux/sched.h>
 
 #include <asm/barrier.h>
 #include <asm/memory.h>
@@ -13,6 +15,22 @@
 u32 rust_helper_sva_crc32_le(u32 crc, const void *data, size_t len)
 {
 	return crc32_le(crc, data, len);
+}
+
+bool rust_helper_sva_cpu_online(u32 cpu)
+{
+	return cpu < nr_cpu_ids && cpu_online(cpu);
+}
+
+/* The processor with the highest number. */
+u32 rust_helper_sva_last_cpu(void)
+{
+	return cpumask_last(cpu_online_mask);
+}
+
+void rust_helper_sva_cond_resched(void)
+{
+	cond_resched();
 }
 
 void rust_helper_sva_sev(void)

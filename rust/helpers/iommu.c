@@ -9,12 +9,12 @@
 #include <linux/slab.h>
 
 /*
- * Puts @dev, which is not added yet, behind the IOMMU that @iommu is.
+ * Puts @dev, which is not added yet, behind the IOMMU that is called @iommu.
  *
  * iommu_fwspec_init() would need a lock that is not exported. The core frees
  * both structures when the device is removed.
  */
-int rust_helper_sva_dev_iommu_init(struct device *dev, struct device *iommu,
+int rust_helper_sva_dev_iommu_init(struct device *dev, struct fwnode_handle *iommu,
 				   const u32 *ids, u32 num_ids)
 {
 	struct iommu_fwspec *fwspec;
@@ -29,7 +29,7 @@ int rust_helper_sva_dev_iommu_init(struct device *dev, struct device *iommu,
 		return -ENOMEM;
 	}
 
-	fwspec->iommu_fwnode = fwnode_handle_get(dev_fwnode(iommu));
+	fwspec->iommu_fwnode = fwnode_handle_get(iommu);
 	fwspec->num_ids = num_ids;
 	memcpy(fwspec->ids, ids, num_ids * sizeof(*ids));
 	mutex_init(&param->lock);

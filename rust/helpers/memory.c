@@ -64,3 +64,16 @@ int rust_helper_sva_insert_pages(struct vm_area_struct *vma, void *virt, size_t 
 	}
 	return 0;
 }
+
+/* Maps a device's registers; refuses RAM that the kernel uses. May sleep. */
+void *rust_helper_sva_ioremap(phys_addr_t phys, size_t size)
+{
+	if (pfn_is_map_memory(PHYS_PFN(phys)))
+		return NULL;
+	return (void __force *)ioremap(phys, size);
+}
+
+void rust_helper_sva_iounmap(void *virt)
+{
+	iounmap((void __iomem __force *)virt);
+}

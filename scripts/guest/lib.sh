@@ -28,14 +28,22 @@ load() {
 	done < "$1"
 }
 
+# Whose SMMU there is: the mock, or hardware in software under the kernel's own driver.
+# shellcheck disable=SC2154 # the kernel's command line has it
+case ${smmu:-} in
+stock) theirs=mock_smmu ours=soft_smmu ;;
+*) theirs=soft_smmu ours=mock_smmu ;;
+esac
+grep -vx $theirs /guest/modules > /tmp/wanted
+
 # All modules. Of KUnit suites only the extra driver's run, if there is one.
 load_modules() {
 	[ -e /guest/extra ] || {
-		load /guest/modules
+		load /tmp/wanted
 		return
 	}
 	filter=/sys/module/kunit/parameters/filter_glob
-	grep -vxFf /guest/extra /guest/modules > /tmp/modules
+	grep -vxFf /guest/extra /tmp/wanted > /tmp/modules
 	# The parameter keeps a line's end too.
 	[ ! -e $filter ] || printf none > $filter
 	load /tmp/modules || return

@@ -2,15 +2,10 @@
 /* Exports the crate's symbols to the Rust drivers that are compiled against it. */
 
 #include <linux/export.h>
-#include <linux/mock_smmu.h>
 #include <linux/module.h>
 
 #define EXPORT_SYMBOL_RUST_GPL(sym) extern int sym; EXPORT_SYMBOL_GPL(sym)
 
 #include "exports_generated.h"
-
-/* The C interface. */
-EXPORT_SYMBOL_NS_GPL(mock_smmu_device_create, "MOCK_SMMU");
-EXPORT_SYMBOL_NS_GPL(mock_smmu_device_destroy, "MOCK_SMMU");
 
 MODULE_VERSION(SVA_VERSION);

@@ -9,7 +9,7 @@ use crate::{
     bus::BUS,
     debugfs,
     device::{
-        DeviceSpec,
+        check_direct,
         MockDevice, //
     },
     driver::{
@@ -28,6 +28,7 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
+use smmuv3::device::DeviceSpec;
 use kernel_ext::{
     iommu_device::IommuDevice,
     notifier, //
@@ -146,7 +147,7 @@ impl Instance {
         // The IOMMU core maps them for no other devices, nor if the SMMU has no page tables for it.
         let geometry = self.smmu().features().geometry();
         if let (true, Ok(geometry)) = (spec.translated, geometry) {
-            spec.check_direct(&geometry)?;
+            check_direct(spec, &geometry)?;
         }
         let device = MockDevice::new(&self.hw, &self.iommu, name, spec)?;
         self.devices.push(device, GFP_KERNEL)?;

@@ -3,7 +3,6 @@
 //! The instances that there are, and what comes and goes at run time: instances, and devices.
 
 use crate::{
-    device::DeviceSpec,
     hw,
     instance::Instance, //
 };
@@ -19,22 +18,16 @@ use kernel::{
         Mutex, //
     },
 };
-use kernel_ext::global::Global;
-
-/// The instances of the loaded module.
-pub static INSTANCES: Global<Instances> = Global::new();
+use smmuv3::{
+    device::{
+        DeviceSpec,
+        Numbers, //
+    },
+    host::Host, //
+};
 
 /// StreamIDs from here on are for devices that are given none, where an SMMU has as many.
 const FIRST_FREE_SID: u32 = 0x1000;
-
-/// Numbers of a device; each is chosen if it is not given.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Numbers {
-    /// Number of the platform device, after its name.
-    pub id: Option<i32>,
-    /// StreamID.
-    pub sid: Option<u32>,
-}
 
 /// A list of instances. An instance is named by the platform device that represents it.
 ///
@@ -185,5 +178,20 @@ impl Instances {
             }
         }
         Err(ENOENT)
+    }
+}
+
+impl Host for Instances {
+    fn add_device(
+        &self,
+        name: &CStr,
+        numbers: Numbers,
+        spec: &DeviceSpec,
+    ) -> Result<ARef<Device>> {
+        self.add_device(None, name, numbers, spec)
+    }
+
+    fn remove_device(&self, dev: &Device) -> Result {
+        self.remove_device(dev)
     }
 }

@@ -5,16 +5,12 @@
 use crate::{
     configfs,
     debugfs,
-    device::DeviceSpec,
     hw,
     instance::{
         default_config,
         Instance, //
     },
-    instances::{
-        Instances,
-        INSTANCES, //
-    },
+    instances::Instances,
     module_parameters, //
 };
 use kernel::{
@@ -26,9 +22,10 @@ use kernel::{
     sync::Arc,
     uaccess::UserSliceReader, //
 };
-use kernel_ext::{
-    global::Installed,
-    notifier, //
+use kernel_ext::notifier;
+use smmuv3::{
+    device::DeviceSpec,
+    host, //
 };
 
 /// The name of the devices that there are after loading.
@@ -79,9 +76,10 @@ const DEVICES: [DeviceSpec; 6] = [
 /// The module's data, dropped in this order.
 pub struct MockSmmu {
     _configfs: configfs::Tree,
-    // The file first, so that nobody is removing instances beside us.
+    // These first, so that nobody adds or removes anything beside us.
+    _host: host::Installed,
     _remove: Pin<KBox<File<Arc<Instances>>>>,
-    instances: Installed<Instances>,
+    instances: Arc<Instances>,
     _debugfs: Dir,
 }
 
@@ -96,7 +94,7 @@ fn remove(instances: &Arc<Instances>, _data: &mut UserSliceReader) -> Result {
 impl kernel::Module for MockSmmu {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let top = Dir::new(debugfs::TOP);
-        let instances = INSTANCES.install(Instances::new()?)?;
+        let instances = Instances::new()?;
 
         let name = c"smmu0";
         let config = hw::Config {
@@ -110,12 +108,13 @@ impl kernel::Module for MockSmmu {
             instance.add_device(DEVICE_NAME, spec)?;
         }
         let smmu = instances.add(instance)?;
-        let file = top.write_callback_file(c"remove", (*instances).clone(), &remove);
+        let file = top.write_callback_file(c"remove", instances.clone(), &remove);
         let file = KBox::pin_init(file, GFP_KERNEL)?;
         // Last: users may make directories at once, and nothing would wait for them on failure.
         let (all, dir) = (instances.clone(), top.clone());
         Ok(Self {
             _configfs: configfs::Tree::new(all, dir, name, smmu, config)?,
+            _host: host::install(instances.clone())?,
             _remove: file,
             instances,
             _debugfs: top,

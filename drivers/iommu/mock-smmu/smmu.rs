@@ -10,7 +10,6 @@
 use kernel::prelude::*;
 
 mod bus;
-mod c_api;
 mod configfs;
 mod debugfs;
 pub mod device;

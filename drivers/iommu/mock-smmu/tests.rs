@@ -7,6 +7,7 @@
 
 mod abstractions;
 mod bring_up;
+mod c_api;
 mod command_order;
 mod commands;
 mod devices;
@@ -25,10 +26,7 @@ mod sva;
 mod variants;
 
 use crate::{
-    device::{
-        DeviceSpec,
-        MockDevice, //
-    },
+    device::MockDevice,
     driver,
     fmt::event::EventId,
     hw,
@@ -50,6 +48,7 @@ use kernel_test_ext::{
     mm::{Protection, TestMm},
     wait::wait_until, //
 };
+use smmuv3::device::DeviceSpec;
 
 /// Fails the test with a message, but lets destructors run.
 macro_rules! check {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The C interface, `include/linux/mock_smmu.h`, which documents it: the DMA of devices.
+//! The C interface, `include/linux/mock_smmu.h`, which documents it.
 //!
-//! `port` has the plain accesses, `request` their general form.
+//! In `device` devices come and go; `port` has plain accesses, `request` their general form.
 
+mod device;
 mod port;
 mod request;
 

@@ -33,7 +33,6 @@ use kernel::{
         self,
         Formatter, //
     },
-    prelude::*,
     sync::Arc, //
 };
 

@@ -10,6 +10,8 @@
 #include "exports_generated.h"
 
 /* The C interface. */
+EXPORT_SYMBOL_NS_GPL(mock_smmu_device_create, "MOCK_SMMU");
+EXPORT_SYMBOL_NS_GPL(mock_smmu_device_destroy, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_port_get, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_port_put, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_read, "MOCK_SMMU");

@@ -244,11 +244,15 @@ impl Smmu {
         drop(state);
     }
 
-    /// Acts on what the registers say now: enables, command queue. Any context; does not sleep.
-    pub fn poll(&self) {
+    /// Acts on what the registers say now: enables, command queue. Gives whether there was anything
+    /// to do. Any context; does not sleep.
+    pub fn poll(&self) -> bool {
         let mut engine = self.engine.lock();
+        let before = engine.progress();
+
         engine.regs.settle_all();
         engine.step();
+        engine.progress() != before
     }
 
     /// A snapshot of the counters. Any context.

@@ -18,7 +18,11 @@ use kernel::{
     }, //
 };
 
-use kernel_ext::phys::PhysPages;
+use kernel_ext::phys::{
+    IoPages,
+    PhysPages,
+    PhysWindow, //
+};
 
 use crate::fmt::regs;
 
@@ -28,13 +32,30 @@ pub trait Doorbell: Send + Sync {
     fn ring(&self, offset: usize);
 }
 
+/// Where registers are.
+enum Memory {
+    /// In memory of our own.
+    Own(PhysPages),
+    /// In memory of which firmware says that registers are there.
+    Mapped(IoPages),
+}
+
+impl Memory {
+    fn window(&self) -> PhysWindow<'_> {
+        match self {
+            Self::Own(pages) => pages.window(),
+            Self::Mapped(pages) => pages.window(),
+        }
+    }
+}
+
 /// The registers of one SMMU.
 ///
 /// An offset outside the file or not aligned is a bug of the caller: reads give 0, writes are
 /// dropped, and a warning is printed once.
 #[pin_data]
 pub struct RegisterFile {
-    memory: PhysPages,
+    memory: Memory,
     #[pin]
     doorbell: SpinLockIrq<Option<Arc<dyn Doorbell>>>,
 }
@@ -46,7 +67,26 @@ impl RegisterFile {
     ///
     /// [`ENOMEM`].
     pub fn new() -> Result<Arc<Self>> {
-        let memory = PhysPages::alloc(regs::SIZE)?;
+        Self::over(Memory::Own(PhysPages::alloc(regs::SIZE)?))
+    }
+
+    /// Takes the memory of firmware's registers for one. It is polled: who writes to it rings no
+    /// doorbell. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`].
+    pub fn mapped(memory: IoPages) -> Result<Arc<Self>> {
+        let regs = Self::over(Memory::Mapped(memory))?;
+
+        // Nobody knows what was there.
+        for offset in (0..regs::SIZE).step_by(8) {
+            regs.hw_write64(offset, 0);
+        }
+        Ok(regs)
+    }
+
+    fn over(memory: Memory) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 memory,
@@ -56,10 +96,13 @@ impl RegisterFile {
         )
     }
 
-    /// For tests: where the registers are in memory.
+    /// For tests: where the registers are in memory, if that is our own.
     #[cfg(CONFIG_KUNIT = "y")]
-    pub fn phys(&self) -> u64 {
-        self.memory.phys()
+    pub fn phys(&self) -> Option<u64> {
+        match &self.memory {
+            Memory::Own(pages) => Some(pages.phys()),
+            Memory::Mapped(_) => None,
+        }
     }
 
     /// Has every later driver-side write ring `doorbell`.

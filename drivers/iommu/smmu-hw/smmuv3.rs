@@ -11,6 +11,7 @@
 //! - [`hw`]: the hardware itself
 //! - [`inject`]: faults on request
 //! - [`ports`]: where the ports of devices are found
+//! - [`device`]: what a device is like that is plugged in at run time; [`host`]: who does that
 //! - [`api`], and `include/linux/mock_smmu.h`: what the drivers of such devices need
 //! - [`debugfs`](mod@debugfs): what the hardware holds, to be looked at
 //!
@@ -33,13 +34,19 @@ pub mod api;
 mod bus;
 mod c_api;
 pub mod debugfs;
+pub mod device;
 pub mod fmt;
+pub mod host;
 pub mod hw;
 pub mod inject;
 pub mod line;
 pub mod mmio;
 pub mod ports;
 
+use host::{
+    Hosts,
+    HOSTS, //
+};
 use ports::{
     Ports,
     PORTS, //
@@ -55,12 +62,14 @@ module! {
 
 /// The module's data.
 struct SmmuHw {
+    _hosts: Installed<Hosts>,
     _ports: Installed<Ports>,
 }
 
 impl kernel::Module for SmmuHw {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         Ok(Self {
+            _hosts: HOSTS.install(Hosts::new()?)?,
             _ports: PORTS.install(Ports::new()?)?,
         })
     }

@@ -17,27 +17,21 @@
 
 use crate::device::Bound;
 use kernel::{
-    device::{
-        Core,
-        Device, //
-    },
+    device::Core,
     driver,
     new_mutex,
     platform,
     prelude::*,
-    sync::{
-        aref::ARef,
-        Mutex, //
-    },
+    sync::Mutex,
     InPlaceModule, //
 };
 use pin_init::pin_init_scope;
-use smmu::{
-    device::DeviceSpec,
-    instances::{
-        Numbers,
-        INSTANCES, //
-    }, //
+use smmuv3::{
+    device::{
+        DeviceSpec,
+        Numbers, //
+    },
+    host::Plugged, //
 };
 
 mod device;
@@ -94,28 +88,6 @@ impl platform::Driver for UacceDriver {
     }
 }
 
-/// A device behind the mock SMMU, unplugged on drop.
-struct Plugged(ARef<Device>);
-
-impl Plugged {
-    fn new() -> Result<Self> {
-        let instances = INSTANCES.get().ok_or(ENODEV)?;
-
-        instances
-            .add_device(None, NAME, Numbers::default(), &DeviceSpec::DEFAULT)
-            .map(Self)
-    }
-}
-
-impl Drop for Plugged {
-    fn drop(&mut self) {
-        if let Some(instances) = INSTANCES.get() {
-            // It may have gone with its SMMU.
-            let _ = instances.remove_device(&self.0);
-        }
-    }
-}
-
 /// The module's data, dropped in this order.
 #[pin_data]
 struct MockUacce {
@@ -129,7 +101,7 @@ impl InPlaceModule for MockUacce {
         try_pin_init!(Self {
             _driver <- driver::Registration::new(NAME, module),
             // The driver is there, so it has its device when this returns.
-            _device: Plugged::new()?,
+            _device: Plugged::new(NAME, Numbers::default(), &DeviceSpec::DEFAULT)?,
         })
     }
 }

@@ -11,7 +11,7 @@ mod tests {
     use kernel::{page::PAGE_SIZE, prelude::*};
     use kernel_ext::resv_region::{ResvKind, ResvRegion};
     use kernel_test_ext::mm::{IdleMm, Protection, TestMm};
-    use smmu::device::{DeviceSpec, NO_RESV};
+    use smmuv3::device::{DeviceSpec, NO_RESV};
     use sva::{Feature, Features};
 
     #[test]

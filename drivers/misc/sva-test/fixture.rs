@@ -7,17 +7,16 @@ use kernel::{
     device::{Bound, Device},
     prelude::*,
     sync::{
-        aref::ARef,
         atomic::{Atomic, Relaxed},
         Arc,
     },
 };
 use kernel_test_ext::bound::with_bound;
-use smmu::{
-    device::DeviceSpec,
-    instances::{Numbers, INSTANCES},
+use smmuv3::{
+    api::{Dma, DmaError},
+    device::{DeviceSpec, Numbers},
+    host,
 };
-use smmuv3::api::{Dma, DmaError};
 use sva::{Features, Handler};
 
 /// Fails the test with a message, but lets destructors run: an assertion does not.
@@ -66,35 +65,15 @@ pub(crate) const SHARED: Setup = Setup {
 };
 
 /// A plugged-in device that has its driver; unplugged when dropped.
-pub(crate) struct Plugged(ARef<Device>);
+pub(crate) struct Plugged(host::Plugged);
 
 impl Plugged {
     pub(crate) fn new(spec: &DeviceSpec) -> Result<Self> {
-        let instances = INSTANCES.get().ok_or(ENODEV)?;
-        let numbers = Numbers {
-            id: None,
-            sid: None,
-        };
-
-        Ok(Self(instances.add_device(
-            None,
-            c"sva_rust_test",
-            numbers,
-            spec,
-        )?))
+        host::Plugged::new(c"sva_rust_test", Numbers::default(), spec).map(Self)
     }
 
     pub(crate) fn with_bound<R>(&self, f: impl FnOnce(&Device<Bound>) -> Result<R>) -> Result<R> {
         with_bound(&self.0, f).ok_or(ENXIO)?
-    }
-}
-
-impl Drop for Plugged {
-    fn drop(&mut self) {
-        if let Some(instances) = INSTANCES.get() {
-            // It may have been unplugged already.
-            let _ = instances.remove_device(&self.0);
-        }
     }
 }
 
@@ -142,9 +121,7 @@ impl<T: Handler> TestDevice<T> {
 
     /// The device is unplugged; its driver forgets to shut it down.
     pub(crate) fn unplug(&self) -> Result {
-        let instances = INSTANCES.get().ok_or(ENODEV)?;
-
-        instances.remove_device(&self.plugged.0)
+        self.plugged.0.unplug()
     }
 
     /// Reads a word as the device.

@@ -25,7 +25,7 @@ mod tests {
         mm::{Protection, TestMm},
         wait::wait_until, //
     };
-    use smmu::device::DeviceSpec;
+    use smmuv3::device::DeviceSpec;
     use sva::{End, Features};
 
     /// With KASAN all takes far longer.

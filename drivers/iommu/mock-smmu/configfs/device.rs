@@ -9,13 +9,6 @@ use super::{
     },
     text, //
 };
-use crate::{
-    device::{
-        DeviceSpec,
-        MAX_RESV, //
-    },
-    instances::Numbers, //
-};
 use kernel::{
     configfs::{
         configfs_attrs,
@@ -36,6 +29,11 @@ use kernel::{
 use kernel_ext::resv_region::{
     ResvKind,
     ResvRegion, //
+};
+use smmuv3::device::{
+    DeviceSpec,
+    Numbers,
+    MAX_RESV, //
 };
 
 /// The files, by the numbers that they have in the directory's type.

@@ -150,6 +150,11 @@ impl Engine {
         self.retry_stalls();
     }
 
+    /// What changes when software has had something done.
+    pub(super) fn progress(&self) -> [u32; 3] {
+        [regs::CMDQ_CONS, regs::CR0ACK, regs::IRQ_CTRLACK].map(|ack| self.regs.read32(ack))
+    }
+
     /// Takes over those bits of a register that mean something here.
     fn acknowledge(&mut self, control: usize, ack: usize, known: u32) {
         let value = self.regs.read32(control) & known;

@@ -110,7 +110,7 @@ mod tests {
             msi: true,
             ..Config::default()
         })?;
-        let at = bench.regs.phys() + regs::CMDQ_CONS as u64;
+        let at = bench.regs.phys().ok_or(ENXIO)? + regs::CMDQ_CONS as u64;
         let sync = Command::sync().with_cs(cmd::SYNC_IRQ);
         bench.command(sync.with_msi_address(at).with_msi_data(MESSAGE))?;
         assert_eq!(bench.regs.read32(regs::CMDQ_CONS), MESSAGE);

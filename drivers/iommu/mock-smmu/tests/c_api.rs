@@ -5,7 +5,6 @@
 #[kernel::prelude::kunit_tests(smmu_c_api)]
 mod c_api {
     use crate::{
-        device::DeviceSpec,
         fmt::event::{
             Event,
             EventId,
@@ -39,6 +38,7 @@ mod c_api {
         },
         phys::PhysPages, //
     };
+    use smmuv3::device::DeviceSpec;
     use kernel_test_ext::{
         in_tree::InTreeBond,
         mm::{Protection, TestMm}, //

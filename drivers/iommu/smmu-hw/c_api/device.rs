@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The C interface, `include/linux/mock_smmu.h`, which documents it.
-//!
-//! Here devices come and go; their DMA is the hardware half's ([`smmuv3::api`]).
+//! Devices come and go.
 
-#[cfg(CONFIG_KUNIT = "y")]
-mod tests;
-
+use super::matches_prototype;
 use crate::{
     device::{
         DeviceSpec,
+        Numbers,
         MAX_RESV, //
     },
-    instances::{
-        Numbers,
-        INSTANCES, //
-    },
+    host, //
 };
 use kernel::{
     device::Device,
@@ -30,20 +24,6 @@ use kernel_ext::{
 };
 
 const _: () = assert!(bindings::MOCK_SMMU_MAX_REGIONS as usize == MAX_RESV);
-
-/// Checks at compile time that a function here has the type that the C header gives it.
-macro_rules! matches_prototype {
-    ($($name:ident),* $(,)?) => {$(
-        const _: () = {
-            if true {
-                bindings::$name
-            } else {
-                $name
-            };
-        };
-    )*};
-}
-use matches_prototype;
 
 matches_prototype!(mock_smmu_device_create, mock_smmu_device_destroy);
 
@@ -92,12 +72,11 @@ pub(crate) unsafe extern "C" fn mock_smmu_device_create(
         for (to, region) in spec.resv.iter_mut().zip(&config.regions) {
             *to = resv_region(region);
         }
-        let instances = INSTANCES.get().ok_or(ENODEV)?;
-        instances.add_device(None, name, numbers, &spec)
+        host::add(name, numbers, &spec)
     };
 
     match add() {
-        // The list keeps the device; the caller's pointer is good until it is destroyed.
+        // Who added the device keeps it; the caller's pointer is good until it is destroyed.
         Ok(dev) => core::ptr::from_ref(&*dev).cast_mut().cast(),
         Err(error) => error.to_ptr(),
     }
@@ -111,8 +90,6 @@ pub(crate) unsafe extern "C" fn mock_smmu_device_destroy(dev: *mut bindings::dev
     // SAFETY: By the function's requirement the device is live.
     let dev: &Device = unsafe { Device::from_raw(dev) };
 
-    if let Some(instances) = INSTANCES.get() {
-        // All instances may have been removed, and the device with them.
-        let _ = instances.remove_device(dev);
-    }
+    // It may have gone with its SMMU.
+    let _ = host::remove(dev);
 }

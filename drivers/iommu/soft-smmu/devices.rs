@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The devices behind the SMMU.
+
+use crate::smmu::Smmu;
+use core::ptr;
+use kernel::{
+    device::Device,
+    new_mutex,
+    prelude::*,
+    str::CString,
+    sync::{
+        aref::ARef,
+        Arc,
+        Mutex, //
+    }, //
+};
+use kernel_ext::platform_device::{
+    IommuSpec,
+    PlatformDevice,
+    Property,
+    Value, //
+};
+use smmuv3::{
+    device::{
+        DeviceSpec,
+        Numbers, //
+    },
+    host::Host,
+    hw::PortConfig,
+    ports::Connection, //
+};
+
+/// StreamIDs from here on are for devices that are given none, where the SMMU has as many.
+const FIRST_FREE_SID: u32 = 0x100;
+
+/// A device with its port. Dropping it removes the device; sleeps.
+struct Plugged {
+    // Dropped first: the device's driver may use the port to the end.
+    device: PlatformDevice,
+    _connection: Connection,
+}
+
+/// The SMMU and what is behind it. What it leaves behind when it is dropped: nothing; sleeps.
+///
+/// The lock is held while devices are added and removed, and so while their drivers probe and leave:
+/// those must not come back here.
+#[pin_data]
+pub(crate) struct Devices {
+    #[pin]
+    plugged: Mutex<KVec<Plugged>>,
+    // After the devices.
+    smmu: Smmu,
+}
+
+impl Devices {
+    /// Nothing behind `smmu` yet. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(smmu: Smmu) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                plugged <- new_mutex!(KVec::new(), "soft_smmu_devices"),
+                smmu,
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// The SMMU.
+    pub(crate) fn smmu(&self) -> &Smmu {
+        &self.smmu
+    }
+
+    /// Removes all devices. Sleeps.
+    pub(crate) fn clear(&self) {
+        self.plugged.lock().clear();
+    }
+
+    /// The lowest number of which no device called `name` is here.
+    fn free_id(plugged: &[Plugged], name: &CStr) -> Result<i32> {
+        for id in 0.. {
+            let full = CString::try_from_fmt(fmt!("{}.{id}", name.to_str()?))?;
+
+            if !plugged.iter().any(|p| p.device.device().name() == &*full) {
+                return Ok(id);
+            }
+        }
+        Err(ENOSPC)
+    }
+
+    fn plug(&self, name: &CStr, id: i32, sid: u32, spec: &DeviceSpec) -> Result<Plugged> {
+        // What waits for a missing page does so by stalling: that driver knows PRI of PCI devices
+        // only, and groups by what their bus says.
+        let waits = spec.stall || spec.pri;
+
+        if spec.group.is_some() || spec.resv.iter().flatten().next().is_some() {
+            return Err(EOPNOTSUPP);
+        }
+        let connection = Connection::new(
+            self.smmu.hw().clone(),
+            self.smmu.node().clone(),
+            CString::try_from_fmt(fmt!("{}.{id}", name.to_str()?))?,
+            sid,
+            PortConfig {
+                ats: false,
+                ats_no_ssid: false,
+                pri: false,
+                needs_pasid: false,
+                max_outstanding: spec.limits.max_outstanding,
+                max_retries: spec.limits.max_retries,
+                timeout_ms: spec.limits.timeout_ms,
+            },
+        )?;
+        let mut properties = KVec::with_capacity(2, GFP_KERNEL)?;
+        let mut cell = |name, value| {
+            let value = Value::U32(value);
+            properties.push(Property { name, value }, GFP_KERNEL)
+        };
+        if spec.pasid_bits != 0 {
+            cell(c"pasid-num-bits", spec.pasid_bits.into())?;
+        }
+        if waits {
+            cell(c"dma-can-stall", 1)?;
+        }
+        let iommu = IommuSpec {
+            iommu: self.smmu.node(),
+            ids: &[sid],
+        };
+        Ok(Plugged {
+            device: PlatformDevice::new(name, id, &properties, Some(iommu))?,
+            _connection: connection,
+        })
+    }
+}
+
+impl Host for Devices {
+    fn add_device(
+        &self,
+        name: &CStr,
+        numbers: Numbers,
+        spec: &DeviceSpec,
+    ) -> Result<ARef<Device>> {
+        let mut plugged = self.plugged.lock();
+        let id = match numbers.id {
+            Some(id) => id,
+            None => Self::free_id(&plugged, name)?,
+        };
+        let free = || (FIRST_FREE_SID..).find(|&sid| !self.smmu.hw().has_port(sid));
+        let sid = numbers.sid.or_else(free).ok_or(ENOSPC)?;
+
+        plugged.reserve(1, GFP_KERNEL)?;
+        let new = self.plug(name, id, sid, spec)?;
+        let device = ARef::from(new.device.device());
+        plugged.push(new, GFP_KERNEL)?;
+        Ok(device)
+    }
+
+    fn remove_device(&self, dev: &Device) -> Result {
+        let mut plugged = self.plugged.lock();
+        let at = plugged
+            .iter()
+            .position(|p| ptr::eq(p.device.device(), dev))
+            .ok_or(ENOENT)?;
+
+        drop(plugged.remove(at).map_err(|_| ENOENT)?);
+        Ok(())
+    }
+}
