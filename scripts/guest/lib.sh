@@ -31,8 +31,8 @@ load() {
 # Whose SMMU there is: the mock, or hardware in software under the kernel's own driver.
 # shellcheck disable=SC2154 # the kernel's command line has it
 case ${smmu:-} in
-stock) theirs=mock_smmu ours=soft_smmu ;;
-*) theirs=soft_smmu ours=mock_smmu ;;
+stock) theirs=mock_smmu ;;
+*) theirs=soft_smmu ;;
 esac
 grep -vx $theirs /guest/modules > /tmp/wanted
 

@@ -34,19 +34,6 @@ use kernel_ext::{
     notifier, //
 };
 
-/// Hardware with everything that this machine's CPUs can address.
-pub fn default_config() -> hw::Config {
-    hw::Config {
-        oas: kernel_ext::cpu::pa_range(),
-        httu: if kernel_ext::cpu::table_access_flags() {
-            3
-        } else {
-            2
-        },
-        ..hw::Config::default()
-    }
-}
-
 /// Waits on drop until no notifier of an address space is left, so that none uses the SMMU.
 struct NoNotifiers;
 

@@ -8,6 +8,7 @@ use crate::{
 };
 use core::ptr;
 use kernel::{
+    debugfs::Dir,
     device::Device,
     new_mutex,
     prelude::*,
@@ -37,6 +38,7 @@ const FIRST_FREE_SID: u32 = 0x1000;
 pub struct Instances {
     #[pin]
     list: Mutex<KVec<Instance>>,
+    debugfs: Dir,
 }
 
 /// The lowest number from `first` on that is not in `used`.
@@ -58,15 +60,16 @@ fn free_id(list: &[Instance], name: &CStr) -> Result<i32> {
 }
 
 impl Instances {
-    /// An empty list. May sleep.
+    /// An empty list, of instances that are shown in `debugfs`. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub fn new() -> Result<Arc<Self>> {
+    pub fn new(debugfs: Dir) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 list <- new_mutex!(KVec::new(), "mock_smmu_instances"),
+                debugfs,
             }),
             GFP_KERNEL,
         )
@@ -83,26 +86,21 @@ impl Instances {
         Ok(device)
     }
 
-    /// Whether there is the instance `smmu`. May sleep.
-    pub fn contains(&self, smmu: &Device) -> bool {
-        let list = self.list.lock();
-        list.iter().any(|i| ptr::eq(i.device(), smmu))
+    /// Removes all instances: their devices with their drivers' bindings, then the SMMUs. Sleeps.
+    pub fn clear(&self) {
+        self.list.lock().clear();
+    }
+}
+
+impl Host for Instances {
+    fn make_smmu(&self, name: &CStr, config: hw::Config) -> Result<ARef<Device>> {
+        let mut instance = Instance::new(name, config)?;
+
+        instance.show(name, &self.debugfs)?;
+        self.add(instance)
     }
 
-    /// The hardware half of the instance `smmu`, if that is there. May sleep.
-    pub fn hw_of(&self, smmu: &Device) -> Option<Arc<hw::Smmu>> {
-        let list = self.list.lock();
-        let mut instances = list.iter();
-        let found = instances.find(|i| ptr::eq(i.device(), smmu));
-        found.map(|instance| instance.hw().clone())
-    }
-
-    /// Removes an instance. Sleeps.
-    ///
-    /// # Errors
-    ///
-    /// `EBUSY` if devices are behind it; `ENOENT` if there is no such instance.
-    pub fn remove(&self, smmu: &Device) -> Result {
+    fn remove_smmu(&self, smmu: &Device) -> Result {
         let mut list = self.list.lock();
         let mut instances = list.iter();
         let at = instances.position(|i| ptr::eq(i.device(), smmu));
@@ -115,18 +113,14 @@ impl Instances {
         Ok(())
     }
 
-    /// Removes all instances: their devices with their drivers' bindings, then the SMMUs. Sleeps.
-    pub fn clear(&self) {
-        self.list.lock().clear();
+    fn hw_of(&self, smmu: &Device) -> Option<Arc<hw::Smmu>> {
+        let list = self.list.lock();
+        let mut instances = list.iter();
+        let found = instances.find(|i| ptr::eq(i.device(), smmu));
+        found.map(|instance| instance.hw().clone())
     }
 
-    /// Adds a device behind instance `smmu`, or behind the first, with these `numbers`, whatever
-    /// `spec` says of them. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENODEV` without such an instance, else as [`Instance::add_device`].
-    pub fn add_device(
+    fn add_device(
         &self,
         smmu: Option<&Device>,
         name: &CStr,
@@ -152,24 +146,7 @@ impl Instances {
         Ok(ARef::from(instance.add_device(name, &spec)?.device()))
     }
 
-    /// The StreamID of device `dev`. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOENT` if it is behind no instance.
-    pub fn sid_of(&self, dev: &Device) -> Result<u32> {
-        let list = self.list.lock();
-        let mut devices = list.iter().flat_map(Instance::devices);
-        let device = devices.find(|device| ptr::eq(device.device(), dev));
-        device.map(|device| device.port().sid()).ok_or(ENOENT)
-    }
-
-    /// Removes a device. Sleeps.
-    ///
-    /// # Errors
-    ///
-    /// `ENOENT` if it is behind no instance.
-    pub fn remove_device(&self, dev: &Device) -> Result {
+    fn remove_device(&self, dev: &Device) -> Result {
         for instance in self.list.lock().iter_mut() {
             let mut devices = instance.devices().iter();
 
@@ -179,19 +156,11 @@ impl Instances {
         }
         Err(ENOENT)
     }
-}
 
-impl Host for Instances {
-    fn add_device(
-        &self,
-        name: &CStr,
-        numbers: Numbers,
-        spec: &DeviceSpec,
-    ) -> Result<ARef<Device>> {
-        self.add_device(None, name, numbers, spec)
-    }
-
-    fn remove_device(&self, dev: &Device) -> Result {
-        self.remove_device(dev)
+    fn sid_of(&self, dev: &Device) -> Result<u32> {
+        let list = self.list.lock();
+        let mut devices = list.iter().flat_map(Instance::devices);
+        let device = devices.find(|device| ptr::eq(device.device(), dev));
+        device.map(|device| device.port().sid()).ok_or(ENOENT)
     }
 }

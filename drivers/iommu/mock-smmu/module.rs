@@ -3,12 +3,10 @@
 //! The module: the instance that there is after loading, and how everything is removed.
 
 use crate::{
-    configfs,
     debugfs,
-    hw,
-    instance::{
-        default_config,
-        Instance, //
+    hw::{
+        self,
+        default_config, //
     },
     instances::Instances,
     module_parameters, //
@@ -24,8 +22,14 @@ use kernel::{
 };
 use kernel_ext::notifier;
 use smmuv3::{
-    device::DeviceSpec,
-    host, //
+    device::{
+        DeviceSpec,
+        Numbers, //
+    },
+    host::{
+        self,
+        Host, //
+    }, //
 };
 
 /// The name of the devices that there are after loading.
@@ -75,7 +79,6 @@ const DEVICES: [DeviceSpec; 6] = [
 
 /// The module's data, dropped in this order.
 pub struct MockSmmu {
-    _configfs: configfs::Tree,
     // These first, so that nobody adds or removes anything beside us.
     _host: host::Installed,
     _remove: Pin<KBox<File<Arc<Instances>>>>,
@@ -94,7 +97,7 @@ fn remove(instances: &Arc<Instances>, _data: &mut UserSliceReader) -> Result {
 impl kernel::Module for MockSmmu {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let top = Dir::new(debugfs::TOP);
-        let instances = Instances::new()?;
+        let instances = Instances::new(top.clone())?;
 
         let name = c"smmu0";
         let config = hw::Config {
@@ -102,19 +105,15 @@ impl kernel::Module for MockSmmu {
             walk_cache: module_parameters::walk_cache.value(),
             ..default_config()
         };
-        let mut instance = Instance::new(name, config)?;
-        instance.show(name, &top)?;
+        let smmu = instances.make_smmu(name, config)?;
         for spec in &DEVICES {
-            instance.add_device(DEVICE_NAME, spec)?;
+            let (id, sid) = (Some(spec.id), Some(spec.sid));
+            instances.add_device(Some(&smmu), DEVICE_NAME, Numbers { id, sid }, spec)?;
         }
-        let smmu = instances.add(instance)?;
         let file = top.write_callback_file(c"remove", instances.clone(), &remove);
         let file = KBox::pin_init(file, GFP_KERNEL)?;
-        // Last: users may make directories at once, and nothing would wait for them on failure.
-        let (all, dir) = (instances.clone(), top.clone());
         Ok(Self {
-            _configfs: configfs::Tree::new(all, dir, name, smmu, config)?,
-            _host: host::install(instances.clone())?,
+            _host: host::install(instances.clone(), smmu, config)?,
             _remove: file,
             instances,
             _debugfs: top,

@@ -4,13 +4,12 @@
 //!
 //! - [`driver`]: the driver half
 //! - [`instance`]: an SMMU made of both; [`device`]: a device behind it
-//! - [`instances`]: all of them; `configfs`: making them, and devices, at run time
+//! - [`instances`]: all of them, made at run time, as are devices
 //! - `bus`: who answers for the memory that the hardware half accesses
 
 use kernel::prelude::*;
 
 mod bus;
-mod configfs;
 mod debugfs;
 pub mod device;
 pub mod driver;

@@ -30,10 +30,8 @@ use crate::{
     driver,
     fmt::event::EventId,
     hw,
-    instance::{
-        default_config,
-        Instance, //
-    }, //
+    hw::default_config,
+    instance::Instance, //
 };
 use kernel::{
     page::PAGE_SIZE,

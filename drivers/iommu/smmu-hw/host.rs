@@ -2,9 +2,15 @@
 
 //! Who has SMMUs, and puts devices behind them at run time.
 
-use crate::device::{
-    DeviceSpec,
-    Numbers, //
+use crate::{
+    device::{
+        DeviceSpec,
+        Numbers, //
+    },
+    hw::{
+        Config,
+        Smmu, //
+    }, //
 };
 use core::ops::Deref;
 use kernel::{
@@ -17,108 +23,153 @@ use kernel::{
         Mutex, //
     }, //
 };
-use kernel_ext::global::Global;
+use kernel_ext::global::{
+    self,
+    Global, //
+};
 
-/// A module with SMMUs of some driver.
+/// A module with SMMUs of some driver. An SMMU is named by the device that represents it.
+///
+/// It is called with a lock held, and so while drivers of devices probe and leave: those must not
+/// come back here. All may sleep.
 pub trait Host: Send + Sync {
-    /// Plugs in a device called `name` behind the first SMMU, with these `numbers`, whatever `spec`
-    /// says of them. It is in its IOMMU group, and has its driver if there is one, when this
-    /// returns. May sleep.
+    /// Makes an SMMU called `name`.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST` when the name is taken; `EINVAL` for an impossible `config`; `ENODEV` if the SMMU's
+    /// driver does not like it; `EOPNOTSUPP` if there are no more; `ENOMEM`.
+    fn make_smmu(&self, name: &CStr, config: Config) -> Result<ARef<Device>>;
+
+    /// Removes the SMMU `smmu`.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if devices are behind it, or if it stays; `ENOENT` if there is no such SMMU.
+    fn remove_smmu(&self, smmu: &Device) -> Result;
+
+    /// The hardware of the SMMU `smmu`, if that is there.
+    fn hw_of(&self, smmu: &Device) -> Option<Arc<Smmu>>;
+
+    /// Plugs in a device called `name` behind `smmu`, or behind the first SMMU, with these
+    /// `numbers`, whatever `spec` says of them. It is in its IOMMU group, and has its driver if
+    /// there is one, when this returns.
     ///
     /// # Errors
     ///
     /// - `EEXIST` or `EBUSY` when its name or StreamID is taken.
     /// - `EINVAL` or `ERANGE` for a region that cannot be.
     /// - `EOPNOTSUPP` for what the SMMU's driver cannot do.
-    /// - `ENODEV` without an SMMU, or if its driver refused the device; `ENOMEM`.
+    /// - `ENODEV` without such an SMMU, or if its driver refused the device; `ENOMEM`.
     fn add_device(
         &self,
+        smmu: Option<&Device>,
         name: &CStr,
         numbers: Numbers,
         spec: &DeviceSpec,
     ) -> Result<ARef<Device>>;
 
-    /// Unplugs a device. Sleeps.
+    /// Unplugs a device.
     ///
     /// # Errors
     ///
     /// `ENOENT` if it is behind no SMMU here.
     fn remove_device(&self, dev: &Device) -> Result;
+
+    /// The StreamID of device `dev`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if it is behind no SMMU here.
+    fn sid_of(&self, dev: &Device) -> Result<u32>;
 }
 
-/// The [`Host`] that is loaded, if there is one.
-///
-/// The lock is held while it is called, and so while drivers probe and leave: those must not come
-/// back here. Whoever leaves waits for the call under way.
+/// A host, and what it begins with.
+struct Known {
+    host: Arc<dyn Host>,
+    /// Its first SMMU, and what that was made with.
+    first: (ARef<Device>, Config),
+}
+
+/// The [`Host`] that is loaded, if there is one. Whoever leaves waits for the call under way.
 #[pin_data]
-pub(crate) struct Hosts {
+struct Hosts {
     #[pin]
-    host: Mutex<Option<Arc<dyn Host>>>,
+    known: Mutex<Option<Known>>,
 }
 
-/// Filled while the module runs.
-pub(crate) static HOSTS: Global<Hosts> = Global::new();
+static HOSTS: Global<Hosts> = Global::new();
 
-impl Hosts {
+/// Keeps the place for a host while this module runs.
+pub(crate) struct Place(#[expect(dead_code)] global::Installed<Hosts>);
+
+impl Place {
     /// Without a host. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new() -> Result<Arc<Self>> {
-        Arc::pin_init(
-            pin_init!(Self {
-                host <- new_mutex!(None, "smmu_hw_host"),
+    pub(crate) fn new() -> Result<Self> {
+        let hosts = Arc::pin_init(
+            pin_init!(Hosts {
+                known <- new_mutex!(None, "smmu_hw_host"),
             }),
             GFP_KERNEL,
-        )
+        )?;
+        HOSTS.install(hosts).map(Self)
     }
 }
 
 /// Who keeps a [`Host`] known; dropping it waits for calls under way.
 pub struct Installed(());
 
-/// Makes `host` the one that is asked for devices, until the result is dropped. May sleep.
+/// Makes `host`, which has the SMMU `smmu` that was made with `config`, the one that is asked, until
+/// the result is dropped. May sleep.
 ///
 /// # Errors
 ///
 /// `EBUSY` if there is another.
-pub fn install(host: Arc<dyn Host>) -> Result<Installed> {
+pub fn install(host: Arc<dyn Host>, smmu: ARef<Device>, config: Config) -> Result<Installed> {
     let hosts = HOSTS.get().ok_or(ENODEV)?;
-    let mut slot = hosts.host.lock();
+    let mut known = hosts.known.lock();
 
-    if slot.is_some() {
+    if known.is_some() {
         return Err(EBUSY);
     }
-    *slot = Some(host);
+    *known = Some(Known {
+        host,
+        first: (smmu, config),
+    });
     Ok(Installed(()))
 }
 
 impl Drop for Installed {
     fn drop(&mut self) {
         if let Some(hosts) = HOSTS.get() {
-            let host = hosts.host.lock().take();
-            drop(host);
+            let known = hosts.known.lock().take();
+            drop(known);
         }
     }
 }
 
-/// Plugs in a device, which [`remove`] unplugs. May sleep.
-pub(crate) fn add(name: &CStr, numbers: Numbers, spec: &DeviceSpec) -> Result<ARef<Device>> {
+/// Asks the host. May sleep.
+///
+/// # Errors
+///
+/// `ENODEV` if there is none; those of `ask`.
+pub(crate) fn ask<R>(ask: impl FnOnce(&dyn Host) -> Result<R>) -> Result<R> {
     let hosts = HOSTS.get().ok_or(ENODEV)?;
-    let host = hosts.host.lock();
+    let known = hosts.known.lock();
 
-    host.as_ref()
-        .ok_or(ENODEV)?
-        .add_device(name, numbers, spec)
+    ask(&*known.as_ref().ok_or(ENODEV)?.host)
 }
 
-/// Unplugs a device. Sleeps.
-pub(crate) fn remove(dev: &Device) -> Result {
-    let hosts = HOSTS.get().ok_or(ENOENT)?;
-    let host = hosts.host.lock();
+/// The host's first SMMU, and what that was made with. May sleep.
+pub(crate) fn first() -> Option<(ARef<Device>, Config)> {
+    let hosts = HOSTS.get()?;
+    let known = hosts.known.lock();
 
-    host.as_ref().ok_or(ENOENT)?.remove_device(dev)
+    known.as_ref().map(|known| known.first.clone())
 }
 
 /// A device that was plugged in; unplugged when dropped, which sleeps.
@@ -133,7 +184,7 @@ impl Plugged {
     ///
     /// Those, and `ENODEV` if no module is loaded that has an SMMU.
     pub fn new(name: &CStr, numbers: Numbers, spec: &DeviceSpec) -> Result<Self> {
-        add(name, numbers, spec).map(Self)
+        ask(|host| host.add_device(None, name, numbers, spec)).map(Self)
     }
 
     /// Unplugs the device, though somebody may hold this for longer. Sleeps.
@@ -142,7 +193,7 @@ impl Plugged {
     ///
     /// `ENOENT` if it has gone already, with its SMMU.
     pub fn unplug(&self) -> Result {
-        remove(&self.0)
+        ask(|host| host.remove_device(&self.0))
     }
 }
 

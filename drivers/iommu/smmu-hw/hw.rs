@@ -131,7 +131,10 @@ pub use dma::{
     PortConfig,
     PortLimits, //
 };
-pub use ident::Config;
+pub use ident::{
+    default_config,
+    Config, //
+};
 pub use inspect::WhichQueue;
 pub use lies::Lies;
 pub use probe::{

@@ -11,7 +11,8 @@
 //! - [`hw`]: the hardware itself
 //! - [`inject`]: faults on request
 //! - [`ports`]: where the ports of devices are found
-//! - [`device`]: what a device is like that is plugged in at run time; [`host`]: who does that
+//! - [`device`]: what a device is like that is plugged in at run time; [`host`]: who does that;
+//!   `configfs`: how users have it done
 //! - [`api`], and `include/linux/mock_smmu.h`: what the drivers of such devices need
 //! - [`debugfs`](mod@debugfs): what the hardware holds, to be looked at
 //!
@@ -33,6 +34,7 @@ use kernel_ext::global::Installed;
 pub mod api;
 mod bus;
 mod c_api;
+mod configfs;
 pub mod debugfs;
 pub mod device;
 pub mod fmt;
@@ -43,10 +45,6 @@ pub mod line;
 pub mod mmio;
 pub mod ports;
 
-use host::{
-    Hosts,
-    HOSTS, //
-};
 use ports::{
     Ports,
     PORTS, //
@@ -62,15 +60,20 @@ module! {
 
 /// The module's data.
 struct SmmuHw {
-    _hosts: Installed<Hosts>,
+    _configfs: configfs::Tree,
+    _host: host::Place,
     _ports: Installed<Ports>,
 }
 
 impl kernel::Module for SmmuHw {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        let (ports, host) = (PORTS.install(Ports::new()?)?, host::Place::new()?);
+
         Ok(Self {
-            _hosts: HOSTS.install(Hosts::new()?)?,
-            _ports: PORTS.install(Ports::new()?)?,
+            _ports: ports,
+            _host: host,
+            // Last: users may make directories at once, and nothing would wait for them on failure.
+            _configfs: configfs::Tree::new()?,
         })
     }
 }

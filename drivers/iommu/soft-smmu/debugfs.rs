@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/sys/kernel/debug/soft_smmu/smmu0/`: what the hardware holds, as [`smmuv3::debugfs`] tells;
-//! `stats` has its counters.
+//! `/sys/kernel/debug/mock_smmu/smmu0/`, where the mock has it too: what the hardware holds, as
+//! [`smmuv3::debugfs`] tells; `stats` has its counters.
 
 use kernel::{
     debugfs::{
@@ -17,8 +17,8 @@ use kernel::{
 };
 use smmuv3::hw::Smmu;
 
-/// The directory that has that of the SMMU.
-const TOP: &CStr = c"soft_smmu";
+/// The directory that has that of the SMMU: the same tests and tools look at it.
+const TOP: &CStr = c"mock_smmu";
 
 /// What the SMMU's is called.
 const NAME: &CStr = c"smmu0";

@@ -27,7 +27,11 @@ use smmuv3::{
         Numbers, //
     },
     host::Host,
-    hw::PortConfig,
+    hw::{
+        self,
+        Config,
+        PortConfig, //
+    },
     ports::Connection, //
 };
 
@@ -38,7 +42,7 @@ const FIRST_FREE_SID: u32 = 0x100;
 struct Plugged {
     // Dropped first: the device's driver may use the port to the end.
     device: PlatformDevice,
-    _connection: Connection,
+    connection: Connection,
 }
 
 /// The SMMU and what is behind it. What it leaves behind when it is dropped: nothing; sleeps.
@@ -131,18 +135,34 @@ impl Devices {
         };
         Ok(Plugged {
             device: PlatformDevice::new(name, id, &properties, Some(iommu))?,
-            _connection: connection,
+            connection,
         })
     }
 }
 
 impl Host for Devices {
+    fn make_smmu(&self, _name: &CStr, _config: Config) -> Result<ARef<Device>> {
+        Err(EOPNOTSUPP)
+    }
+
+    fn remove_smmu(&self, _smmu: &Device) -> Result {
+        Err(EBUSY)
+    }
+
+    fn hw_of(&self, smmu: &Device) -> Option<Arc<hw::Smmu>> {
+        ptr::eq(smmu, self.smmu.device()).then(|| self.smmu.hw().clone())
+    }
+
     fn add_device(
         &self,
+        smmu: Option<&Device>,
         name: &CStr,
         numbers: Numbers,
         spec: &DeviceSpec,
     ) -> Result<ARef<Device>> {
+        if smmu.is_some_and(|smmu| self.hw_of(smmu).is_none()) {
+            return Err(ENODEV);
+        }
         let mut plugged = self.plugged.lock();
         let id = match numbers.id {
             Some(id) => id,
@@ -167,5 +187,12 @@ impl Host for Devices {
 
         drop(plugged.remove(at).map_err(|_| ENOENT)?);
         Ok(())
+    }
+
+    fn sid_of(&self, dev: &Device) -> Result<u32> {
+        let plugged = self.plugged.lock();
+        let mut plugged = plugged.iter();
+        let found = plugged.find(|p| ptr::eq(p.device.device(), dev));
+        found.map(|p| p.connection.port().sid()).ok_or(ENOENT)
     }
 }

@@ -10,7 +10,10 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::{
+        aref::ARef,
+        Arc, //
+    }, //
 };
 use kernel_ext::cpu;
 use smmuv3::{
@@ -23,7 +26,10 @@ use smmuv3::{
         self,
         Host, //
     },
-    hw::Config, //
+    hw::{
+        default_config,
+        Config, //
+    }, //
 };
 
 /// The devices that there are after loading, by the bits of their PASIDs: as behind the mock.
@@ -38,11 +44,12 @@ pub(crate) struct SoftSmmu {
 
 /// What the module's parameters ask for.
 fn config() -> Config {
+    let default = default_config();
+
     Config {
         sid_bits: module_parameters::sid_bits.value(),
         ssid_bits: module_parameters::ssid_bits.value(),
-        oas: u8::try_from(module_parameters::oas.value()).unwrap_or_else(|_| cpu::pa_range()),
-        httu: if cpu::table_access_flags() { 3 } else { 2 },
+        oas: u8::try_from(module_parameters::oas.value()).unwrap_or(default.oas),
         sev: module_parameters::sev.value(),
         msi: module_parameters::msi.value(),
         stall_model: match module_parameters::stall.value() {
@@ -53,14 +60,15 @@ fn config() -> Config {
         strict: module_parameters::strict.value(),
         walk_cache: module_parameters::walk_cache.value(),
         evict_one_in: module_parameters::evict_one_in.value(),
-        ..Config::default()
+        ..default
     }
 }
 
 impl kernel::Module for SoftSmmu {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let cpu = u32::try_from(module_parameters::cpu.value()).unwrap_or_else(|_| cpu::last());
-        let smmu = Smmu::new(config(), cpu)?;
+        let config = config();
+        let smmu = Smmu::new(config, cpu)?;
         let debugfs = debugfs::show(smmu.hw())?;
         let devices = Devices::new(smmu)?;
 
@@ -71,12 +79,13 @@ impl kernel::Module for SoftSmmu {
                     stall: true,
                     ..DeviceSpec::DEFAULT
                 };
-                devices.add_device(c"mock_accel", Numbers::default(), &spec)?;
+                devices.add_device(None, c"mock_accel", Numbers::default(), &spec)?;
             }
         }
-        dev_info!(devices.smmu().device(), "played by software on CPU {cpu}\n");
+        let device = ARef::from(devices.smmu().device());
+        dev_info!(device, "played by software on CPU {cpu}\n");
         Ok(Self {
-            _host: host::install(devices.clone())?,
+            _host: host::install(devices.clone(), device, config)?,
             devices,
             _debugfs: debugfs,
         })

@@ -10,10 +10,8 @@ mod c_api {
             EventId,
             CLASS_IN, //
         },
-        instance::{
-            default_config,
-            Instance, //
-        }, //
+        hw::default_config,
+        instance::Instance, //
     };
     use kernel::{
         device::Device,

@@ -72,7 +72,7 @@ pub(crate) unsafe extern "C" fn mock_smmu_device_create(
         for (to, region) in spec.resv.iter_mut().zip(&config.regions) {
             *to = resv_region(region);
         }
-        host::add(name, numbers, &spec)
+        host::ask(|host| host.add_device(None, name, numbers, &spec))
     };
 
     match add() {
@@ -91,5 +91,5 @@ pub(crate) unsafe extern "C" fn mock_smmu_device_destroy(dev: *mut bindings::dev
     let dev: &Device = unsafe { Device::from_raw(dev) };
 
     // It may have gone with its SMMU.
-    let _ = host::remove(dev);
+    let _ = host::ask(|host| host.remove_device(dev));
 }

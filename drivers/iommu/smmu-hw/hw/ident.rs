@@ -3,6 +3,7 @@
 //! What an instance can do: its configuration, and the ID registers that tell it (SMMUv3, 6.3).
 
 use kernel::prelude::*;
+use kernel_ext::cpu;
 
 use crate::fmt::regs::{
     self,
@@ -73,6 +74,15 @@ pub struct Config {
     pub evict_seed: u64,
     /// Look for stale translations and configuration at each use, see [`super::StrictRecord`].
     pub strict: bool,
+}
+
+/// Hardware with everything that this machine's CPUs can address.
+pub fn default_config() -> Config {
+    Config {
+        oas: cpu::pa_range(),
+        httu: if cpu::table_access_flags() { 3 } else { 2 },
+        ..Config::default()
+    }
 }
 
 impl Default for Config {

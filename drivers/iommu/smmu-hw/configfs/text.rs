@@ -2,6 +2,7 @@
 
 //! The values of files: what may be written, and how it is shown.
 
+use crate::device::check_region;
 use core::fmt::Write;
 use kernel::{
     fmt,
@@ -18,7 +19,6 @@ use kernel_ext::resv_region::{
     ResvKind,
     ResvRegion, //
 };
-use smmuv3::device::check_region;
 
 /// Shows `value` on a line. Gives its length.
 pub(super) fn show(page: &mut [u8; PAGE_SIZE], value: fmt::Arguments<'_>) -> Result<usize> {

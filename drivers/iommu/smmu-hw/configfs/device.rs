@@ -9,6 +9,14 @@ use super::{
     },
     text, //
 };
+use crate::{
+    device::{
+        DeviceSpec,
+        Numbers,
+        MAX_RESV, //
+    },
+    host, //
+};
 use kernel::{
     configfs::{
         configfs_attrs,
@@ -30,12 +38,6 @@ use kernel_ext::resv_region::{
     ResvKind,
     ResvRegion, //
 };
-use smmuv3::device::{
-    DeviceSpec,
-    Numbers,
-    MAX_RESV, //
-};
-
 /// The files, by the numbers that they have in the directory's type.
 mod file {
     pub(super) const PASID_BITS: u64 = 0;
@@ -146,7 +148,7 @@ impl DeviceDir {
     /// What is plugged in, with its StreamID.
     fn online<'a>(&self, state: &'a DirState) -> Option<(&'a Device, u32)> {
         let device = state.device.as_deref()?;
-        let sid = self.instance.instances.sid_of(device).ok()?;
+        let sid = host::ask(|host| host.sid_of(device)).ok()?;
         Some((device, sid))
     }
 
@@ -154,15 +156,12 @@ impl DeviceDir {
         let mut state = self.state.lock();
         match (self.online(&state), online) {
             (Some(_), true) | (None, false) => Ok(()),
-            (Some((device, _)), false) => self.instance.instances.remove_device(device),
+            (Some((device, _)), false) => host::ask(|host| host.remove_device(device)),
             (None, true) => {
                 let smmu = self.instance.smmu().ok_or(ENODEV)?;
-                let device = self.instance.instances.add_device(
-                    Some(&smmu),
-                    &state.driver,
-                    state.numbers,
-                    &state.spec,
-                )?;
+                let device = host::ask(|host| {
+                    host.add_device(Some(&smmu), &state.driver, state.numbers, &state.spec)
+                })?;
                 state.device = Some(device);
                 Ok(())
             }

@@ -4,12 +4,15 @@
 
 use super::text;
 use crate::{
-    hw::Config,
-    instance::Instance,
-    instances::Instances, //
+    host,
+    hw::{
+        self,
+        default_config,
+        Config, //
+    }, //
 };
+use core::ptr;
 use kernel::{
-    debugfs,
     device::Device,
     new_mutex,
     page::PAGE_SIZE,
@@ -18,21 +21,30 @@ use kernel::{
     sync::{
         aref::ARef,
         Arc,
-        Mutex, //
+        Mutex,
+        MutexGuard, //
     }, //
 };
 
 /// Groups with names get numbers from here on.
 pub(super) const FIRST_NAMED_GROUP: u32 = 1 << 31;
 
+/// Where an instance comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It is the host's first one, and comes and goes with that.
+    Loaded,
+    /// A user made its directory.
+    Made,
+}
+
 /// What the directories of devices share with that of their instance.
 #[pin_data]
 pub(super) struct Shared {
     name: CString,
-    pub(super) instances: Arc<Instances>,
-    debugfs: debugfs::Dir,
+    origin: Origin,
     #[pin]
-    pub(super) state: Mutex<InstanceState>,
+    state: Mutex<InstanceState>,
 }
 
 pub(super) struct InstanceState {
@@ -43,29 +55,50 @@ pub(super) struct InstanceState {
     groups: KVec<CString>,
 }
 
+impl InstanceState {
+    /// The instance, if it is online. May sleep.
+    pub(super) fn online(&self) -> Option<&ARef<Device>> {
+        self.smmu.as_ref().filter(|smmu| self.hw(smmu).is_some())
+    }
+
+    /// The hardware of `smmu`, if that is online. May sleep.
+    pub(super) fn hw(&self, smmu: &Device) -> Option<Arc<hw::Smmu>> {
+        host::ask(|host| Ok(host.hw_of(smmu))).ok().flatten()
+    }
+}
+
 impl Shared {
-    /// An instance called `name`: `smmu`, if that is there already. May sleep.
-    pub(super) fn new(
-        name: &CStr,
-        instances: Arc<Instances>,
-        debugfs: debugfs::Dir,
-        smmu: Option<ARef<Device>>,
-        config: Config,
-    ) -> Result<Arc<Self>> {
+    /// An instance called `name`. May sleep.
+    pub(super) fn new(name: &CStr, origin: Origin) -> Result<Arc<Self>> {
         let state = InstanceState {
-            config,
-            smmu,
+            config: default_config(),
+            smmu: None,
             groups: KVec::new(),
         };
         Arc::pin_init(
             try_pin_init!(Shared {
                 name: name.try_into()?,
-                instances,
-                debugfs,
-                state <- new_mutex!(state, "mock_smmu_configfs_instance"),
+                origin,
+                state <- new_mutex!(state, "smmu_hw_configfs_instance"),
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Its state, as things stand. May sleep.
+    pub(super) fn lock(&self) -> MutexGuard<'_, InstanceState> {
+        let mut state = self.state.lock();
+
+        // Another host may have come, with an SMMU of its own.
+        if self.origin == Origin::Loaded && state.online().is_none() {
+            if let Some((smmu, config)) = host::first() {
+                if !state.smmu.as_ref().is_some_and(|old| ptr::eq(&**old, &*smmu)) {
+                    state.config = config;
+                    state.smmu = Some(smmu);
+                }
+            }
+        }
+        state
     }
 
     /// What the directory is called.
@@ -75,19 +108,12 @@ impl Shared {
 
     /// The instance, if it is online. May sleep.
     pub(super) fn smmu(&self) -> Option<ARef<Device>> {
-        let state = self.state.lock();
-        self.online(&state).cloned()
-    }
-
-    /// The instance, if it is online, with its state at hand. May sleep.
-    pub(super) fn online<'a>(&self, state: &'a InstanceState) -> Option<&'a ARef<Device>> {
-        let smmu = state.smmu.as_ref();
-        smmu.filter(|smmu| self.instances.contains(smmu))
+        self.lock().online().cloned()
     }
 
     /// The number that stands for the group called `name`. May sleep.
     pub(super) fn group(&self, name: &str) -> Result<u32> {
-        let groups = &mut self.state.lock().groups;
+        let groups = &mut self.lock().groups;
         let found = groups
             .iter()
             .position(|other| other.to_bytes() == name.as_bytes());
@@ -105,7 +131,7 @@ impl Shared {
 
     /// Shows the group that `number` stands for. May sleep.
     pub(super) fn show_group(&self, page: &mut [u8; PAGE_SIZE], number: u32) -> Result<usize> {
-        let state = self.state.lock();
+        let state = self.lock();
         let named = number.checked_sub(FIRST_NAMED_GROUP);
         match named.and_then(|at| state.groups.get(at as usize)) {
             Some(name) => text::show(page, fmt!("{}", name.to_str()?)),
@@ -117,16 +143,15 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// Those of [`Instance::new`], and of [`Instances::remove`].
+    /// Those of the host.
     pub(super) fn set_online(&self, online: bool) -> Result {
-        let mut state = self.state.lock();
-        match (self.online(&state), online) {
+        let mut state = self.lock();
+        match (state.online(), online) {
             (Some(_), true) | (None, false) => Ok(()),
-            (Some(smmu), false) => self.instances.remove(smmu),
+            (Some(smmu), false) => host::ask(|host| host.remove_smmu(smmu)),
             (None, true) => {
-                let mut instance = Instance::new(&self.name, state.config)?;
-                instance.show(&self.name, &self.debugfs)?;
-                state.smmu = Some(self.instances.add(instance)?);
+                let smmu = host::ask(|host| host.make_smmu(&self.name, state.config))?;
+                state.smmu = Some(smmu);
                 Ok(())
             }
         }

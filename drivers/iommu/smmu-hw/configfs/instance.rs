@@ -4,15 +4,15 @@
 
 use super::{
     device::DeviceDir,
-    shared::Shared,
+    shared::{
+        Origin,
+        Shared, //
+    },
     text, //
 };
-use crate::{
-    hw::{
-        self,
-        Config, //
-    },
-    instances::Instances, //
+use crate::hw::{
+    self,
+    Config, //
 };
 use kernel::{
     configfs::{
@@ -21,14 +21,9 @@ use kernel::{
         Group,
         GroupOperations, //
     },
-    debugfs,
-    device::Device,
     page::PAGE_SIZE,
     prelude::*,
-    sync::{
-        aref::ARef,
-        Arc, //
-    }, //
+    sync::Arc, //
 };
 
 /// A file with a number that an ID register tells, or that sets a mode.
@@ -107,10 +102,9 @@ pub(super) struct InstanceDir {
 
 impl InstanceDir {
     fn show(&self, page: &mut [u8; PAGE_SIZE], file: usize) -> Result<usize> {
-        let shared = &*self.shared;
-        let state = shared.state.lock();
+        let state = self.shared.lock();
         let value = match file {
-            ONLINE => u64::from(shared.online(&state).is_some()),
+            ONLINE => u64::from(state.online().is_some()),
             OAS_BITS => ADDRESS_SIZES[usize::from(state.config.oas)],
             _ => (FIELDS[file].get)(&state.config),
         };
@@ -121,10 +115,8 @@ impl InstanceDir {
         if file == ONLINE {
             return self.shared.set_online(text::flag(written)?);
         }
-        let shared = &*self.shared;
-        let mut state = shared.state.lock();
-        let online = shared.online(&state);
-        let hw = online.and_then(|smmu| shared.instances.hw_of(smmu));
+        let mut state = self.shared.lock();
+        let hw = state.online().and_then(|smmu| state.hw(smmu));
         let field = FIELDS.get(file);
         let follow = field.and_then(|field| field.follow);
         if hw.is_some() && follow.is_none() {
@@ -145,13 +137,10 @@ impl InstanceDir {
         Ok(())
     }
 
-    /// Makes the directory `name`; of instance `smmu`, if that is there already.
+    /// Makes the directory `name`, of an instance that comes from `origin`.
     pub(super) fn group(
         name: &CStr,
-        instances: Arc<Instances>,
-        debugfs: debugfs::Dir,
-        smmu: Option<ARef<Device>>,
-        config: Config,
+        origin: Origin,
     ) -> Result<impl PinInit<Group<Self>, Error>> {
         let dir_type = configfs_attrs! {
             container: Group<InstanceDir>,
@@ -183,7 +172,7 @@ impl InstanceDir {
                 online: 22,
             ],
         };
-        let shared = Shared::new(name, instances, debugfs, smmu, config)?;
+        let shared = Shared::new(name, origin)?;
         let dir = try_pin_init!(Self { shared });
         Ok(Group::new(name.try_into()?, dir_type, dir))
     }

@@ -11,15 +11,15 @@
 //!
 //! # Locks, outermost first
 //!
-//! configfs's own of a file, the device's state, its instance's state, the list of instances.
+//! configfs's own of a file, the device's state, its instance's state, then those of the host.
 
 mod device;
 mod instance;
 mod shared;
 mod text;
 
-use crate::instances::Instances;
 use instance::InstanceDir;
+use shared::Origin;
 use kernel::{
     configfs::{
         configfs_attrs,
@@ -27,22 +27,13 @@ use kernel::{
         GroupOperations,
         Subsystem, //
     },
-    debugfs,
-    device::Device,
     prelude::*,
-    sync::{
-        aref::ARef,
-        Arc, //
-    }, //
+    sync::Arc, //
 };
 use kernel_ext::configfs::DefaultGroup;
 
 /// The top directory.
-#[pin_data]
-struct Root {
-    instances: Arc<Instances>,
-    debugfs: debugfs::Dir,
-}
+struct Root;
 
 /// All of it; what users made must be gone before it is dropped, and is, as it refers to this
 /// module.
@@ -53,42 +44,23 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Makes the top directory, and below it the one of instance `smmu`, which is there already
-    /// and was made with `config`. Later ones show up in `debugfs`. May sleep.
+    /// Makes the top directory, and below it the one of the host's first SMMU. May sleep.
     ///
     /// # Errors
     ///
     /// `EEXIST`, `ENOMEM`.
-    pub(crate) fn new(
-        instances: Arc<Instances>,
-        debugfs: debugfs::Dir,
-        name: &CStr,
-        smmu: ARef<Device>,
-        config: crate::hw::Config,
-    ) -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let root_type = configfs_attrs! {
             container: Subsystem<Root>,
             data: Root,
             child: InstanceDir,
             attributes: [],
         };
-        let loaded = InstanceDir::group(
-            name,
-            instances.clone(),
-            debugfs.clone(),
-            Some(smmu),
-            config, //
-        )?;
-        let root = Arc::pin_init(
-            Subsystem::new(
-                c"mock_smmu",
-                root_type,
-                try_pin_init!(Root { instances, debugfs }),
-            ),
-            GFP_KERNEL,
-        )?;
+        let root = Arc::pin_init(Subsystem::new(c"mock_smmu", root_type, Ok(Root)), GFP_KERNEL)?;
+        let first = InstanceDir::group(c"smmu0", Origin::Loaded)?;
+
         Ok(Self {
-            _loaded: DefaultGroup::new(root.clone(), loaded)?,
+            _loaded: DefaultGroup::new(root.clone(), first)?,
             _root: root,
         })
     }
@@ -99,8 +71,6 @@ impl GroupOperations for Root {
     type Child = InstanceDir;
 
     fn make_group(&self, name: &CStr) -> Result<impl PinInit<Group<InstanceDir>, Error>> {
-        let (instances, debugfs) = (self.instances.clone(), self.debugfs.clone());
-        let config = crate::instance::default_config();
-        InstanceDir::group(name, instances, debugfs, None, config)
+        InstanceDir::group(name, Origin::Made)
     }
 }
