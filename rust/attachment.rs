@@ -43,8 +43,8 @@ pub trait FaultHandler: Send + Sync + Sized + 'static {
     /// take longer, as I/O does, must be done elsewhere: see [`FaultGroup::wait`].
     fn report(attachment: ArcBorrow<'_, Attachment<Self>>, mm: &Mm, group: FaultGroup<'_, Self>);
 
-    /// The domain has been detached, and no [`Self::report`] runs or will: sees to it that on return
-    /// all groups have been answered. May sleep, but must not wait for pages.
+    /// The domain is about to be detached, or has been, and no [`Self::report`] runs or will: sees to
+    /// it that on return all groups have been answered. May sleep, but must not wait for pages.
     fn detached(&self);
 }
 
@@ -68,7 +68,7 @@ pub struct Attachment<T: FaultHandler> {
     /// Locked around all that the core does with it. Taken before the group's mutex.
     #[pin]
     state: Mutex<Stage<T>>,
-    /// How many reports have begun.
+    /// How many reports have begun, and [`LEAVING`] once they are refused.
     begun: Atomic<u64>,
     /// How many of them have ended.
     ended: Atomic<u64>,
@@ -81,6 +81,9 @@ impl_tree_item! {
         self.links, key: usize = |attachment| attachment.group.key()
     }
 }
+
+/// In [`Attachment::begun`]: it is about to be detached.
+const LEAVING: u64 = 1 << 63;
 
 enum Stage<T: FaultHandler> {
     New,
@@ -325,6 +328,11 @@ impl<T: FaultHandler> Attachment<T> {
         };
         let domain = work.translation.domain().as_raw();
 
+        // Page requests from here on are refused, and those of before are answered first: there are
+        // IOMMU drivers that free what is under way with the last domain of a device. It happens
+        // once, as it is taken once.
+        self.begun.add(LEAVING, Relaxed);
+        self.settle();
         // SAFETY: By the type invariants this is attached, to the group of a device that is held.
         unsafe {
             match work.translation.pasid() {
@@ -339,11 +347,10 @@ impl<T: FaultHandler> Attachment<T> {
         Some(work.translation)
     }
 
-    /// Waits until no report is under way, once the core finds the handle no more, and has what they
-    /// left answered. A driver may have reported until just before that; what runs needs nothing but
-    /// memory.
+    /// Waits until no report is under way, once all are refused or the core finds the handle no more,
+    /// and has what they left answered. What runs needs nothing but memory.
     fn settle(&self) {
-        while self.ended.load(Acquire) != self.begun.load(Relaxed) {
+        while self.ended.load(Acquire) != self.groups() {
             fsleep(Delta::from_micros(100));
         }
         self.handler.detached();
@@ -372,7 +379,7 @@ impl<T: FaultHandler> Attachment<T> {
 
     /// How many groups of page requests have arrived.
     pub fn groups(&self) -> u64 {
-        self.begun.load(Relaxed)
+        self.begun.load(Relaxed) & !LEAVING
     }
 
     /// What handles the page requests.

@@ -2,8 +2,11 @@
 
 //! The handle by which the IOMMU core knows an [`Attachment`], and the way back from it.
 
-use super::{Attachment, FaultHandler};
-use crate::{bindings, fault::FaultGroup};
+use super::{Attachment, FaultHandler, LEAVING};
+use crate::{
+    bindings,
+    fault::{FaultGroup, Response},
+};
 use kernel::{
     mm::Mm,
     prelude::*,
@@ -56,7 +59,7 @@ pub(crate) unsafe extern "C" fn report<T: FaultHandler>(group: *mut bindings::io
     let attachment = unsafe { Attachment::<T>::of_group(group) };
     let ended = &attachment.ended;
 
-    attachment.begun.add(1, Relaxed);
+    let leaving = attachment.begun.fetch_add(1, Relaxed) & LEAVING != 0;
     // SAFETY: As above: the handle names the domain that is attached, or has been until just now;
     // it holds a reference to its mm, and is not freed as long as we are counted.
     let mm = unsafe {
@@ -68,7 +71,11 @@ pub(crate) unsafe extern "C" fn report<T: FaultHandler>(group: *mut bindings::io
     // until this returns.
     let group = unsafe { FaultGroup::from_raw(group) };
 
-    T::report(attachment, mm, group);
+    if leaving {
+        group.respond(Response::Invalid);
+    } else {
+        T::report(attachment, mm, group);
+    }
     // All that was done with the attachment comes before: pairs with `detach`.
     ended.fetch_add(1, Release);
     0

@@ -54,6 +54,7 @@ fn port_config(spec: &DeviceSpec, ssid_bits: u8) -> PortConfig {
         max_outstanding: spec.limits.max_outstanding,
         max_retries: spec.limits.max_retries,
         timeout_ms: spec.limits.timeout_ms,
+        gives_up: true,
     }
 }
 

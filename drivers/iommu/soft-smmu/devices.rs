@@ -116,6 +116,7 @@ impl Devices {
                 max_outstanding: spec.limits.max_outstanding,
                 max_retries: spec.limits.max_retries,
                 timeout_ms: spec.limits.timeout_ms,
+                gives_up: false,
             },
         )?;
         let mut properties = KVec::with_capacity(2, GFP_KERNEL)?;

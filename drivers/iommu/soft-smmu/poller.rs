@@ -29,13 +29,25 @@ const BUSY: Delta = Delta::from_micros(200);
 /// How long it sleeps between looks after that.
 const IDLE: Delta = Delta::from_micros(20);
 
+/// When it is told that the thread did not look: half of what the driver waits for a SYNC.
+const LATE: Delta = Delta::from_millis(500);
+
 /// Looks until it is told to stop.
 fn look(hw: &Smmu, stop: &Stop) {
     let mut last = Instant::<Monotonic>::now();
+    let mut looked = last;
 
     while !stop.requested() {
-        if hw.poll() {
-            last = Instant::now();
+        let away = looked.elapsed();
+        let busy = hw.poll();
+
+        if looked.elapsed() > LATE {
+            let (away, all) = (away.as_millis(), looked.elapsed().as_millis());
+            pr_warn!("no look for {all} ms, {away} ms of them not running: isolcpus=?\n");
+        }
+        looked = Instant::now();
+        if busy {
+            last = looked;
         } else if last.elapsed() > BUSY {
             fsleep(IDLE);
         } else {

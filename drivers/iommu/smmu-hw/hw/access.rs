@@ -135,9 +135,9 @@ impl Port {
 
     /// Does `op` on the page of `t`, or waits for a response to a request for it, and for more of
     /// the `len` bytes to come. Gives whether it was done.
-    fn access_page(
-        &self,
-        mut engine: EngineGuard<'_>,
+    fn access_page<'a>(
+        &'a self,
+        mut engine: EngineGuard<'a>,
         t: &Transaction,
         len: usize,
         patience: &mut Patience,
@@ -246,7 +246,11 @@ impl Port {
     }
 
     /// Waits until software has decided about a stalled access. No lock is held while waiting.
-    fn stalled(&self, mut engine: EngineGuard<'_>, stag: u16) -> Result<End, DmaErrorKind> {
+    fn stalled<'a>(
+        &'a self,
+        mut engine: EngineGuard<'a>,
+        stag: u16,
+    ) -> Result<End, DmaErrorKind> {
         let mut left = msecs_to_jiffies(self.config_now(&engine).timeout_ms);
         loop {
             if let Some(end) = engine.take_end(stag) {
@@ -258,6 +262,16 @@ impl Port {
                 return Ok(end);
             }
             if let Err(kind) = self.wait(&mut engine, &mut left) {
+                if !self.config.gives_up && kind != DmaErrorKind::Timeout {
+                    // Looks again and again: nothing that one waits for can be waited for now.
+                    drop(engine);
+                    fsleep(Delta::from_millis(1));
+                    engine = self.smmu.engine().lock();
+                    left = left.saturating_sub(msecs_to_jiffies(1));
+                    if left != 0 {
+                        continue;
+                    }
+                }
                 engine.abandon_stall(stag);
                 if let Some(state) = &mut engine.ports[self.slot] {
                     state.stats.abandoned += 1;

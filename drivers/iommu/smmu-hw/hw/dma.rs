@@ -37,6 +37,9 @@ pub struct PortConfig {
     pub max_retries: u16,
     /// How long it waits for a response, or for the end of a stall, in milliseconds.
     pub timeout_ms: u32,
+    /// It takes a stalled access back if it is stopped or interrupted. That of hardware stays in the
+    /// SMMU until that has been told what to do with it.
+    pub gives_up: bool,
 }
 
 /// The part of a [`PortConfig`] that can be changed later.
@@ -69,6 +72,7 @@ impl Default for PortConfig {
             max_outstanding: PortLimits::DEFAULT.max_outstanding,
             max_retries: PortLimits::DEFAULT.max_retries,
             timeout_ms: PortLimits::DEFAULT.timeout_ms,
+            gives_up: true,
         }
     }
 }

@@ -50,6 +50,7 @@ mod tests {
         max_outstanding: 256,
         max_retries: 4,
         timeout_ms: 50,
+        gives_up: true,
     };
 
     #[test]

@@ -377,6 +377,9 @@ impl Bond {
 
     fn stop(&self, stopping: Stopping, why: End) {
         test_point::pass(TestPoint::Stopping);
+        let waits = &self.device.core.waits;
+        let _refused = waits.refuse(&self.attachment, self.device.endpoint.dev());
+
         stopping.0.run(&self.device, self.pasid, why);
     }
 

@@ -9,14 +9,17 @@
 
 use super::{
     stats::Counter,
-    waiting::Waiting, //
+    waiting::Waiting,
+    GroupAttachment, //
 };
 use crate::module_parameters;
 use kernel::{
+    device::Device,
     mm::{Mm, MmWithUser},
     new_condvar, new_mutex, new_spinlock,
     prelude::*,
     sync::{
+        aref::ARef,
         atomic::{ordering::Relaxed, Atomic},
         Arc, CondVar, Mutex, SpinLock,
     },
@@ -71,6 +74,8 @@ struct Waiters {
     shares: Tree<Share>,
     made: u64,
     closed: bool,
+    /// At which attachments nothing of which device waits any more.
+    refused: KVec<(Arc<GroupAttachment>, ARef<Device>)>,
 }
 
 /// What one process, or one device, has of it all.
@@ -183,6 +188,28 @@ impl Drop for Leave {
     }
 }
 
+/// Keeps what [`Waits::refuse`] said in force.
+pub(crate) struct Refusal {
+    waits: Arc<Waits>,
+    what: Option<(Arc<GroupAttachment>, ARef<Device>)>,
+}
+
+impl Drop for Refusal {
+    fn drop(&mut self) {
+        let Some((at, of)) = &self.what else {
+            return;
+        };
+        let mut state = self.waits.state.lock();
+        let same = |(there, device): &(Arc<GroupAttachment>, ARef<Device>)| {
+            Arc::ptr_eq(there, at) && core::ptr::eq(&**device, &**of)
+        };
+
+        if let Some(place) = state.refused.iter().position(same) {
+            let _ = state.refused.remove(place);
+        }
+    }
+}
+
 impl Waits {
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
@@ -192,6 +219,7 @@ impl Waits {
                     shares: Tree::new(),
                     made: 0,
                     closed: false,
+                    refused: KVec::new(),
                 },
                 "sva_waits"
             ),
@@ -264,7 +292,10 @@ impl Waits {
         let first = state.groups.is_empty();
 
         // Under the lock that `abandon` takes after the device has begun to leave.
-        if state.closed || group.device_leaves() {
+        let refused = |(at, of): &(Arc<GroupAttachment>, ARef<Device>)| {
+            group.is_at(at) && group.is_of(of)
+        };
+        if state.closed || group.device_leaves() || state.refused.iter().any(refused) {
             return Err(ENODEV);
         }
         state.groups.insert(group.clone()).map_err(|_| EEXIST)?;
@@ -306,6 +337,27 @@ impl Waits {
 
         group.service().waiting.fetch_sub(1, Relaxed);
         Some(removed)
+    }
+
+    /// Has nothing of `device` wait at `attachment` until the result is dropped, and answers what
+    /// does: its driver stops the device, and there are devices that are not quiet before all that
+    /// they have asked is answered. May sleep; waits for no page.
+    pub(crate) fn refuse(
+        self: &Arc<Self>,
+        attachment: &Arc<GroupAttachment>,
+        device: &Device,
+    ) -> Refusal {
+        let refused = (attachment.clone(), ARef::from(device));
+        let mut state = self.state.lock();
+        // Without memory the device waits for as long as its page requests may.
+        let listed = state.refused.push(refused, GFP_KERNEL).is_ok();
+
+        drop(state);
+        self.abandon(|there| there.is_at(attachment) && there.is_of(device));
+        Refusal {
+            waits: self.clone(),
+            what: listed.then(|| (attachment.clone(), ARef::from(device))),
+        }
     }
 
     /// Answers the groups that are `unwanted`, without what they wait for, and ends the wait of

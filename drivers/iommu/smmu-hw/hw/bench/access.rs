@@ -61,6 +61,7 @@ pub(in crate::hw) const PLAIN: PortConfig = PortConfig {
     max_outstanding: 1,
     max_retries: 0,
     timeout_ms: 1000,
+    gives_up: true,
 };
 
 /// A port that translates but cannot ask for pages.

@@ -1,0 +1,128 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# What a developer of an SMMU's driver tries: each kind of hardware, under load and with
+# mistakes. For the kernel's own driver on hardware in software (SMMU=stock).
+# check() calls the functions.
+# shellcheck disable=SC2317,SC2329
+
+files=/sys/kernel/debug/mock_smmu/smmu0
+failures=0
+number=0
+
+# shellcheck disable=SC2154 # the kernel's command line has it
+if [ "${smmu:-}" != stock ]; then
+	echo "1..0 # SKIP there is the mock, with a driver of its own"
+	exit 4
+fi
+
+# check TEXT COMMAND...
+check() {
+	number=$((number + 1))
+	text=$1
+	shift
+	if "$@"; then
+		echo "ok $number $text"
+	else
+		echo "not ok $number $text"
+		failures=$((failures + 1))
+	fi
+}
+
+# Hardware with these parameters; strict in any case. Whoever used devices has gone.
+hardware() {
+	rmmod soft_smmu && modprobe soft_smmu strict=1 walk_cache=1 "$@"
+}
+
+stat() {
+	sed -n "s/^$1: //p" $files/stats
+}
+
+clean() {
+	echo scan > $files/strict
+	grep -qx "records: 0" $files/strict
+}
+
+# A process works with a device: data of its own, pages that are missing, pages that may
+# not be written.
+works() {
+	/tests/accel_operations_test > /tmp/out 2>&1 && /tests/accel_fault_test >> /tmp/out 2>&1 ||
+		{ sed 's/^/# /' /tmp/out | grep -v ' OK\| RUN' | tail -n 20; return 1; }
+}
+
+# works_with PARAMETER...: and nothing stale was used.
+works_with() {
+	hardware "$@" && works && clean && [ "$(stat hw_stall_events)" != 0 ]
+}
+
+# PASIDs are as many as the SMMU has, whatever devices say.
+pasids_are_limited() {
+	hardware ssid_bits=3 || return
+	/tests/accel_operations_test > /tmp/out 2>&1 || return
+	grep -q "^max_pasid 7\$" /sys/kernel/debug/sva/devices/mock_accel.0
+}
+
+no_pasids() {
+	hardware ssid_bits=0 || return
+	! /tests/accel_operations_test > /tmp/out 2>&1
+}
+
+never_stalls() {
+	hardware stall=1 || return
+	! /tests/accel_operations_test > /tmp/out 2>&1
+}
+
+# The driver takes no SMMU whose addresses are shorter than the processors' for SVA.
+short_addresses() {
+	hardware oas=2 || return
+	! /tests/accel_operations_test > /tmp/out 2>&1
+}
+
+loads_again_and_again() {
+	for _ in 1 2 3 4 5; do
+		hardware || return
+		[ -e /dev/mock_accel0 ] || return
+	done
+	works && clean
+}
+
+# The driver of the SMMU leaves, and comes back, with nothing behind it.
+driver_leaves() {
+	hardware devices=0 || return
+	driver=/sys/bus/platform/drivers/arm-smmu-v3
+	name=$(ls $driver | grep soft-smmu) || return
+	grep -q "^CR0ACK: 0x0000000[1-9a-f]" $files/regs || return
+	echo "$name" > $driver/unbind || return
+	grep -qx "CR0ACK: 0x00000000" $files/regs || return
+	echo "$name" > $driver/bind
+	grep -q "^CR0ACK: 0x0000000[1-9a-f]" $files/regs
+}
+
+# Events that find no room are lost, the driver says so, and goes on.
+events_overflow() {
+	hardware || return
+	echo 100 > $files/fail_queue_full/probability
+	echo 3 > $files/fail_queue_full/times
+	/tests/accel_operations_test > /tmp/out 2>&1
+	echo 0 > $files/fail_queue_full/probability
+	[ "$(stat hw_events_lost)" != 0 ] || return
+	works
+}
+
+check "as_it_comes" works_with
+check "one_table_of_context_descriptors" works_with ssid_bits=8
+check "two_levels_of_tables" works_with ssid_bits=20
+check "few_streams" works_with sid_bits=9
+check "syncs_by_polling" works_with sev=0
+check "messages" works_with msi=1
+check "forced_stall" works_with stall=2
+check "entries_dropped" works_with evict_one_in=3
+check "pasids_are_limited" pasids_are_limited
+check "no_pasids" no_pasids
+check "never_stalls" never_stalls
+check "short_addresses" short_addresses
+check "events_overflow" events_overflow
+check "driver_leaves" driver_leaves
+check "loads_again_and_again" loads_again_and_again
+hardware || failures=1
+echo "1..$number"
+exit $((failures != 0))
