@@ -277,6 +277,19 @@ int mock_smmu_submit(struct mock_smmu_port *port, struct mock_smmu_request *requ
 void mock_smmu_drain(struct mock_smmu_port *port);
 
 /**
+ * mock_smmu_entry() - looks at what the SMMU's tables hold for a device, for tests
+ * @port: the device's port
+ * @ssid: of which SubstreamID to tell the context descriptor; MOCK_SMMU_NO_SSID
+ *	for the stream table entry
+ * @words: where its eight words go, as they are in memory
+ *
+ * Does not sleep.
+ *
+ * Return: 0, or -ENOENT if the tables have none.
+ */
+int mock_smmu_entry(struct mock_smmu_port *port, u32 ssid, u64 *words);
+
+/**
  * struct mock_smmu_limits - how much a device has under way, how patient it is
  * @max_outstanding: page requests that wait for a response, at least 1
  * @max_retries: how often a page is asked for that is promised and stays missing

@@ -231,6 +231,16 @@ impl Dma {
         self.port.start();
     }
 
+    /// For tests: what the SMMU's tables in memory hold for the device: the stream table entry, or
+    /// the context descriptor of `ssid`. Any context.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if there is none.
+    pub fn entry(&self, ssid: Option<u32>) -> Result<[u64; 8]> {
+        self.port.entry(ssid).ok_or(ENOENT)
+    }
+
     /// The port's counters. Any context.
     pub fn stats(&self) -> PortStats {
         self.port.stats()

@@ -23,6 +23,7 @@ EXPORT_SYMBOL_NS_GPL(mock_smmu_start, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_access, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_submit, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_drain, "MOCK_SMMU");
+EXPORT_SYMBOL_NS_GPL(mock_smmu_entry, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_set_limits, "MOCK_SMMU");
 EXPORT_SYMBOL_NS_GPL(mock_smmu_set_lies, "MOCK_SMMU");
 

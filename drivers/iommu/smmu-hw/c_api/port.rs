@@ -31,6 +31,7 @@ matches_prototype!(
     mock_smmu_stop,
     mock_smmu_start,
     mock_smmu_drain,
+    mock_smmu_entry,
     mock_smmu_set_limits,
     mock_smmu_set_lies,
 );
@@ -204,6 +205,28 @@ pub(crate) unsafe extern "C" fn mock_smmu_start(port: *mut Port) {
 pub(crate) unsafe extern "C" fn mock_smmu_drain(port: *mut Port) {
     // SAFETY: By the function's requirement.
     unsafe { dma(port) }.drain();
+}
+
+/// # Safety
+///
+/// As for [`dma`]; `words` must be valid for a write of eight.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn mock_smmu_entry(
+    port: *mut Port,
+    pasid: u32,
+    words: *mut u64,
+) -> c_int {
+    // SAFETY: By the function's requirement.
+    let dma = unsafe { dma(port) };
+
+    match dma.entry(ssid(pasid)) {
+        Ok(entry) => {
+            // SAFETY: By the function's requirement.
+            unsafe { words.cast::<[u64; 8]>().write(entry) };
+            0
+        }
+        Err(error) => error.to_errno(),
+    }
 }
 
 /// # Safety

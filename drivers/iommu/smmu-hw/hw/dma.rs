@@ -315,6 +315,14 @@ impl Port {
         Ok(())
     }
 
+    /// See [`Smmu::ste`], or with an `ssid` [`Smmu::cd`].
+    pub(crate) fn entry(&self, ssid: Option<u32>) -> Option<[u64; 8]> {
+        match ssid {
+            Some(ssid) => self.smmu.cd(self.sid, ssid).map(|cd| cd.words()),
+            None => self.smmu.ste(self.sid).map(|ste| ste.words()),
+        }
+    }
+
     /// The StreamID.
     pub fn sid(&self) -> u32 {
         self.sid

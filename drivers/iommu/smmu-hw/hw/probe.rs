@@ -60,32 +60,36 @@ impl Place {
 
 impl Port {
     /// Where an unprivileged access at `va` would go now: by the device's ATC, else by a
-    /// translation request, which is answered by TLB or tables. `None` where the device would have
-    /// to ask for a page; it does not ask.
+    /// translation request, or untranslated, by TLB or tables. `None` where the device would have
+    /// to ask for a page, or wait for one; it does neither.
     ///
     /// As by any translation request, access flags and dirty states are updated, and both caches
     /// keep what was found. Any context.
     ///
     /// # Errors
     ///
-    /// [`DmaErrorKind::Aborted`] if the device does not translate accesses with `ssid` by ATS, or
-    /// if the SMMU aborts.
+    /// [`DmaErrorKind::Aborted`] if the SMMU is off, or aborts.
     pub fn locate(
         &self,
         ssid: Option<u32>,
         va: u64,
         intent: Intent,
     ) -> Result<Option<Place>, DmaErrorKind> {
-        if !self.config.translates(ssid) {
-            return Err(DmaErrorKind::Aborted);
-        }
         let t = Transaction {
             sid: self.sid,
             ssid,
             va,
             access: intent.into(),
         };
-        match self.smmu.engine().lock().locate(self.slot, &t) {
+        let mut engine = self.smmu.engine().lock();
+        let found = if self.config.translates(ssid) {
+            engine.locate(self.slot, &t)
+        } else if engine.cr0().smmuen() {
+            engine.find(&t, false)
+        } else {
+            Err(Denied::Abort)
+        };
+        match found {
             Ok(translation) => Ok(Some(Place {
                 phys: translation.address(va),
                 shift: translation.shift,

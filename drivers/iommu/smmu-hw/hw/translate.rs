@@ -278,7 +278,13 @@ impl Engine {
         if !self.cr0().smmuen() {
             return Err(self.reject(t, EventId::BadAtsTreq.into(), true));
         }
-        let result = match self.route(t, true) {
+        self.find(t, true)
+    }
+
+    /// The translation of `t`, as by ATS or as for an untranslated request. No failure is told to
+    /// software, but for those that only ATS has.
+    pub(super) fn find(&mut self, t: &Transaction, ats: bool) -> Result<Translation, Denied> {
+        let result = match self.route(t, ats) {
             Ok(Route::Abort) => return Err(Denied::Abort),
             // What cannot be put out cannot be asked for either.
             Ok(Route::Bypass) => return self.bypass(t.va).map_err(|_| Denied::Abort),

@@ -53,7 +53,8 @@ static inline int config_rmdir(const char *dir)
 
 /*
  * Makes the directory @dir and writes to its files, given as pairs of name and
- * text that end with a NULL; what is left behind on failure is offline.
+ * text that end with a NULL; what is left behind on failure is offline, and nothing
+ * is where the SMMU's driver cannot do such a thing.
  */
 static inline int config_make(const char *dir, ...)
 {
@@ -67,6 +68,8 @@ static inline int config_make(const char *dir, ...)
 		ret = config_set(dir, file, text);
 	}
 	va_end(args);
+	if (ret == -EOPNOTSUPP)
+		config_rmdir(dir);
 	return ret;
 }
 
