@@ -73,6 +73,7 @@ TESTS=<pattern>        test: only suites and selftests with such names ('sva_*')
 EXTRA=<folder>         test, shell: a driver of your own too; of the tests only its own
 DESTDIR=<folder>       install-sdk: where to
 NODES=2                test: in a guest with two NUMA nodes
+SMMU=stock             run, test, shell: under the kernel's own driver for SMMUv3
 PART=<part side hw>    profile: such as 'bind ours null', 'request in_tree mock'
 BASE=<git revision>    bench: also measures that one, and compares
 BUILD=<folder>         where the build's output goes (build/)
@@ -90,4 +91,4 @@ help:
 	clean check-kernel distclean-cache rust-analyzer install-sdk docs rustdoc
 
 # Arguments reach the scripts through the environment.
-export V DEBUG FLAVOUR TESTS NODES EXTRA DESTDIR BASE PART JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX
+export V DEBUG FLAVOUR TESTS NODES SMMU EXTRA DESTDIR BASE PART JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX

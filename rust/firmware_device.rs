@@ -49,8 +49,7 @@ impl FirmwareDevice {
     /// `ENODEV` if firmware has none.
     pub fn find(what: &CStr) -> Result<Self> {
         // SAFETY: Both are C strings. The helper gives a reference.
-        let pdev =
-            unsafe { bindings::sva_find_played(what.as_char_ptr(), PLAYED.as_char_ptr()) };
+        let pdev = unsafe { bindings::sva_find_played(what.as_char_ptr(), PLAYED.as_char_ptr()) };
         let pdev = NonNull::new(pdev).ok_or(ENODEV)?;
         // SAFETY: The device is live.
         let dev = NonNull::from(unsafe { Device::from_raw(addr_of_mut!((*pdev.as_ptr()).dev)) });

@@ -20,10 +20,6 @@ use kernel::{
     str::CString,
     sync::Arc, //
 };
-use smmuv3::device::{
-    check_region,
-    DeviceSpec, //
-};
 use kernel_ext::{
     fwspec::IommuNode,
     io_pgtable::Geometry,
@@ -40,6 +36,10 @@ use kernel_ext::{
         ResvKind,
         ResvRegion, //
     }, //
+};
+use smmuv3::device::{
+    check_region,
+    DeviceSpec, //
 };
 
 /// What the port of such a device can do behind an SMMU with SubstreamIDs of `ssid_bits` bits.

@@ -28,11 +28,11 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use smmuv3::device::DeviceSpec;
 use kernel_ext::{
     iommu_device::IommuDevice,
     notifier, //
 };
+use smmuv3::device::DeviceSpec;
 
 /// Waits on drop until no notifier of an address space is left, so that none uses the SMMU.
 struct NoNotifiers;

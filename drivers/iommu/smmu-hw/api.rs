@@ -14,10 +14,7 @@
 //!
 //! The C twin is `include/linux/mock_smmu.h`, and `Documentation/mock-smmu.rst` an introduction.
 
-use crate::{
-    ports,
-    hw::Port,
-};
+use crate::{hw::Port, ports};
 use kernel::{
     device::{
         Bound,

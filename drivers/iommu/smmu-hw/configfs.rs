@@ -19,7 +19,6 @@ mod shared;
 mod text;
 
 use instance::InstanceDir;
-use shared::Origin;
 use kernel::{
     configfs::{
         configfs_attrs,
@@ -31,6 +30,7 @@ use kernel::{
     sync::Arc, //
 };
 use kernel_ext::configfs::DefaultGroup;
+use shared::Origin;
 
 /// The top directory.
 struct Root;
@@ -56,7 +56,10 @@ impl Tree {
             child: InstanceDir,
             attributes: [],
         };
-        let root = Arc::pin_init(Subsystem::new(c"mock_smmu", root_type, Ok(Root)), GFP_KERNEL)?;
+        let root = Arc::pin_init(
+            Subsystem::new(c"mock_smmu", root_type, Ok(Root)),
+            GFP_KERNEL,
+        )?;
         let first = InstanceDir::group(c"smmu0", Origin::Loaded)?;
 
         Ok(Self {

@@ -266,5 +266,6 @@ kunit_test_suite(bytes_suite);
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
 MODULE_IMPORT_NS("MOCK_SMMU");
+MODULE_VERSION(SVA_VERSION);
 MODULE_DESCRIPTION("KUnit suite: entries beside those of the kernel's driver");
 MODULE_LICENSE("GPL");

@@ -76,7 +76,10 @@ mod tests {
             sync: Line::new()?,
         };
         let steps = KVec::with_capacity(32, GFP_KERNEL)?;
-        let (file, hw) = (regs.clone(), hw::Smmu::new(config, regs.clone(), hw_lines, BUS)?);
+        let (file, hw) = (
+            regs.clone(),
+            hw::Smmu::new(config, regs.clone(), hw_lines, BUS)?,
+        );
         let spy = Arc::pin_init(
             pin_init!(Spy {
                 regs: file,

@@ -3,7 +3,7 @@
 //! The C interface, called as C calls it.
 
 #[kernel::prelude::kunit_tests(smmu_c_api)]
-mod c_api {
+mod tests {
     use crate::{
         fmt::event::{
             Event,
@@ -36,11 +36,11 @@ mod c_api {
         },
         phys::PhysPages, //
     };
-    use smmuv3::device::DeviceSpec;
     use kernel_test_ext::{
         in_tree::InTreeBond,
         mm::{Protection, TestMm}, //
     };
+    use smmuv3::device::DeviceSpec;
 
     const NONE: u32 = bindings::MOCK_SMMU_NO_SSID;
 

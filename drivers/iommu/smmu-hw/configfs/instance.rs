@@ -138,10 +138,7 @@ impl InstanceDir {
     }
 
     /// Makes the directory `name`, of an instance that comes from `origin`.
-    pub(super) fn group(
-        name: &CStr,
-        origin: Origin,
-    ) -> Result<impl PinInit<Group<Self>, Error>> {
+    pub(super) fn group(name: &CStr, origin: Origin) -> Result<impl PinInit<Group<Self>, Error>> {
         let dir_type = configfs_attrs! {
             container: Group<InstanceDir>,
             data: InstanceDir,

@@ -92,7 +92,11 @@ impl Shared {
         // Another host may have come, with an SMMU of its own.
         if self.origin == Origin::Loaded && state.online().is_none() {
             if let Some((smmu, config)) = host::first() {
-                if !state.smmu.as_ref().is_some_and(|old| ptr::eq(&**old, &*smmu)) {
+                if !state
+                    .smmu
+                    .as_ref()
+                    .is_some_and(|old| ptr::eq(&**old, &*smmu))
+                {
                     state.config = config;
                     state.smmu = Some(smmu);
                 }

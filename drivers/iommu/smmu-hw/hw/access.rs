@@ -246,11 +246,7 @@ impl Port {
     }
 
     /// Waits until software has decided about a stalled access. No lock is held while waiting.
-    fn stalled<'a>(
-        &'a self,
-        mut engine: EngineGuard<'a>,
-        stag: u16,
-    ) -> Result<End, DmaErrorKind> {
+    fn stalled<'a>(&'a self, mut engine: EngineGuard<'a>, stag: u16) -> Result<End, DmaErrorKind> {
         let mut left = msecs_to_jiffies(self.config_now(&engine).timeout_ms);
         loop {
             if let Some(end) = engine.take_end(stag) {

@@ -292,9 +292,8 @@ impl Waits {
         let first = state.groups.is_empty();
 
         // Under the lock that `abandon` takes after the device has begun to leave.
-        let refused = |(at, of): &(Arc<GroupAttachment>, ARef<Device>)| {
-            group.is_at(at) && group.is_of(of)
-        };
+        let refused =
+            |(at, of): &(Arc<GroupAttachment>, ARef<Device>)| group.is_at(at) && group.is_of(of);
         if state.closed || group.device_leaves() || state.refused.iter().any(refused) {
             return Err(ENODEV);
         }

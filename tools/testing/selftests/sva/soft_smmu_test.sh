@@ -86,29 +86,31 @@ loads_again_and_again() {
 	works && clean
 }
 
+is_on() {
+	! grep -qx "CR0ACK: 0x00000000" $files/regs
+}
+
 # The driver of the SMMU leaves, and comes back, with nothing behind it.
 driver_leaves() {
 	hardware devices=0 || return
 	driver=/sys/bus/platform/drivers/arm-smmu-v3
 	name=$(ls $driver | grep soft-smmu) || return
-	grep -q "^CR0ACK: 0x0000000[1-9a-f]" $files/regs || return
+	is_on || return
 	echo "$name" > $driver/unbind || return
-	grep -qx "CR0ACK: 0x00000000" $files/regs || return
-	echo "$name" > $driver/bind
-	grep -q "^CR0ACK: 0x0000000[1-9a-f]" $files/regs
+	! is_on || return
+	echo "$name" > $driver/bind && is_on
 }
 
-# Events that find no room are lost, the driver says so, and goes on.
+# Events that find no room are lost, the driver is told, and goes on.
 events_overflow() {
-	hardware || return
+	hardware stall=1 || return
+	echo 2 > $files/fail_queue_full/times
 	echo 100 > $files/fail_queue_full/probability
-	echo 3 > $files/fail_queue_full/times
 	/tests/accel_operations_test > /tmp/out 2>&1
-	echo 0 > $files/fail_queue_full/probability
-	[ "$(stat hw_events_lost)" != 0 ] || return
-	works
+	[ "$(stat hw_events_lost)" != 0 ] && hardware && works
 }
 
+echo "1..$((14 + $(test -e $files/fail_queue_full; echo $((1 - $?)))))"
 check "as_it_comes" works_with
 check "one_table_of_context_descriptors" works_with ssid_bits=8
 check "two_levels_of_tables" works_with ssid_bits=20
@@ -121,9 +123,10 @@ check "pasids_are_limited" pasids_are_limited
 check "no_pasids" no_pasids
 check "never_stalls" never_stalls
 check "short_addresses" short_addresses
-check "events_overflow" events_overflow
+[ ! -e $files/fail_queue_full ] || check "events_overflow" events_overflow
 check "driver_leaves" driver_leaves
 check "loads_again_and_again" loads_again_and_again
 hardware || failures=1
-echo "1..$number"
+# Its device went with the SMMU.
+[ ! -e /sys/module/mock_uacce ] || { rmmod mock_uacce && modprobe mock_uacce; } || failures=1
 exit $((failures != 0))
