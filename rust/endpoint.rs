@@ -33,6 +33,7 @@ pub struct Endpoint {
     ops: *const bindings::iommu_ops,
     has_sva: bool,
     max_pasids: u32,
+    pasid_is_off: bool,
     needs_direct: bool,
     untranslated: KVec<Range<u64>>,
     /// How many hold it, one more for who opened it, and [`Self::CLOSED`] if nobody else may. Once
@@ -79,6 +80,8 @@ impl Endpoint {
         };
 
         let untranslated = crate::resv_region::untranslated(dev)?;
+        // The core counts those that the device could send, were it let.
+        let pasid_is_off = crate::pci_function::pasid_is_off(dev);
 
         Arc::pin_init(
             // INVARIANT: Nobody can hold it.
@@ -87,7 +90,8 @@ impl Endpoint {
                 group,
                 ops,
                 has_sva,
-                max_pasids,
+                max_pasids: if pasid_is_off { 0 } else { max_pasids },
+                pasid_is_off,
                 needs_direct,
                 untranslated,
                 holds: Atomic::new(Self::NEW),
@@ -110,6 +114,12 @@ impl Endpoint {
     /// How many PASIDs the device and its IOMMU have: one more than the largest; 0 is none.
     pub fn max_pasids(&self) -> u32 {
         self.max_pasids
+    }
+
+    /// Whether the device is a PCI function that has PASIDs, and was not let send any: requests could
+    /// go to another device, since a bridge above it, or the function itself, has no ACS.
+    pub fn pasid_is_off(&self) -> bool {
+        self.pasid_is_off
     }
 
     /// Whether the IOMMU's driver can share a process's address space at all.

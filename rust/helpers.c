@@ -13,6 +13,7 @@
 #include "helpers/iommu.c"
 #include "helpers/memory.c"
 #include "helpers/mm.c"
+#include "helpers/pci.c"
 #include "helpers/pin.c"
 #include "helpers/point.c"
 #include "helpers/wake.c"

@@ -151,7 +151,7 @@ impl<T: Driver> IommuDevice<T> {
             )
         })?;
         // SAFETY: The ops are complete, and they and `iommu` stay until `drop()` unregisters them.
-        let ret = to_result(unsafe { bindings::iommu_device_register(iommu, ops, hwdev) });
+        let ret = to_result(unsafe { bindings::sva_iommu_device_register(iommu, ops, hwdev) });
         if let Err(error) = ret {
             // SAFETY: The entry was added above.
             unsafe { bindings::iommu_device_sysfs_remove(iommu) };

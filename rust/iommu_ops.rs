@@ -194,8 +194,8 @@ impl<T: Driver> Ops<T> {
 
         let group = match other.as_ref().and_then(|other| other.group.as_ref()) {
             Some(group) => Ok(group.clone()),
-            // SAFETY: The device is live. The function makes a group, with a reference for us.
-            None => from_err_ptr(unsafe { bindings::generic_device_group(dev) }).map(|group| {
+            // SAFETY: The device is live. The function gives a reference to us.
+            None => from_err_ptr(unsafe { Self::own_group(dev) }).map(|group| {
                 // SAFETY: The group is valid while we own the reference.
                 let group = unsafe { IommuGroup::from_raw(group) };
                 // SAFETY: The reference that the function gave becomes this one.
@@ -211,12 +211,34 @@ impl<T: Driver> Ops<T> {
         }
     }
 
+    /// A new group; on PCI the one of those that can reach each other beside the IOMMU.
+    ///
+    /// # Safety
+    ///
+    /// `dev` must be live.
+    unsafe fn own_group(dev: *mut bindings::device) -> DeviceGroup {
+        #[cfg(CONFIG_PCI)]
+        // SAFETY: By this function's contract.
+        if unsafe { bindings::dev_is_pci(dev) } {
+            // SAFETY: As above.
+            return unsafe { bindings::pci_device_group(dev) };
+        }
+        // SAFETY: By this function's contract.
+        unsafe { bindings::generic_device_group(dev) }
+    }
+
     /// # Safety
     ///
     /// See [`Ops`].
     unsafe extern "C" fn probe_finalize(dev: *mut bindings::device) {
         // SAFETY: The device is probed.
         let client = unsafe { Self::client(dev) };
+
+        if crate::pci_function::pasid_is_off(client.device()) {
+            // The core counts what the device could send. It attaches to each member that has some.
+            // SAFETY: As above; no driver has the device.
+            unsafe { (*(*dev).iommu).max_pasids = 0 };
+        }
 
         client.driver().probe_finalize(client);
     }

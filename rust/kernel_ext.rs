@@ -35,6 +35,11 @@ pub mod mm_fault;
 pub mod module_version;
 pub mod notifier;
 pub mod pasid;
+#[cfg(CONFIG_PCI)]
+pub mod pci_driver;
+pub mod pci_function;
+#[cfg(CONFIG_PCI)]
+pub mod pci_host;
 pub mod phys;
 pub mod pin;
 pub mod platform_device;

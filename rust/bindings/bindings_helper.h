@@ -10,6 +10,7 @@
 #include <linux/mman.h>
 #include <linux/mm.h>
 #include <linux/mock_accel.h>
+#include <linux/mock_pci.h>
 #include <linux/mock_smmu.h>
 #include <linux/mock_uacce.h>
 #define SVA_SEED_NAMES

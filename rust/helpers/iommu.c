@@ -40,6 +40,33 @@ int rust_helper_sva_dev_iommu_init(struct device *dev, struct fwnode_handle *iom
 	return 0;
 }
 
+/*
+ * An IOMMU of ours that is registered looks through all devices, also through those that
+ * are being added.
+ */
+static DEFINE_MUTEX(probe_mutex);
+
+/* As iommu_device_register(). */
+int rust_helper_sva_iommu_device_register(struct iommu_device *iommu, const struct iommu_ops *ops,
+					  struct device *hwdev)
+{
+	guard(mutex)(&probe_mutex);
+	return iommu_device_register(iommu, ops, hwdev);
+}
+
+/*
+ * Puts @dev behind the IOMMU that @iommu is: from a bus notifier that is called when the
+ * device is added, ahead of that of the IOMMU core.
+ */
+int rust_helper_sva_dev_iommu_init_added(struct device *dev, struct fwnode_handle *iommu,
+					 u32 id)
+{
+	guard(mutex)(&probe_mutex);
+	if (dev->iommu)
+		return -EBUSY;
+	return rust_helper_sva_dev_iommu_init(dev, iommu, &id, 1);
+}
+
 /* Undoes sva_dev_iommu_init() for a device that could not be added. */
 void rust_helper_sva_dev_iommu_discard(struct device *dev)
 {

@@ -25,9 +25,12 @@ use kernel::{
         Mutex, //
     }, //
 };
-use kernel_ext::resv_region::{
-    ResvKind,
-    ResvRegion, //
+use kernel_ext::{
+    pci_function::PciFunction,
+    resv_region::{
+        ResvKind,
+        ResvRegion, //
+    }, //
 };
 
 /// The number of the context descriptor that accesses without PASID use.
@@ -62,6 +65,8 @@ pub struct Master {
     sh_cfg: u8,
     /// Bits of a SubstreamID as its stream table entry says.
     ssid_bits: u8,
+    /// Whether it sends PASIDs.
+    has_pasids: bool,
     cds: Pin<KBox<CdTable>>,
     bonds: Pin<KBox<Mutex<Bonds>>>,
     resv: KVec<ResvRegion>,
@@ -113,7 +118,8 @@ pub type Bonds = RBTree<u32, Arc<AddressSpace>>;
 impl Master {
     /// Takes the device `dev` with the given StreamIDs. Its software node says the rest:
     /// `pasid-num-bits`, `ats-supported`, `dma-can-stall`, `iommu-group-id`, [`TRANSLATED`]; and
-    /// [`RESERVED`] and [`DIRECT`], each with pairs of first address and length. May sleep.
+    /// [`RESERVED`] and [`DIRECT`], each with pairs of first address and length. A PCI function says
+    /// it by its capabilities, and may send PASIDs from now on. May sleep.
     ///
     /// # Errors
     ///
@@ -134,12 +140,20 @@ impl Master {
         let flag = |name| property(name).is_some_and(|value| value != 0);
 
         let able = smmu.features().ssid_bits;
-        let ssid_bits = property(c"pasid-num-bits")
-            .unwrap_or(0)
-            .min(u32::from(able));
+        let pci = PciFunction::of(dev);
+        let ssid_bits = match &pci {
+            Some(_) if able == 0 => 0,
+            Some(pci) => u32::from(pci.enable_pasid()),
+            None => property(c"pasid-num-bits").unwrap_or(0),
+        };
+        let ssid_bits = ssid_bits.min(u32::from(able));
         // CAST: At most 20. The table of a device without PASIDs has one for accesses without.
         let cds = KBox::pin_init(CdTable::new(ssid_bits.max(1) as u8)?, GFP_KERNEL)?;
-        let ats = smmu.features().ats && flag(c"ats-supported");
+        let can_ats = match &pci {
+            Some(pci) => pci.has_ats(),
+            None => flag(c"ats-supported"),
+        };
+        let ats = smmu.features().ats && can_ats;
         let model = smmu.features().stall_model;
         let stalls = match model {
             regs::STALL_NONE => false,
@@ -153,6 +167,10 @@ impl Master {
         ] {
             read_regions(dev, name, kind, &mut resv)?;
         }
+        if let Some(pci) = &pci {
+            // As the DMA API, which keeps out of there whether there is ACS or not (S18).
+            pci.add_windows(&mut resv)?;
+        }
         Ok(Self {
             sid,
             group: property(c"iommu-group-id"),
@@ -163,6 +181,7 @@ impl Master {
             stall_disabled: model == regs::STALL_BOTH && !stalls,
             sh_cfg: smmu.features().sh_cfg(),
             ssid_bits: cds.ssid_bits().min(able),
+            has_pasids: ssid_bits != 0,
             cds,
             bonds: KBox::pin_init(new_mutex!(RBTree::new(), "mock_smmu_bonds"), GFP_KERNEL)?,
             resv,
@@ -177,6 +196,11 @@ impl Master {
     /// Devices with the same number cannot be told apart.
     pub fn group(&self) -> Option<u32> {
         self.group
+    }
+
+    /// Whether it sends PASIDs.
+    pub fn has_pasids(&self) -> bool {
+        self.has_pasids
     }
 
     /// Whether it has an ATC, which must be invalidated.

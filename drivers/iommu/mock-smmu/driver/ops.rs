@@ -37,6 +37,7 @@ use kernel_ext::{
         IopfQueue,
         PageResponse, //
     },
+    pci_function::PciFunction,
     resv_region::{
         ResvKind,
         ResvList,
@@ -90,11 +91,22 @@ impl Driver for Smmu {
     type Paging = AddressSpace;
 
     fn probe_device(&self, dev: &Device, ids: &[u32]) -> Result<Master> {
-        let master = Master::new(self, dev, ids)?;
-        if self.client(master.sid()).is_some() {
-            return Err(EBUSY);
-        }
-        Ok(master)
+        let free = |master: &Master| self.client(master.sid()).is_none();
+        let master = Master::new(self, dev, ids);
+
+        master
+            .and_then(|master| {
+                if free(&master) {
+                    Ok(master)
+                } else {
+                    Err(EBUSY)
+                }
+            })
+            .inspect_err(|_| {
+                if let Some(pci) = PciFunction::of(dev) {
+                    pci.disable();
+                }
+            })
     }
 
     fn shares_group_with(&self, client: &Client) -> Option<Arc<Client>> {
@@ -117,11 +129,21 @@ impl Driver for Smmu {
         {
             dev_err!(client.device(), "no page requests: {error:?}\n");
         }
+        // Not before: the stream table entry has its translation requests answered by now.
+        let master = client.data();
+        if let Some(pci) = PciFunction::of(client.device()).filter(|_| master.ats()) {
+            if let Err(error) = pci.enable_ats(self.features.pri) {
+                dev_err!(client.device(), "no ATS or page requests: {error:?}\n");
+            }
+        }
     }
 
     fn release_device(&self, client: ArcBorrow<'_, Client>) {
         let master = client.data();
 
+        if let Some(pci) = PciFunction::of(client.device()) {
+            pci.disable();
+        }
         report(self.write_ste(master.sid(), &stream_table::abort()));
         report(self.forget_stream(master));
         // Requests from now on find no device; those before have all been reported after this.
@@ -192,6 +214,7 @@ impl Driver for Smmu {
 
         space.set_served(domain.serves_faults());
         match pasid {
+            Some(_) if !client.data().has_pasids() => Err(EOPNOTSUPP),
             Some(pasid) => self.attach(space, client, pasid),
             None => self.attach_rid(space, client),
         }
@@ -207,6 +230,9 @@ impl Driver for Smmu {
 
     fn attach_sva(&self, domain: &SharedSpace, client: &Client, pasid: u32) -> Result {
         self.check_alloc()?;
+        if !client.data().has_pasids() {
+            return Err(EOPNOTSUPP);
+        }
         self.attach(domain.space(), client, pasid)
     }
 

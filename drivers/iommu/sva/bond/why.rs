@@ -18,6 +18,7 @@ pub(crate) enum Why {
     NoIommu,
     NoSva,
     NoPasids,
+    PasidsOff,
     Initialised,
     OwnedByOthers,
     Flags,
@@ -33,10 +34,12 @@ pub(crate) enum Why {
 impl Why {
     /// Why a device that should have PASIDs has none.
     pub(super) fn no_pasids(endpoint: &Endpoint) -> Self {
-        if endpoint.has_sva() {
-            Self::NoPasids
-        } else {
+        if !endpoint.has_sva() {
             Self::NoSva
+        } else if endpoint.pasid_is_off() {
+            Self::PasidsOff
+        } else {
+            Self::NoPasids
         }
     }
 
@@ -61,6 +64,10 @@ impl Why {
             Self::NoIommu => "no SVA: no IOMMU serves the device",
             Self::NoSva => "no SVA: the driver of its IOMMU cannot share address spaces",
             Self::NoPasids => "no SVA: the device or its IOMMU has no PASIDs",
+            Self::PasidsOff => {
+                "no SVA: its PASIDs are off, since a PCI bridge above it, or the function itself, \
+                 lacks ACS: requests could go to another device"
+            }
             Self::Initialised => "no SVA: it is initialised already",
             Self::OwnedByOthers => {
                 "no SVA: its IOMMU group is user space's (VFIO, iommufd) or that of a driver \
@@ -92,7 +99,11 @@ impl Why {
     fn error(self) -> Error {
         match self {
             Self::NoIommu => ENODEV,
-            Self::NoSva | Self::NoPasids | Self::Unsupported | Self::ShadowStacks => EOPNOTSUPP,
+            Self::NoSva
+            | Self::NoPasids
+            | Self::PasidsOff
+            | Self::Unsupported
+            | Self::ShadowStacks => EOPNOTSUPP,
             Self::Initialised | Self::OwnedByOthers | Self::NotAlone => EBUSY,
             Self::Flags => EINVAL,
             Self::Exists => EEXIST,
