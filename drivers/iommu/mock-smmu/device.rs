@@ -43,7 +43,7 @@ use smmuv3::device::{
 };
 
 /// What the port of such a device can do behind an SMMU with SubstreamIDs of `ssid_bits` bits.
-fn port_config(spec: &DeviceSpec, ssid_bits: u8) -> PortConfig {
+pub(crate) fn port_config(spec: &DeviceSpec, ssid_bits: u8) -> PortConfig {
     PortConfig {
         ats: spec.ats,
         // ATS does not work in bypass, and the driver half has no stage 1 for accesses without

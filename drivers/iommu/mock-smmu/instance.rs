@@ -10,6 +10,7 @@ use crate::{
     debugfs,
     device::{
         check_direct,
+        port_config,
         MockDevice, //
     },
     driver::{
@@ -26,13 +27,22 @@ use crate::{
 use kernel::{
     device::Device,
     prelude::*,
+    str::CString,
     sync::Arc, //
 };
 use kernel_ext::{
+    fwspec::IommuNode,
     iommu_device::IommuDevice,
     notifier, //
 };
-use smmuv3::device::DeviceSpec;
+use smmuv3::{
+    device::DeviceSpec,
+    ports::Connection,
+    requester::{
+        Count,
+        Requester, //
+    }, //
+};
 
 /// Waits on drop until no notifier of an address space is left, so that none uses the SMMU.
 struct NoNotifiers;
@@ -56,6 +66,7 @@ impl Drop for Doorbell {
 pub struct Instance {
     debugfs: Option<debugfs::InstanceDir>,
     devices: KVec<MockDevice>,
+    requesters: Arc<Count>,
     iommu: Arc<IommuDevice<driver::Smmu>>,
     _no_notifiers: NoNotifiers,
     running: Running,
@@ -94,6 +105,7 @@ impl Instance {
         Ok(Self {
             debugfs: None,
             devices: KVec::new(),
+            requesters: Count::new()?,
             iommu,
             _no_notifiers: NoNotifiers,
             running,
@@ -159,6 +171,41 @@ impl Instance {
     /// The platform device that represents the SMMU.
     pub fn device(&self) -> &Device {
         self.iommu.device()
+    }
+
+    /// How many devices of others are behind it.
+    pub(crate) fn requesters(&self) -> &Arc<Count> {
+        &self.requesters
+    }
+
+    /// Connects a port of StreamID `sid`, for a device called `device` that somebody else plugs in.
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connection::new`].
+    pub(crate) fn connect(&self, device: &CStr, sid: u32) -> Result<Requester> {
+        let node = IommuNode::of(self.device()).ok_or(ENODEV)?;
+        let able = self.smmu().features();
+        let spec = DeviceSpec {
+            ats: able.ats,
+            pri: able.pri,
+            ..DeviceSpec::DEFAULT
+        };
+        let connection = Connection::new(
+            self.hw.clone(),
+            node.clone(),
+            CString::try_from(device)?,
+            sid,
+            port_config(&spec, able.ssid_bits),
+        )?;
+
+        Ok(Requester::of(
+            connection,
+            node,
+            self.iommu.clone(),
+            &self.requesters,
+        ))
     }
 
     /// The driver half.

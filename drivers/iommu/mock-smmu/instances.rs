@@ -24,7 +24,8 @@ use smmuv3::{
         DeviceSpec,
         Numbers, //
     },
-    host::Host, //
+    host::Host,
+    requester::Requester, //
 };
 
 /// StreamIDs from here on are for devices that are given none, where an SMMU has as many.
@@ -87,8 +88,18 @@ impl Instances {
     }
 
     /// Removes all instances: their devices with their drivers' bindings, then the SMMUs. Sleeps.
-    pub fn clear(&self) {
-        self.list.lock().clear();
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if devices that others have plugged in are behind one: then all stays.
+    pub fn clear(&self) -> Result {
+        let mut list = self.list.lock();
+
+        if list.iter().any(|instance| !instance.requesters().is_zero()) {
+            return Err(EBUSY);
+        }
+        list.clear();
+        Ok(())
     }
 }
 
@@ -106,7 +117,7 @@ impl Host for Instances {
         let at = instances.position(|i| ptr::eq(i.device(), smmu));
         let at = at.ok_or(ENOENT)?;
 
-        if !list[at].devices().is_empty() {
+        if !list[at].devices().is_empty() || !list[at].requesters().is_zero() {
             return Err(EBUSY);
         }
         drop(list.remove(at).map_err(|_| ENOENT)?);
@@ -162,5 +173,13 @@ impl Host for Instances {
         let mut devices = list.iter().flat_map(Instance::devices);
         let device = devices.find(|device| ptr::eq(device.device(), dev));
         device.map(|device| device.port().sid()).ok_or(ENOENT)
+    }
+
+    fn connect(&self, smmu: &CStr, device: &CStr, sid: u32) -> Result<Requester> {
+        let list = self.list.lock();
+        let mut instances = list.iter();
+        let found = instances.find(|i| i.device().name() == smmu);
+
+        found.ok_or(ENODEV)?.connect(device, sid)
     }
 }

@@ -28,7 +28,9 @@ pub use crate::hw::{
     Attrs,
     DmaError,
     DmaErrorKind,
+    Fabric,
     Lies,
+    Permits,
     PortLimits,
     PortStats, //
 };

@@ -16,7 +16,7 @@
 mod device;
 mod instance;
 mod shared;
-mod text;
+pub mod text;
 
 use instance::InstanceDir;
 use kernel::{

@@ -10,7 +10,8 @@ use crate::{
     hw::{
         Config,
         Smmu, //
-    }, //
+    },
+    requester::Requester, //
 };
 use core::ops::Deref;
 use kernel::{
@@ -82,6 +83,18 @@ pub trait Host: Send + Sync {
     ///
     /// `ENOENT` if it is behind no SMMU here.
     fn sid_of(&self, dev: &Device) -> Result<u32>;
+
+    /// Connects a port of StreamID `sid` to the SMMU called `smmu`, for a device called `device` that
+    /// somebody else plugs in. Until it is dropped the SMMU stays.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if there is no such SMMU; `EBUSY` if `sid` is taken; `EINVAL` if the SMMU does not have
+    /// it; `EOPNOTSUPP` if the host has no such devices; `ENOSPC`; `ENOMEM`.
+    fn connect(&self, smmu: &CStr, device: &CStr, sid: u32) -> Result<Requester> {
+        let _ = (smmu, device, sid);
+        Err(EOPNOTSUPP)
+    }
 }
 
 /// A host, and what it begins with.

@@ -14,6 +14,7 @@
 //!   their cache
 //! - `walk`, `walk_cache`, `tlb`: translation tables, and the caches of them and of translations
 //! - `translate`: a transaction's way through these, and what a failure leads to
+//! - `fabric`: what is between a device and the SMMU, if anything
 //! - `dma`, `access`: the ports of devices, and their accesses page by page
 //! - `atomics`, `dma_async`: more kinds of accesses
 //! - `pri`, `groups`, `hint`: page requests and their responses; hints at what will be needed
@@ -32,6 +33,7 @@ mod dma;
 mod dma_async;
 mod engine;
 mod evict;
+mod fabric;
 mod groups;
 mod hint;
 mod ident;
@@ -130,6 +132,10 @@ pub use dma::{
     Port,
     PortConfig,
     PortLimits, //
+};
+pub use fabric::{
+    Fabric,
+    Permits, //
 };
 pub use ident::{
     default_config,

@@ -11,6 +11,7 @@
 //! - [`hw`]: the hardware itself
 //! - [`inject`]: faults on request
 //! - [`ports`]: where the ports of devices are found
+//! - [`requester`]: the ports of devices on buses that others model
 //! - [`device`]: what a device is like that is plugged in at run time; [`host`]: who does that;
 //!   `configfs`: how users have it done
 //! - [`api`], and `include/linux/mock_smmu.h`: what the drivers of such devices need
@@ -34,7 +35,7 @@ use kernel_ext::global::Installed;
 pub mod api;
 mod bus;
 mod c_api;
-mod configfs;
+pub mod configfs;
 pub mod debugfs;
 pub mod device;
 pub mod fmt;
@@ -44,6 +45,7 @@ pub mod inject;
 pub mod line;
 pub mod mmio;
 pub mod ports;
+pub mod requester;
 
 use ports::{
     Ports,

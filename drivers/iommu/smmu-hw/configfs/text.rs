@@ -21,7 +21,7 @@ use kernel_ext::resv_region::{
 };
 
 /// Shows `value` on a line. Gives its length.
-pub(super) fn show(page: &mut [u8; PAGE_SIZE], value: fmt::Arguments<'_>) -> Result<usize> {
+pub fn show(page: &mut [u8; PAGE_SIZE], value: fmt::Arguments<'_>) -> Result<usize> {
     let mut text = Formatter::new(page);
     text.write_fmt(value)?;
     text.write_str("\n")?;
@@ -29,7 +29,7 @@ pub(super) fn show(page: &mut [u8; PAGE_SIZE], value: fmt::Arguments<'_>) -> Res
 }
 
 /// What was written, without the space around it.
-pub(super) fn word(written: &[u8]) -> Result<&str> {
+pub fn word(written: &[u8]) -> Result<&str> {
     Ok(core::str::from_utf8(written).map_err(|_| EINVAL)?.trim())
 }
 
@@ -38,7 +38,7 @@ pub(super) fn word(written: &[u8]) -> Result<&str> {
 /// # Errors
 ///
 /// `EINVAL` if it is none, `ERANGE` if it is too large.
-pub(super) fn number(written: &[u8], max: u64) -> Result<u64> {
+pub fn number(written: &[u8], max: u64) -> Result<u64> {
     let value = u64::from_str(BStr::from_bytes(word(written)?.as_bytes()))?;
     if value > max {
         return Err(ERANGE);
@@ -47,7 +47,7 @@ pub(super) fn number(written: &[u8], max: u64) -> Result<u64> {
 }
 
 /// As [`number`]; `None` for "auto".
-pub(super) fn number_or_auto(written: &[u8], max: u64) -> Result<Option<u64>> {
+pub fn number_or_auto(written: &[u8], max: u64) -> Result<Option<u64>> {
     if word(written)? == "auto" {
         return Ok(None);
     }
@@ -55,12 +55,12 @@ pub(super) fn number_or_auto(written: &[u8], max: u64) -> Result<Option<u64>> {
 }
 
 /// Yes or no, as the kernel reads it everywhere.
-pub(super) fn flag(written: &[u8]) -> Result<bool> {
+pub fn flag(written: &[u8]) -> Result<bool> {
     kstrtobool_bytes(word(written)?.as_bytes())
 }
 
 /// Something that is called by its name: no space, no slash, not too long for a platform device.
-pub(super) fn name(written: &[u8]) -> Result<&str> {
+pub fn name(written: &[u8]) -> Result<&str> {
     const LONGEST: usize = 19;
     let name = word(written)?;
     let odd = |c: char| !c.is_ascii_graphic() || c == '/';
@@ -75,7 +75,7 @@ pub(super) fn name(written: &[u8]) -> Result<&str> {
 /// # Errors
 ///
 /// `EINVAL` if it cannot be read so; `E2BIG` if they are more than `max`; those of [`check_region`].
-pub(super) fn regions(written: &[u8], kind: ResvKind, max: usize) -> Result<KVec<ResvRegion>> {
+pub fn regions(written: &[u8], kind: ResvKind, max: usize) -> Result<KVec<ResvRegion>> {
     let mut regions = KVec::new();
     for item in word(written)?.split_ascii_whitespace() {
         let (start, len) = item.split_once('+').ok_or(EINVAL)?;

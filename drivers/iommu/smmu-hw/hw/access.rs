@@ -47,6 +47,7 @@ use super::{
     },
     engine::Engine,
     pri::{
+        PortState,
         ATC_NO_SSID,
         PAGE, //
     },
@@ -152,7 +153,7 @@ impl Port {
                     .map_err(|_| DmaErrorKind::BusError)?;
             }
             Err(Denied::Ignore) => op(None).map_err(|_| DmaErrorKind::BusError)?,
-            Err(Denied::Missing) if self.config.pri => {
+            Err(Denied::Missing) if engine.asks_for_pages(self.slot) => {
                 self.page_in(engine, t, len, patience)?;
                 return Ok(false);
             }
@@ -313,6 +314,13 @@ impl Engine {
         }
     }
 
+    /// Whether the port in `slot` asks for missing pages.
+    fn asks_for_pages(&self, slot: usize) -> bool {
+        self.ports[slot]
+            .as_deref()
+            .is_some_and(PortState::asks_for_pages)
+    }
+
     /// The translation that the port in `slot` uses for `t`: from its ATC, by ATS, or by an
     /// untranslated request.
     pub(super) fn locate(&mut self, slot: usize, t: &Transaction) -> Result<Translation, Denied> {
@@ -324,7 +332,8 @@ impl Engine {
             port.stats.lies += 1;
             return Err(self.unsupported(t));
         }
-        if !port.config.translates(t.ssid) {
+        port.enter(t)?;
+        if !port.translates(t.ssid) {
             return self.untranslated(slot, t);
         }
         let tag = t.ssid.unwrap_or(ATC_NO_SSID);

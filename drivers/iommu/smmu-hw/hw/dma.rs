@@ -259,7 +259,7 @@ impl Port {
             exec: attrs.exec,
             privileged: attrs.privileged,
         };
-        if !self.config.translates(ssid) {
+        if !self.translates(ssid) {
             let t = Transaction {
                 sid: self.sid,
                 ssid,

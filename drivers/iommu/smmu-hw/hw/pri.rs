@@ -29,6 +29,7 @@ use super::{
     config,
     dma::PortConfig,
     engine::Engine,
+    fabric::Fabric,
     groups::{
         Group,
         Groups, //
@@ -64,6 +65,10 @@ pub(super) struct PortState {
     pub(super) sid: u32,
     pub(super) config: PortConfig,
     pub(super) atc: Tlb,
+    /// The bus, if there is one.
+    pub(super) fabric: Option<Arc<dyn Fabric>>,
+    /// When ATS began, of which there may be translations.
+    pub(super) ats_since: Option<u32>,
     pub(super) groups: Groups,
     pub(super) stopped: bool,
     pub(super) lies: Lies,
@@ -82,6 +87,8 @@ impl PortState {
             sid,
             config,
             atc: Tlb::new(ATC_ENTRIES)?,
+            fabric: None,
+            ats_since: None,
             groups: Groups::new()?,
             stopped: false,
             lies: Lies::default(),

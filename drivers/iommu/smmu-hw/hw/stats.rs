@@ -123,5 +123,7 @@ counters! {
         lies,
         /// Accesses that failed.
         errors,
+        /// Accesses that the bus led to another device.
+        astray,
     }
 }
