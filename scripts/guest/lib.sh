@@ -54,6 +54,10 @@ load_modules() {
 
 # Users first, until none of ours is left; fails if one stays in use.
 unload_modules() {
+	# What is plugged in on PCI is behind an SMMU too: what is behind a port before that.
+	pci=/sys/kernel/config/mock_pci
+	[ ! -e $pci ] ||
+		logged "rmdir: " find $pci -mindepth 1 -depth -type d -exec rmdir {} + || return
 	# Devices hold references on the module of their SMMU, so they go first.
 	smmu=/sys/kernel/debug/mock_smmu/remove
 	[ ! -e $smmu ] || logged "remove: " sh -c "echo 1 > $smmu" || return
