@@ -121,13 +121,18 @@ impl BoundAccel {
     ///   share address spaces. Such devices are not for this driver.
     /// - `ENOMEM`.
     pub(crate) fn new(dev: &Device<Bound>) -> Result<Self> {
-        if sva::max_pasid(dev)? == 0 {
-            return Err(ENODEV);
-        }
         let accel = Working(Accel::new(dev)?);
+        // Its reason is told.
+        let sva = sva::Device::init(dev, Features::SHARED, 0, accel.0.clone()).map_err(|e| {
+            if e == EOPNOTSUPP {
+                ENODEV
+            } else {
+                e
+            }
+        })?;
 
         Ok(Self {
-            sva: sva::Device::init(dev, Features::SHARED, 0, accel.0.clone())?,
+            sva,
             accel,
             no_data: Arc::new((), GFP_KERNEL)?,
         })

@@ -2,8 +2,8 @@
 
 //! A mock accelerator that works in the address spaces of its users.
 //!
-//! The driver of platform devices named "mock_accel", which have no registers: the driver plays
-//! the device too. What a device must do by DMA, [`accel_engine`] does through the port that the
+//! The driver of platform devices named "mock_accel", and of PCI endpoints, which have no registers:
+//! the driver plays the device too. What a device must do by DMA, [`accel_engine`] does through the port that the
 //! device has behind its mock SMMU; the driver touches no memory of a user in any other way.
 //!
 //! | module | its one idea |
@@ -13,13 +13,19 @@
 //! | [`context`] | an open file's share of the device |
 //! | [`accel`] | the device: its contexts, and their end |
 //! | [`file`](mod@file) | the ioctls |
+//! | [`pci`] | devices on PCI |
 
 use crate::{
     accel::BoundAccel,
     file::OpenFile, //
 };
 use kernel::{
-    device::Core,
+    device::{
+        Bound,
+        Core,
+        Device, //
+    },
+    driver::Registration,
     new_mutex,
     platform,
     prelude::*,
@@ -27,7 +33,7 @@ use kernel::{
     sync::Mutex, //
 };
 use kernel_ext::{
-    misc_device::Registration,
+    misc_device,
     platform_driver::ManagedDma, //
 };
 use pin_init::pin_init_scope;
@@ -35,17 +41,38 @@ use pin_init::pin_init_scope;
 mod accel;
 mod context;
 mod file;
+#[cfg(CONFIG_PCI)]
+mod pci;
 mod queue;
 mod uapi;
 
-kernel::module_driver!(<T>, ManagedDma<T>, {
-    type: MockAccel,
+module! {
+    type: Drivers,
     name: "mock_accel",
     authors: ["The sva developers"],
     description: "A mock accelerator that shares its users' address spaces",
     license: "GPL",
-});
+}
 kernel_ext::module_version!();
+
+/// The drivers, one for each bus.
+struct Drivers {
+    _platform: Pin<KBox<Registration<ManagedDma<MockAccel>>>>,
+    #[cfg(CONFIG_PCI)]
+    _pci: Pin<KBox<Registration<pci::ManagedDma<pci::MockAccel>>>>,
+}
+
+impl kernel::Module for Drivers {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        let name = <Self as kernel::ModuleMetadata>::NAME;
+
+        Ok(Self {
+            _platform: KBox::pin_init(Registration::new(name, module), GFP_KERNEL)?,
+            #[cfg(CONFIG_PCI)]
+            _pci: KBox::pin_init(Registration::new(name, module), GFP_KERNEL)?,
+        })
+    }
+}
 
 /// The platform driver.
 struct MockAccel;
@@ -57,7 +84,26 @@ struct MockAccel;
 #[pin_data]
 struct Probed {
     #[pin]
-    misc: Mutex<Option<Pin<KBox<Registration<OpenFile>>>>>,
+    misc: Mutex<Option<Pin<KBox<misc_device::Registration<OpenFile>>>>>,
+}
+
+impl Probed {
+    /// Starts the device, and makes `/dev/name`. May sleep.
+    fn new(dev: &Device<Bound>, name: CString) -> Result<impl PinInit<Self, Error>> {
+        let accel = BoundAccel::new(dev)?;
+        let misc = KBox::pin_init(misc_device::Registration::new(name, accel), GFP_KERNEL)?;
+
+        Ok(try_pin_init!(Self {
+            misc <- new_mutex!(Some(misc), "mock_accel_misc"),
+        }? Error))
+    }
+
+    /// Takes the file away, and stops the device. Sleeps.
+    fn leave(&self) {
+        let misc = self.misc.lock().take();
+
+        drop(misc);
+    }
 }
 
 impl platform::Driver for MockAccel {
@@ -70,19 +116,13 @@ impl platform::Driver for MockAccel {
     ) -> impl PinInit<Probed, Error> + 'bound {
         pin_init_scope(move || {
             let name = file_name(pdev.as_ref().name().to_str()?)?;
-            let accel = BoundAccel::new(pdev.as_ref())?;
-            let misc = KBox::pin_init(Registration::new(name, accel), GFP_KERNEL)?;
 
-            Ok(try_pin_init!(Probed {
-                misc <- new_mutex!(Some(misc), "mock_accel_misc"),
-            }? Error))
+            Probed::new(pdev.as_ref(), name)
         })
     }
 
     fn unbind<'bound>(_pdev: &'bound platform::Device<Core<'_>>, this: Pin<&Probed>) {
-        let misc = this.misc.lock().take();
-
-        drop(misc);
+        this.leave();
     }
 }
 
