@@ -23,6 +23,7 @@ struct sva_test_device {
 };
 
 extern struct platform_driver sva_test_driver, sva_test_dma_driver;
+extern struct pci_driver sva_test_pci_driver;
 extern struct miscdevice sva_test_pin_file;
 
 /* An address space without a task of its own; the test's thread uses it. */

@@ -3,6 +3,7 @@
 
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/pci.h>
 #include <linux/platform_device.h>
 
 #include "fixture.h"
@@ -24,12 +25,17 @@ static int __init sva_test_init(void)
 	ret = platform_driver_register(&sva_test_dma_driver);
 	if (ret)
 		goto unregister;
+	ret = pci_register_driver(&sva_test_pci_driver);
+	if (ret)
+		goto unregister_platform;
 	ret = misc_register(&sva_test_pin_file);
 	if (ret)
-		goto unregister_both;
+		goto unregister_pci;
 	return 0;
 
-unregister_both:
+unregister_pci:
+	pci_unregister_driver(&sva_test_pci_driver);
+unregister_platform:
 	platform_driver_unregister(&sva_test_dma_driver);
 unregister:
 	platform_driver_unregister(&sva_test_driver);
@@ -40,6 +46,7 @@ module_init(sva_test_init);
 static void __exit sva_test_exit(void)
 {
 	misc_deregister(&sva_test_pin_file);
+	pci_unregister_driver(&sva_test_pci_driver);
 	platform_driver_unregister(&sva_test_dma_driver);
 	platform_driver_unregister(&sva_test_driver);
 }
@@ -49,6 +56,7 @@ MODULE_DESCRIPTION("KUnit suites for shared virtual addressing");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(SVA_VERSION);
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
+MODULE_IMPORT_NS("MOCK_PCI");
 MODULE_IMPORT_NS("MOCK_SMMU");
 MODULE_IMPORT_NS("SVA");
 MODULE_IMPORT_NS("SVA_TEST");

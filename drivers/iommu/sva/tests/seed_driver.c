@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A driver as the patches of 2018 have it: their names, their order of calls. */
 
+#include <linux/mock_pci.h>
+#include <linux/pci.h>
 #include <linux/platform_device.h>
 
 #include "fixture.h"
@@ -12,9 +14,8 @@ static int sva_test_mm_exit_handler(struct device *dev, int pasid, void *drvdata
 	return state->on_exit(dev, pasid, drvdata);
 }
 
-static int sva_test_probe(struct platform_device *pdev)
+static int sva_test_start(struct device *dev)
 {
-	struct device *dev = &pdev->dev;
 	struct sva_test_device *state;
 
 	state = devm_kzalloc(dev, sizeof(*state), GFP_KERNEL);
@@ -27,12 +28,22 @@ static int sva_test_probe(struct platform_device *pdev)
 	return 0;
 }
 
-static void sva_test_remove(struct platform_device *pdev)
+static void sva_test_leave(struct device *dev)
 {
-	struct sva_test_device *state = platform_get_drvdata(pdev);
+	struct sva_test_device *state = dev_get_drvdata(dev);
 
 	if (!state->init_error)
-		iommu_sva_device_shutdown(&pdev->dev);
+		iommu_sva_device_shutdown(dev);
+}
+
+static int sva_test_probe(struct platform_device *pdev)
+{
+	return sva_test_start(&pdev->dev);
+}
+
+static void sva_test_remove(struct platform_device *pdev)
+{
+	sva_test_leave(&pdev->dev);
 }
 
 struct platform_driver sva_test_driver = {
@@ -42,6 +53,39 @@ struct platform_driver sva_test_driver = {
 		.name = "sva_test",
 		/* Members of one group come and go while others are bound. */
 	},
+	.driver_managed_dma = true,
+};
+
+static int sva_test_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	int ret = pci_enable_device(pdev);
+
+	if (ret)
+		return ret;
+	pci_set_master(pdev);
+	ret = sva_test_start(&pdev->dev);
+	if (ret)
+		pci_disable_device(pdev);
+	return ret;
+}
+
+static void sva_test_pci_remove(struct pci_dev *pdev)
+{
+	sva_test_leave(&pdev->dev);
+	pci_disable_device(pdev);
+}
+
+static const struct pci_device_id sva_test_pci_ids[] = {
+	{ PCI_DEVICE(MOCK_PCI_VENDOR_ID, MOCK_PCI_DEVICE_TEST) },
+	{}
+};
+
+/* The same driver for endpoints of mock PCI. */
+struct pci_driver sva_test_pci_driver = {
+	.name = "sva_test",
+	.id_table = sva_test_pci_ids,
+	.probe = sva_test_pci_probe,
+	.remove = sva_test_pci_remove,
 	.driver_managed_dma = true,
 };
 
