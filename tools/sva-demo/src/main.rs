@@ -8,6 +8,7 @@
 mod accel;
 mod debugfs;
 mod parts;
+mod pci;
 mod random;
 mod report;
 mod sys;
@@ -15,7 +16,7 @@ mod worker;
 
 use crate::{
     accel::Accel,
-    parts::{copy, file, fork, isolation, kill, list},
+    parts::{beside, copy, file, fork, isolation, kill, list},
     report::{Row, Steps, Table},
 };
 use std::{
@@ -38,23 +39,24 @@ fn verify(holds: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
 }
 
 const USAGE: &str = "\
-usage: sva-demo [DEVICE]
+usage: sva-demo [DEVICE [OTHER]]
 
 A mock accelerator works on the memory of this process and of its children; each result is
 checked.
 
   DEVICE         its device file (/dev/mock_accel0)
+  OTHER          that of another one, which does its part too
   -h, --help     this text
   -V, --version  the version";
 
 /// What the command line asks for.
 enum Wish {
-    Demo(PathBuf),
+    Demo(PathBuf, Option<PathBuf>),
     Text(String),
 }
 
 fn wish(args: impl Iterator<Item = OsString>) -> std::result::Result<Wish, String> {
-    let mut device = None;
+    let (mut device, mut other) = (None, None);
 
     for arg in args {
         let shown = arg.to_string_lossy();
@@ -70,16 +72,18 @@ fn wish(args: impl Iterator<Item = OsString>) -> std::result::Result<Wish, Strin
             option if option.starts_with('-') => {
                 return Err(format!("there is no option {option}"))
             }
-            _ if device.is_some() => return Err(format!("{shown} is one device too many")),
+            _ if other.is_some() => return Err(format!("{shown} is one device too many")),
+            _ if device.is_some() => other = Some(PathBuf::from(&arg)),
             _ => device = Some(PathBuf::from(&arg)),
         }
     }
     Ok(Wish::Demo(
         device.unwrap_or_else(|| "/dev/mock_accel0".into()),
+        other,
     ))
 }
 
-fn demo(device: &Path) -> Result<()> {
+fn demo(device: &Path, other: Option<&Path>) -> Result<()> {
     let accel = Accel::open(device)?;
     let info = accel.info()?;
     let mut steps = Steps::new();
@@ -96,6 +100,9 @@ fn demo(device: &Path) -> Result<()> {
     steps.run('d', || isolation::run(device, &mut table))?;
     steps.run('e', || fork::run(&accel))?;
     steps.run('f', || kill::run(device, &mut table))?;
+    if let Some(other) = other {
+        steps.run('g', || beside::run(other))?;
+    }
 
     table.put_first(Row::of("this process", &accel)?);
     println!("\n{table}");
@@ -113,8 +120,8 @@ fn demo(device: &Path) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    let device = match wish(std::env::args_os().skip(1)) {
-        Ok(Wish::Demo(device)) => device,
+    let (device, other) = match wish(std::env::args_os().skip(1)) {
+        Ok(Wish::Demo(device, other)) => (device, other),
         Ok(Wish::Text(text)) => {
             println!("{text}");
             return ExitCode::SUCCESS;
@@ -125,7 +132,7 @@ fn main() -> ExitCode {
         }
     };
 
-    match demo(&device) {
+    match demo(&device, other.as_deref()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             println!("demo: FAILED: {e}");
@@ -143,14 +150,17 @@ mod tests {
     }
 
     #[test]
-    fn device() {
-        for (args, expected) in [
-            (&[][..], "/dev/mock_accel0"),
-            (&["/dev/other"], "/dev/other"),
+    fn devices() {
+        for (args, first, second) in [
+            (&[][..], "/dev/mock_accel0", None),
+            (&["/dev/one"], "/dev/one", None),
+            (&["/dev/one", "/dev/two"], "/dev/one", Some("/dev/two")),
         ] {
-            assert!(
-                matches!(wish_of(args), Ok(Wish::Demo(device)) if device == Path::new(expected))
-            );
+            assert!(matches!(
+                wish_of(args),
+                Ok(Wish::Demo(device, other))
+                    if device == Path::new(first) && other.as_deref() == second.map(Path::new)
+            ));
         }
     }
 
@@ -163,7 +173,7 @@ mod tests {
 
     #[test]
     fn mistakes() {
-        for args in [&["--hepl"][..], &["/dev/one", "/dev/two"]] {
+        for args in [&["--hepl"][..], &["/dev/one", "/dev/two", "/dev/three"]] {
             assert!(wish_of(args).is_err());
         }
     }

@@ -2,6 +2,7 @@
 
 //! The parts of the demo. Each tells what it has verified.
 
+pub mod beside;
 pub mod copy;
 pub mod file;
 pub mod fork;

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Another device, on PCI for example, does what the first one did.
+
+use super::list;
+use crate::{accel::Accel, pci, Result};
+use std::path::Path;
+
+pub fn run(device: &Path) -> Result<String> {
+    let accel = Accel::open(device)?;
+    let info = accel.info()?;
+    let what = pci::describe(device)?.unwrap_or_else(|| device.display().to_string());
+
+    list::run(&accel)?;
+    Ok(format!("{what}: such a list too, PASID {}", info.pasid))
+}
