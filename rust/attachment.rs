@@ -43,6 +43,10 @@ pub trait FaultHandler: Send + Sync + Sized + 'static {
     /// take longer, as I/O does, must be done elsewhere: see [`FaultGroup::wait`].
     fn report(attachment: ArcBorrow<'_, Attachment<Self>>, mm: &Mm, group: FaultGroup<'_, Self>);
 
+    /// Takes one that comes when the domain is about to be detached: refuses it. Else as
+    /// [`Self::report`].
+    fn refuse(attachment: ArcBorrow<'_, Attachment<Self>>, group: FaultGroup<'_, Self>);
+
     /// The domain is about to be detached, or has been, and no [`Self::report`] runs or will: sees to
     /// it that on return all groups have been answered. May sleep, but must not wait for pages.
     fn detached(&self);

@@ -172,12 +172,12 @@ impl<'a> Glimpse<'a> {
     /// For the first page:
     ///
     /// - `EAGAIN`: it takes more than the mapping's lock: see [`fault_in`].
-    /// - `EFAULT`: it is [`PageState::Forbidden`].
+    /// - `EACCES`: it is [`PageState::Forbidden`].
     /// - `ENOMEM`, `EIO`: the kernel has no page for it.
     #[inline(always)]
     pub fn fault_in(self) -> (Option<LockedVma<'a>>, Result<u64>) {
         if self.state == PageState::Forbidden {
-            return (Some(self.vma), Err(EFAULT));
+            return (Some(self.vma), Err(EACCES));
         }
         let flags = fault_flags(self.access) | bindings::FAULT_FLAG_VMA_LOCK;
         let vma = ManuallyDrop::new(self.vma.0);
@@ -237,7 +237,8 @@ pub fn memory_at_hand(mm: &MmWithUser, pages: usize) -> bool {
 ///
 /// # Errors
 ///
-/// - `EFAULT`: nothing is mapped there, or the mapping does not allow the access.
+/// - `EFAULT`: nothing is mapped there.
+/// - `EACCES`: the mapping does not allow the access.
 /// - `EINTR`: it ended early.
 /// - `ENOMEM`, `EIO`: the kernel has no page for it.
 pub fn fault_in(mm: &MmWithUser, addr: u64, access: Access) -> Result {
@@ -342,7 +343,7 @@ fn handle(vma: &VmaRef, addr: usize, access: Access, flags: u32) -> Result<u32> 
     let flags = fault_flags(access) | flags;
 
     if !allows(vma, access) {
-        return Err(EFAULT);
+        return Err(EACCES);
     }
     // SAFETY: The caller holds the lock of the mapping that `flags` tell of: a `VmaRef` only
     // exists under one. `addr` lies in the mapping, as all callers have looked up.
@@ -356,7 +357,7 @@ fn outcome(fault: u32) -> Result {
     } else if fault & bindings::vm_fault_reason_VM_FAULT_OOM != 0 {
         Err(ENOMEM)
     } else if fault & bindings::vm_fault_reason_VM_FAULT_SIGSEGV != 0 {
-        Err(EFAULT)
+        Err(EACCES)
     } else {
         Err(EIO)
     }

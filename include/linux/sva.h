@@ -73,6 +73,56 @@ struct sva_bond;
  */
 typedef void (*sva_exit_t)(struct device *dev, u32 pasid, void *drvdata);
 
+/* Why a page request was refused. */
+enum sva_reason {
+	SVA_REASON_NOT_MAPPED = 1,	/* nothing is mapped there */
+	SVA_REASON_NO_RIGHT,		/* the process may not do that there either */
+	SVA_REASON_PROCESS_GONE,	/* it has exited */
+	SVA_REASON_NEVER_CAME,		/* no page in time, of a file or a userfaultfd */
+	SVA_REASON_QUOTA,		/* too many of the process or the device wait already */
+	SVA_REASON_NO_MEMORY,
+	SVA_REASON_NO_PAGE,		/* beyond the end of a file, I/O error, broken memory */
+	SVA_REASON_NOT_ASKED,		/* the bond has no IOMMU_SVA_FEAT_IOPF */
+	SVA_REASON_ENDING,		/* the bond is about to end */
+};
+
+/**
+ * struct sva_refusal - a group of page requests that was refused
+ * @addr: the page of the first request that was
+ * @access: what the device wanted to do there: IOMMU_FAULT_PERM_*
+ * @reason: why it may not
+ * @requests: how many requests of the group were refused, this one included
+ * @untold: how many groups were refused since the last call without one for them
+ */
+struct sva_refusal {
+	u64 addr;
+	u32 access;
+	enum sva_reason reason;
+	u32 requests;
+	u32 untold;
+};
+
+/**
+ * struct sva_bond_ops - what a driver hears of a bond
+ * @exit: as for sva_bind(), or NULL
+ * @refused: a group of page requests under @pasid was refused, or NULL
+ *
+ * @refused is called once for each group that is refused, before the device gets the
+ * answer, so that what the device will do with it may be marked; until the bond has
+ * ended; but of at most 256 groups a second (@untold then tells of how many it was not).
+ * @refusal is valid during the call.
+ *
+ * Context of @refused: Process context, where page requests of all devices of the IOMMU
+ * are served. It may sleep for memory and for short locks. It must wait neither for the
+ * device nor for a page, call no function of this header, and take no lock under
+ * which the driver does either.
+ */
+struct sva_bond_ops {
+	sva_exit_t exit;
+	void (*refused)(struct device *dev, u32 pasid, void *drvdata,
+			const struct sva_refusal *refusal);
+};
+
 #if IS_ENABLED(CONFIG_IOMMU_API) && IS_ENABLED(CONFIG_IOMMU_IOPF) && \
 	IS_ENABLED(CONFIG_MMU_NOTIFIER) && !defined(SVA_DISABLED)
 
@@ -185,6 +235,37 @@ struct sva_bond *sva_bind(struct device *dev, struct mm_struct *mm, unsigned lon
  */
 struct sva_bond *sva_bind_members(struct iommu_group *group, struct mm_struct *mm,
 				  unsigned long flags, sva_exit_t exit, void *drvdata);
+
+/**
+ * sva_bind_ops() - Bind a process address space to a device, and hear more of it
+ * @dev: as for sva_bind()
+ * @mm: as for sva_bind()
+ * @flags: as for sva_bind()
+ * @ops: what the driver hears, or NULL; it stays as it is until the bond has ended
+ * @drvdata: passed to the functions of @ops
+ *
+ * A second bind must have the same @ops and @drvdata to be one of the same bond.
+ *
+ * Context: As sva_bind().
+ * Return: As sva_bind().
+ */
+struct sva_bond *sva_bind_ops(struct device *dev, struct mm_struct *mm, unsigned long flags,
+			      const struct sva_bond_ops *ops, void *drvdata);
+
+/**
+ * sva_bind_members_ops() - Bind to the devices of a group, and hear more of it
+ * @group: as for sva_bind_members()
+ * @mm: as for sva_bind_members()
+ * @flags: as for sva_bind_members()
+ * @ops: as for sva_bind_ops(), of each member
+ * @drvdata: as for sva_bind_ops()
+ *
+ * Context: As sva_bind().
+ * Return: As sva_bind_members().
+ */
+struct sva_bond *sva_bind_members_ops(struct iommu_group *group, struct mm_struct *mm,
+				      unsigned long flags, const struct sva_bond_ops *ops,
+				      void *drvdata);
 
 /**
  * sva_unbind() - Give back what sva_bind() or sva_bind_members() gave
@@ -310,6 +391,21 @@ static inline struct sva_bond *sva_bind(struct device *dev, struct mm_struct *mm
 static inline struct sva_bond *sva_bind_members(struct iommu_group *group, struct mm_struct *mm,
 						unsigned long flags, sva_exit_t exit,
 						void *drvdata)
+{
+	return ERR_PTR(-ENODEV);
+}
+
+static inline struct sva_bond *sva_bind_ops(struct device *dev, struct mm_struct *mm,
+					    unsigned long flags, const struct sva_bond_ops *ops,
+					    void *drvdata)
+{
+	return ERR_PTR(-ENODEV);
+}
+
+static inline struct sva_bond *sva_bind_members_ops(struct iommu_group *group,
+						    struct mm_struct *mm, unsigned long flags,
+						    const struct sva_bond_ops *ops,
+						    void *drvdata)
 {
 	return ERR_PTR(-ENODEV);
 }

@@ -3,10 +3,7 @@
 //! The handle by which the IOMMU core knows an [`Attachment`], and the way back from it.
 
 use super::{Attachment, FaultHandler, LEAVING};
-use crate::{
-    bindings,
-    fault::{FaultGroup, Response},
-};
+use crate::{bindings, fault::FaultGroup};
 use kernel::{
     mm::Mm,
     prelude::*,
@@ -72,7 +69,7 @@ pub(crate) unsafe extern "C" fn report<T: FaultHandler>(group: *mut bindings::io
     let group = unsafe { FaultGroup::from_raw(group) };
 
     if leaving {
-        group.respond(Response::Invalid);
+        T::refuse(attachment, group);
     } else {
         T::report(attachment, mm, group);
     }

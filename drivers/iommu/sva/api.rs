@@ -14,6 +14,7 @@ use crate::{
         members::{self, GroupRequest},
         Request,
     },
+    fault::refusal::Refusal,
     features::Features,
 };
 use kernel::{
@@ -70,6 +71,21 @@ pub trait Handler: Send + Sync + 'static {
     /// must drop neither the [`Device`] nor binds of other bonds, whose ends it would wait for; nor
     /// may it bind, which waits for ends too.
     fn stop(&self, pasid: u32, data: &Arc<Self::BondData>, why: End);
+
+    /// Whether [`Self::refused`] is to be called.
+    const HEARS_REFUSALS: bool = false;
+
+    /// A group of page requests that the device sent under `pasid` was refused: what the device does
+    /// with the answer, which it gets when this returns, may be marked now.
+    ///
+    /// Called once for each group that is refused, until the bond has ended, also while
+    /// [`Self::stop`] runs; but of at most 256 groups a second:
+    /// [`untold`](Refusal::untold) tells of how many before it was not.
+    ///
+    /// Runs in process context, where page requests of all devices of the IOMMU are served, and may
+    /// sleep for memory and for short locks. It must wait neither for the device nor for a page,
+    /// call nothing of this crate, and take no lock under which the driver does either.
+    fn refused(&self, _pasid: u32, _data: &Arc<Self::BondData>, _refusal: &Refusal) {}
 }
 
 /// A device that is initialised for SVA; dropping it shuts it down.

@@ -3,7 +3,7 @@
 //! Bonds: a device may use the address space of a process.
 
 use crate::{
-    fault::GroupAttachment,
+    fault::{hearers::Hearer, GroupAttachment},
     features::{Feature, Features},
     trace,
 };
@@ -276,6 +276,12 @@ impl Bond {
                 inner.watch_exit(&device.core, space, mm)?;
             }
             test_point::pass(TestPoint::Listed);
+            if let Some(hear) = bond.owner(inner).and_then(|owner| owner.hear(device)) {
+                bond.attachment
+                    .handler()
+                    .hearers
+                    .add(device.endpoint.dev(), hear?)?;
+            }
             if let Some(new) = &mut new {
                 let held = bond.held(inner).ok_or(ENODEV)?;
 
@@ -304,6 +310,14 @@ impl Bond {
         // What could not be kept is given back, and nothing else is lost.
         let _ = inner.keep_carved(carved);
         Ok(bond)
+    }
+
+    /// The driver hears of no refused page request from now on: it is not just being called, either.
+    /// May sleep.
+    fn stop_hearing(&self) -> Option<Hearer> {
+        let hearers = &self.attachment.handler().hearers;
+
+        hearers.remove(self.device.endpoint.dev())
     }
 
     /// Making → live; the bond has been counted.

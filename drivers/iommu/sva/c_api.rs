@@ -10,9 +10,10 @@ use crate::{
         device::SvaDevice,
         group::GroupBond,
         members::{self, GroupRequest},
-        owner::{AnyOwner, Hears, Plain},
+        owner::{AnyOwner, Calls, Hears, Plain},
         Bond, Request,
     },
+    fault::refusal::Refusal,
     features::Features,
 };
 use core::{ops::Range, ptr::NonNull};
@@ -154,8 +155,77 @@ fn plain(exit: bindings::sva_exit_t, drvdata: *mut c_void) -> Plain {
     }
 }
 
+/// The driver's side of a bond with a table of callbacks, or none.
+///
+/// # Safety
+///
+/// `ops` must be null, or valid.
+unsafe fn table(ops: *const bindings::sva_bond_ops, drvdata: *mut c_void) -> Plain {
+    // SAFETY: By this function's contract.
+    let hears = match unsafe { ops.as_ref() } {
+        None => Hears::Nothing,
+        Some(there) => Hears::Table {
+            table: ops.expose_provenance(),
+            exit: there.exit.is_some(),
+            refused: there.refused.is_some(),
+        },
+    };
+
+    Plain {
+        data: drvdata.expose_provenance(),
+        hears,
+    }
+}
+
+/// How what [`plain`] and [`table`] got is called.
+pub(crate) const CALLS: Calls = Calls {
+    exit: call_exit,
+    table_exit: call_table_exit,
+    table_refused: call_table_refused,
+};
+
+/// A table that [`table`] got.
+///
+/// # Safety
+///
+/// `table` must be the address of such a table, of a bond that has not ended.
+unsafe fn ops<'a>(table: usize) -> &'a bindings::sva_bond_ops {
+    // SAFETY: The driver keeps it until the bond has ended.
+    unsafe { &*::core::ptr::with_exposed_provenance(table) }
+}
+
+fn call_table_exit(dev: &Device, pasid: u32, table: usize, data: usize) {
+    // SAFETY: `table` pairs this function with the address of a table, whose bond ends after this.
+    if let Some(exit) = unsafe { ops(table) }.exit {
+        call_exit(dev, pasid, exit as usize, data);
+    }
+}
+
+fn call_table_refused(dev: &Device, pasid: u32, table: usize, data: usize, refusal: &Refusal) {
+    let told = bindings::sva_refusal {
+        addr: refusal.addr,
+        access: refusal.access.into(),
+        reason: refusal.reason as u32,
+        requests: refusal.requests,
+        untold: refusal.untold,
+    };
+
+    // SAFETY: As above: who takes the bond off the list of those that hear waits for this.
+    if let Some(refused) = unsafe { ops(table) }.refused {
+        // SAFETY: It is a function for this bond; `drvdata` is what was passed with it.
+        unsafe {
+            refused(
+                ::core::ptr::from_ref(dev).cast_mut().cast(),
+                pasid,
+                ::core::ptr::with_exposed_provenance_mut(data),
+                &told,
+            );
+        }
+    }
+}
+
 /// Calls what [`plain`] got.
-pub(crate) fn call_exit(dev: &Device, pasid: u32, code: usize, data: usize) {
+fn call_exit(dev: &Device, pasid: u32, code: usize, data: usize) {
     // SAFETY: `plain` alone pairs this function with an address, that of such a function.
     let exit: bindings::sva_exit_t = unsafe { ::core::mem::transmute(code) };
 
@@ -255,6 +325,48 @@ export! {
             let (group, mm) = unsafe { (IommuGroup::from_raw(group), memory(mm)?) };
 
             Ok(Handle::Group(bind_members(group, &mm, flags, plain(exit, drvdata))?))
+        })())
+    }
+
+    /// # Safety
+    ///
+    /// `ops` must be null, or valid, as must be its functions, until the bond has ended; the rest as
+    /// for `sva_bind`.
+    fn sva_bind_ops(
+        dev: *mut bindings::device,
+        mm: *mut bindings::mm_struct,
+        flags: c_ulong,
+        ops: *const bindings::sva_bond_ops,
+        drvdata: *mut c_void
+    ) -> *mut bindings::sva_bond {
+        handle((|| {
+            // SAFETY: By this function's contract.
+            let (device, mm, plain) =
+                unsafe { (sva_device(dev)?, memory(mm)?, table(ops, drvdata)) };
+
+            Ok(Handle::Device(bind(&device, &mm, flags, plain)?))
+        })())
+    }
+
+    /// # Safety
+    ///
+    /// As for `sva_bind_members` and `sva_bind_ops`.
+    fn sva_bind_members_ops(
+        group: *mut bindings::iommu_group,
+        mm: *mut bindings::mm_struct,
+        flags: c_ulong,
+        ops: *const bindings::sva_bond_ops,
+        drvdata: *mut c_void
+    ) -> *mut bindings::sva_bond {
+        handle((|| {
+            if group.is_null() {
+                return Err(EINVAL);
+            }
+            // SAFETY: By this function's contract.
+            let (group, mm, plain) =
+                unsafe { (IommuGroup::from_raw(group), memory(mm)?, table(ops, drvdata)) };
+
+            Ok(Handle::Group(bind_members(group, &mm, flags, plain)?))
         })())
     }
 

@@ -8,7 +8,10 @@ use crate::{
         device::SvaDevice,
         Bond,
     },
-    fault::stats::{FaultTotals, Totals},
+    fault::{
+        refusal::Reason,
+        stats::{FaultTotals, Totals},
+    },
 };
 use core::any::Any;
 use kernel::{
@@ -208,6 +211,13 @@ fn stats(_: &(), f: &mut Formatter<'_>) -> fmt::Result {
         ("timed_out", core.waits.timed_out.get()),
     ] {
         writeln!(f, "page_request_groups_{name} {value}")?;
+    }
+    for reason in Reason::ALL {
+        write!(f, "page_request_groups_refused")?;
+        for word in reason.text().split(' ') {
+            write!(f, "_{word}")?;
+        }
+        writeln!(f, " {}", core.waits.refused(reason).get())?;
     }
     write_totals(&core.totals, &faults, f)
 }

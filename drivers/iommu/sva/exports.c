@@ -10,6 +10,8 @@ EXPORT_SYMBOL_NS_GPL(sva_device_init, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_device_shutdown, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bind, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bind_members, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_bind_ops, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_bind_members_ops, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_unbind, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bond_pasid, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bond_pin, "SVA");

@@ -27,6 +27,7 @@
 //! | `fault/service`, `serve` | of one attachment; those that need not wait |
 //! | `fault/waiting`, `waits` | one group that waits; all of them, and their bounds |
 //! | `fault/read_ahead`, `stats` | faulting in what a device is about to ask for; counts |
+//! | `fault/refusal`, `hearers` | why a request is refused; who is told |
 //! | `features`, `trace` | flags; events as they happen |
 //!
 //! # Words
@@ -55,7 +56,9 @@ mod features;
 mod trace;
 
 pub use api::{find, max_pasid, Bond, Device, End, Handler, Pinned};
+pub use fault::refusal::{Reason, Refusal};
 pub use features::{Feature, Features};
+pub use kernel_ext::fault::{Access, AccessKind};
 
 use crate::{
     bond::core::{Core, CORE},
@@ -109,7 +112,7 @@ impl kernel::InPlaceModule for SvaCore {
 
         try_pin_init!(Self {
             core: CORE.install(Arc::pin_init(
-                Core::new(KBox::new(files, GFP_KERNEL)?, c_api::call_exit),
+                Core::new(KBox::new(files, GFP_KERNEL)?, c_api::CALLS),
                 GFP_KERNEL,
             )?)?,
             debugfs <- Debugfs::new(root),

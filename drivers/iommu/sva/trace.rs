@@ -5,6 +5,7 @@
 //! The events are this module's own. What generic code calls is compiled into drivers, so it must
 //! not be inlined there.
 
+use crate::fault::refusal::Refusal;
 use kernel::device::Device;
 use kernel_ext::{
     attachment::FaultHandler,
@@ -27,6 +28,14 @@ mod events {
             code: u32,
             requests: u64,
             latency: u64,
+        );
+        pub(super) fn refusal(
+            dev: &Device,
+            pasid: u32,
+            grpid: u32,
+            addr: u64,
+            access: u32,
+            reason: u32,
         );
         pub(super) fn mm_exit(dev: &Device, pasid: u32, tgid: i32);
         /// A range of addresses is taken from a process, or given back.
@@ -90,6 +99,20 @@ pub(crate) fn page_requests<T: FaultHandler>(group: &mut FaultGroup<'_, T>) {
                 request.access.into(),
             );
         }
+    }
+}
+
+/// A group of page requests is about to be refused.
+pub(crate) fn refusal(group: &Requests, refusal: &Refusal) {
+    if trace_enabled!(refusal) {
+        events::refusal(
+            group.device(),
+            group.pasid(),
+            group.index(),
+            refusal.addr,
+            refusal.access.into(),
+            refusal.reason as u32,
+        );
     }
 }
 

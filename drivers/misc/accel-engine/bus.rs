@@ -56,6 +56,9 @@ pub trait Bus {
     /// Adds to the 64-bit number at `addr`, atomically, and returns what it was. `addr` is aligned.
     fn fetch_add(&self, addr: u64, addend: u64) -> Result<u64, BusError>;
 
+    /// Why the access at `addr` was just refused: `MOCK_ACCEL_REASON_*`.
+    fn reason(&self, addr: u64) -> u32;
+
     /// Tells that the bytes at `addr` will soon be read or written. Only makes things faster.
     fn prefetch(&self, addr: u64, len: usize, write: bool);
 }

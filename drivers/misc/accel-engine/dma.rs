@@ -27,6 +27,8 @@ pub struct PasidBus<'a> {
     pub pasid: u32,
     /// Once set, all accesses fail.
     pub stopped: &'a Atomic<bool>,
+    /// Tells why the last access to an address was refused: `MOCK_ACCEL_REASON_*`.
+    pub reason: &'a dyn Fn(u64) -> u32,
 }
 
 impl PasidBus<'_> {
@@ -55,6 +57,10 @@ impl Bus for PasidBus<'_> {
 
     fn fetch_add(&self, addr: u64, addend: u64) -> Result<u64, BusError> {
         self.access(|| self.dma.fetch_add(Some(self.pasid), addr, addend))
+    }
+
+    fn reason(&self, addr: u64) -> u32 {
+        (self.reason)(addr)
     }
 
     fn prefetch(&self, addr: u64, len: usize, write: bool) {

@@ -72,6 +72,7 @@ pub fn run(bus: &impl Bus, desc: u64, buffer: &mut [u8]) -> Outcome {
         return Outcome {
             completion: Completion {
                 status: error.status() as u32,
+                reason: reason(bus, error),
                 fault_address: error.addr(),
                 ..Completion::default()
             },
@@ -85,6 +86,14 @@ pub fn run(bus: &impl Bus, desc: u64, buffer: &mut [u8]) -> Outcome {
     Outcome {
         completion,
         recorded,
+    }
+}
+
+/// Why an access failed that the process may not make.
+fn reason(bus: &impl Bus, error: BusError) -> u32 {
+    match error {
+        BusError::Refused(addr) => bus.reason(addr),
+        _ => 0,
     }
 }
 
@@ -108,16 +117,16 @@ pub(crate) fn execute(bus: &impl Bus, desc: &Descriptor, buffer: &mut [u8]) -> C
     let ended = Operation::parse(desc)
         .map_err(End::Descriptor)
         .and_then(|operation| engine.run(&operation));
-    let (status, result, fault_address) = match ended {
-        Ok(result) => (Status::Success, result, 0),
-        Err(End::Descriptor(status)) => (status, 0, 0),
-        Err(End::Limit) => (Status::Limit, 0, 0),
-        Err(End::Bus(error)) => (error.status(), 0, error.addr()),
+    let (status, result, fault_address, reason) = match ended {
+        Ok(result) => (Status::Success, result, 0, 0),
+        Err(End::Descriptor(status)) => (status, 0, 0, 0),
+        Err(End::Limit) => (Status::Limit, 0, 0, 0),
+        Err(End::Bus(error)) => (error.status(), 0, error.addr(), reason(bus, error)),
     };
 
     Completion {
         status: status as u32,
-        reserved: 0,
+        reason,
         result,
         bytes: engine.bytes,
         fault_address,

@@ -125,9 +125,18 @@ impl Bus for Memory {
         Ok(old)
     }
 
+    fn reason(&self, addr: u64) -> u32 {
+        reason(addr)
+    }
+
     fn prefetch(&self, _addr: u64, _len: usize, _write: bool) {
         self.prefetched.set(self.prefetched.get() + 1);
     }
+}
+
+/// Some number that is not the same for all addresses.
+fn reason(addr: u64) -> u32 {
+    1 + (addr >> 3) as u32 % 9
 }
 
 pub(crate) fn desc(opcode: u32, src: u64, dst: u64, length: usize) -> Descriptor {
@@ -143,7 +152,7 @@ pub(crate) fn desc(opcode: u32, src: u64, dst: u64, length: usize) -> Descriptor
 pub(crate) fn success(result: u64, bytes: usize) -> Completion {
     Completion {
         status: Status::Success as u32,
-        reserved: 0,
+        reason: 0,
         result,
         bytes: bytes as u64,
         fault_address: 0,
@@ -153,7 +162,7 @@ pub(crate) fn success(result: u64, bytes: usize) -> Completion {
 pub(crate) fn refused(addr: u64, bytes: usize) -> Completion {
     Completion {
         status: Status::PageFault as u32,
-        reserved: 0,
+        reason: reason(addr),
         result: 0,
         bytes: bytes as u64,
         fault_address: addr,

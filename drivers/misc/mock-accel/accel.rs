@@ -26,7 +26,7 @@ use sva::{
 /// What lives on while a file is open, even if the device is gone.
 ///
 /// Lock order: a context's bond → `contexts`; a context's state → `workers`. No lock of a context
-/// is taken under `contexts`, save to ask whether it is quiet.
+/// is taken under `contexts`, save to ask whether it is quiet, and to tell it of refusals.
 #[pin_data]
 pub(crate) struct Accel {
     pub(crate) dma: Dma,
@@ -100,6 +100,17 @@ impl sva::Handler for Accel {
         };
 
         self.stop_contexts(why, |context| context.pasid == pasid);
+    }
+
+    const HEARS_REFUSALS: bool = true;
+
+    fn refused(&self, pasid: u32, _data: &Arc<()>, refusal: &sva::Refusal) {
+        let contexts = self.contexts.lock();
+
+        // Whichever of them it is whose job asks: the page is the same to all.
+        for context in contexts.iter().filter(|there| there.pasid == pasid) {
+            context.refused(refusal);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
         JobQueue,
         DEPTH, //
     },
+    refusals::Refusals,
     uapi::{
         Info,
         Status, //
@@ -66,6 +67,9 @@ pub(crate) struct Context {
     /// A job has ended, or the context has.
     #[pin]
     changed: CondVar,
+    /// What the device was just refused.
+    #[pin]
+    refusals: Mutex<Refusals>,
     /// The engine's, which is the only one to lock it.
     #[pin]
     buffer: Mutex<KVVec<u8>>,
@@ -122,6 +126,7 @@ impl Context {
                 early_end <- EarlyEnd::new(),
                 state <- new_mutex!(state, "mock_accel_context"),
                 changed <- new_condvar!("mock_accel_context_changed"),
+                refusals <- new_mutex!(Refusals::default(), "mock_accel_refusals"),
                 buffer <- new_mutex!(buffer, "mock_accel_buffer"),
                 bond <- new_mutex!(Some(bond), "mock_accel_bond"),
                 work <- new_work!("mock_accel_context"),
@@ -216,6 +221,14 @@ impl Context {
         }
     }
 
+    /// The device is about to hear that it does not get a page.
+    pub(crate) fn refused(&self, refusal: &sva::Refusal) {
+        // The numbers of both interfaces are the same.
+        self.refusals
+            .lock()
+            .note(refusal.addr, refusal.reason as u32);
+    }
+
     /// Whether the context has ended and no access is under way.
     pub(crate) fn is_quiet(&self) -> bool {
         let state = self.state.lock();
@@ -252,6 +265,7 @@ impl Context {
             dma: &self.accel.dma,
             pasid: self.pasid,
             stopped: &self.stopped,
+            reason: &|addr| self.refusals.lock().take(addr),
         };
 
         engine::run(&bus, desc, buffer)

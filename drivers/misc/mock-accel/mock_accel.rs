@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`uapi`] | what processes and the device exchange |
 //! | [`queue`] | the jobs of a context between submission and wait |
+//! | [`refusals`] | why the device was refused pages |
 //! | [`context`] | an open file's share of the device |
 //! | [`accel`] | the device: its contexts, and their end |
 //! | [`file`](mod@file) | the ioctls |
@@ -44,6 +45,7 @@ mod file;
 #[cfg(CONFIG_PCI)]
 mod pci;
 mod queue;
+mod refusals;
 mod uapi;
 
 module! {

@@ -5,7 +5,7 @@
 use crate::record::Record;
 use kernel::{device::Core, platform, prelude::*, sync::Arc};
 use smmuv3::api::Dma;
-use sva::End;
+use sva::{End, Refusal};
 
 /// The platform driver. Tests do the rest, when they want it.
 pub(crate) struct TestDriver;
@@ -30,6 +30,12 @@ impl sva::Handler for Engine {
 
     fn stop(&self, pasid: u32, record: &Arc<Record>, why: End) {
         record.stopped(&self.0, pasid, why);
+    }
+
+    const HEARS_REFUSALS: bool = true;
+
+    fn refused(&self, pasid: u32, record: &Arc<Record>, refusal: &Refusal) {
+        record.refused(pasid, refusal);
     }
 }
 

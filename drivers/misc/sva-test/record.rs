@@ -8,7 +8,7 @@ use kernel::{
     sync::{Arc, Mutex},
 };
 use smmuv3::api::Dma;
-use sva::End;
+use sva::{End, Refusal};
 
 /// How a device was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(crate) struct Record {
     #[pin]
     stops: Mutex<KVec<Stop>>,
     #[pin]
+    refusals: Mutex<KVec<(u32, Refusal)>>,
+    #[pin]
     probe_at: Mutex<Option<usize>>,
     #[pin]
     action: Mutex<Option<Action>>,
@@ -37,6 +39,7 @@ impl Record {
         Arc::pin_init(
             pin_init!(Self {
                 stops <- new_mutex!(KVec::new(), "sva_test_stops"),
+                refusals <- new_mutex!(KVec::new(), "sva_test_refusals"),
                 probe_at <- new_mutex!(None, "sva_test_probe_at"),
                 action <- new_mutex!(None, "sva_test_action"),
             }),
@@ -76,6 +79,23 @@ impl Record {
         if self.stops.lock().push(stop, GFP_KERNEL).is_err() {
             pr_err!("no memory for a record\n");
         }
+    }
+
+    /// A device was refused a page.
+    pub(crate) fn refused(&self, pasid: u32, refusal: &Refusal) {
+        if self
+            .refusals
+            .lock()
+            .push((pasid, *refusal), GFP_KERNEL)
+            .is_err()
+        {
+            pr_err!("no memory for a record\n");
+        }
+    }
+
+    /// What a device was refused since the last call of this.
+    pub(crate) fn take_refusals(&self) -> KVec<(u32, Refusal)> {
+        core::mem::take(&mut *self.refusals.lock())
     }
 
     /// How often a device was stopped.

@@ -20,6 +20,7 @@ mod fixture;
 mod group_tests;
 mod pin_tests;
 mod record;
+mod refusal_tests;
 
 kernel::module_driver!(<T>, ManagedDma<T>, {
     type: driver::TestDriver,

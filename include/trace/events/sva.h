@@ -38,6 +38,18 @@ TRACE_DEFINE_ENUM(IOMMU_PAGE_RESP_FAILURE);
 			 { IOMMU_PAGE_RESP_INVALID, "invalid" }, \
 			 { IOMMU_PAGE_RESP_FAILURE, "failure" })
 
+#define show_sva_reason(reason)					\
+	__print_symbolic(reason,				\
+			 { 1, "not_mapped" },			\
+			 { 2, "no_right" },			\
+			 { 3, "process_gone" },			\
+			 { 4, "page_never_came" },		\
+			 { 5, "too_many_wait" },		\
+			 { 6, "no_memory" },			\
+			 { 7, "no_page" },			\
+			 { 8, "no_page_requests" },		\
+			 { 9, "bond_ends" })
+
 /* A device has been initialised; PASIDs go up to @max_pasid. */
 TRACE_EVENT(device_init,
 
@@ -164,6 +176,36 @@ TRACE_EVENT(page_response,
 	TP_printk("dev=%s pasid=%u grpid=%u code=%s requests=%llu latency=%llu",
 		  __get_str(dev), __entry->pasid, __entry->grpid,
 		  show_sva_response(__entry->code), __entry->requests, __entry->latency)
+);
+
+/* A group is about to be answered "invalid": its first request that was refused, and why. */
+TRACE_EVENT(refusal,
+
+	TP_PROTO(struct device *dev, u32 pasid, u32 grpid, u64 addr, u32 access, u32 reason),
+
+	TP_ARGS(dev, pasid, grpid, addr, access, reason),
+
+	TP_STRUCT__entry(
+		__string(dev, dev_name(dev))
+		__field(u32, pasid)
+		__field(u32, grpid)
+		__field(u64, addr)
+		__field(u32, access)
+		__field(u32, reason)
+	),
+
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->pasid = pasid;
+		__entry->grpid = grpid;
+		__entry->addr = addr;
+		__entry->access = access;
+		__entry->reason = reason;
+	),
+
+	TP_printk("dev=%s pasid=%u grpid=%u addr=%#llx access=%s reason=%s",
+		  __get_str(dev), __entry->pasid, __entry->grpid, __entry->addr,
+		  show_sva_access(__entry->access), show_sva_reason(__entry->reason))
 );
 
 /* A driver is about to be told that a process which it bound has exited. */

@@ -83,6 +83,31 @@
 #define MOCK_ACCEL_STOPPED		6
 #define MOCK_ACCEL_LIMIT		7
 
+/*
+ * Why the process may not, in mock_accel_completion.reason, for PAGE_FAULT.
+ *
+ * UNKNOWN: the driver was not told: behind uacce, or of too many in a second.
+ * NOT_MAPPED: nothing is mapped there.
+ * NO_RIGHT: the process may not do that there either.
+ * PROCESS_GONE: it has exited.
+ * NEVER_CAME: its file, or userfaultfd, did not give the page in time.
+ * QUOTA: too many page requests of the process, or of the device, wait already.
+ * NO_MEMORY: the kernel has no memory for the page.
+ * NO_PAGE: the page cannot be had: beyond the end of its file, an I/O error.
+ * NOT_ASKED: the device is bound without page requests.
+ * ENDING: the context was ending.
+ */
+#define MOCK_ACCEL_REASON_UNKNOWN	0
+#define MOCK_ACCEL_REASON_NOT_MAPPED	1
+#define MOCK_ACCEL_REASON_NO_RIGHT	2
+#define MOCK_ACCEL_REASON_PROCESS_GONE	3
+#define MOCK_ACCEL_REASON_NEVER_CAME	4
+#define MOCK_ACCEL_REASON_QUOTA		5
+#define MOCK_ACCEL_REASON_NO_MEMORY	6
+#define MOCK_ACCEL_REASON_NO_PAGE	7
+#define MOCK_ACCEL_REASON_NOT_ASKED	8
+#define MOCK_ACCEL_REASON_ENDING	9
+
 /* Alignment of a descriptor and of a completion record, so that neither crosses a page. */
 #define MOCK_ACCEL_DESC_ALIGN		64
 #define MOCK_ACCEL_COMPLETION_ALIGN	32
@@ -123,7 +148,7 @@ struct mock_accel_desc {
 /**
  * struct mock_accel_completion - the end of a job, in the memory of the process
  * @status: MOCK_ACCEL_*; written after the rest, so that one may poll for it
- * @reserved: 0
+ * @reason: for PAGE_FAULT: MOCK_ACCEL_REASON_*; else 0
  * @result: as the operation says; 0 unless the status is SUCCESS
  * @bytes: how many bytes are done, from the start, without a gap
  * @fault_address: for PAGE_FAULT and BUS_ERROR: which access failed; else 0
@@ -132,7 +157,7 @@ struct mock_accel_desc {
  */
 struct mock_accel_completion {
 	__u32 status;
-	__u32 reserved;
+	__u32 reason;
 	__u64 result;
 	__u64 bytes;
 	__u64 fault_address;

@@ -49,7 +49,7 @@ struct Submit {
 #[repr(C)]
 pub struct Completion {
     pub status: u32,
-    pub reserved: u32,
+    pub reason: u32,
     pub result: u64,
     pub bytes: u64,
     pub fault_address: u64,
@@ -95,7 +95,30 @@ impl fmt::Display for Completion {
         if self.fault_address != 0 {
             write!(f, " at {:#x}", self.fault_address)?;
         }
+        if self.reason != 0 {
+            write!(f, ": {}", self.reason())?;
+        }
         Ok(())
+    }
+}
+
+impl Completion {
+    /// Why the process may not do what the job wanted to.
+    pub fn reason(&self) -> &'static str {
+        let reasons = [
+            "unknown",
+            "not mapped",
+            "no right",
+            "process gone",
+            "page never came",
+            "too many wait",
+            "no memory",
+            "no page",
+            "no page requests",
+            "context ends",
+        ];
+
+        reasons.get(self.reason as usize).unwrap_or(&"unknown")
     }
 }
 
@@ -263,7 +286,7 @@ impl Job<'_> {
         }
         let record = Completion {
             status: self.record[0].load(Acquire) as u32,
-            reserved: 0,
+            reason: (self.record[0].load(Acquire) >> 32) as u32,
             result: self.record[1].load(Relaxed),
             bytes: self.record[2].load(Relaxed),
             fault_address: self.record[3].load(Relaxed),

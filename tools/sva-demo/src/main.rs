@@ -16,7 +16,7 @@ mod worker;
 
 use crate::{
     accel::Accel,
-    parts::{beside, copy, file, fork, isolation, kill, list},
+    parts::{beside, copy, file, fork, isolation, kill, list, refused},
     report::{Row, Steps, Table},
 };
 use std::{
@@ -100,8 +100,9 @@ fn demo(device: &Path, other: Option<&Path>) -> Result<()> {
     steps.run('d', || isolation::run(device, &mut table))?;
     steps.run('e', || fork::run(&accel))?;
     steps.run('f', || kill::run(device, &mut table))?;
+    steps.run('g', || refused::run(&accel))?;
     if let Some(other) = other {
-        steps.run('g', || beside::run(other))?;
+        steps.run('h', || beside::run(other))?;
     }
 
     table.put_first(Row::of("this process", &accel)?);

@@ -33,6 +33,7 @@ extern "C" {
     fn _exit(status: c_int) -> !;
 }
 
+const PROT_READ: c_int = 1;
 const PROT_READ_WRITE: c_int = 1 | 2;
 const MAP_PRIVATE: c_int = 0x02;
 const MAP_ANONYMOUS: c_int = 0x20;
@@ -58,17 +59,22 @@ pub struct Mapping {
 impl Mapping {
     /// `len` bytes that nobody has touched. `len` is a multiple of the page size.
     pub fn new(len: usize) -> Result<Self> {
-        Self::map(len, MAP_PRIVATE | MAP_ANONYMOUS, -1)
+        Self::map(len, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1)
+    }
+
+    /// Memory that may only be read.
+    pub fn read_only(len: usize) -> Result<ReadOnly> {
+        Self::map(len, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1).map(ReadOnly)
     }
 
     /// A private mapping of the first `len` bytes of `file`.
     pub fn of_file(file: &File, len: usize) -> Result<Self> {
-        Self::map(len, MAP_PRIVATE, file.as_raw_fd())
+        Self::map(len, PROT_READ_WRITE, MAP_PRIVATE, file.as_raw_fd())
     }
 
-    fn map(len: usize, flags: c_int, fd: c_int) -> Result<Self> {
+    fn map(len: usize, access: c_int, flags: c_int, fd: c_int) -> Result<Self> {
         // SAFETY: Asks for memory where nothing is yet.
-        let start = unsafe { mmap(std::ptr::null_mut(), len, PROT_READ_WRITE, flags, fd, 0) };
+        let start = unsafe { mmap(std::ptr::null_mut(), len, access, flags, fd, 0) };
 
         if start.addr() == usize::MAX {
             return Err(Error::last_os_error());
@@ -97,6 +103,16 @@ impl Mapping {
         // SAFETY: Writes a byte for each page of the mapping.
         check(unsafe { mincore(self.start.as_ptr().cast(), self.len, pages.as_mut_ptr()) })?;
         Ok(pages.iter().filter(|&&page| page & 1 != 0).count())
+    }
+}
+
+/// A mapping of which nothing can be written, nor is lent out.
+pub struct ReadOnly(Mapping);
+
+impl ReadOnly {
+    /// The address, as a device is told.
+    pub fn addr(&self) -> u64 {
+        self.0.addr()
     }
 }
 

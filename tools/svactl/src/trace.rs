@@ -114,6 +114,7 @@ pub fn parse(line: &str) -> Option<Map<String, Value>> {
         "unbind",
         "page_request",
         "page_response",
+        "refusal",
         "mm_exit",
         "carve",
     ];
@@ -156,6 +157,12 @@ fn text(event: &Map<String, Value>) -> String {
             get("code"),
             get("requests"),
             event["latency"].as_i64().unwrap_or(0) / 1000
+        ),
+        "refusal" => format!(
+            "{head} is refused {} {}: {}",
+            get("addr"),
+            get("access"),
+            get("reason").replace('_', " ")
         ),
         "mm_exit" => format!("{head} process {} exits", get("tgid")),
         name @ ("bind" | "unbind") => {
@@ -241,6 +248,14 @@ mod tests {
         assert_eq!(event["requests"], 64);
         assert_eq!(event["code"], "success");
         assert!(text(&event).ends_with("is answered success: 64 requests, 42 us"));
+    }
+
+    #[test]
+    fn refusal() {
+        let line = "a-1 [000] ..... 1.500000: refusal: dev=d pasid=3 grpid=1 addr=0x1000 \
+            access=w reason=page_never_came";
+
+        assert!(text(&parse(line).unwrap()).ends_with("is refused 0x1000 w: page never came"));
     }
 
     #[test]

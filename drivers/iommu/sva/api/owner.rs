@@ -7,11 +7,12 @@ use crate::bond::{
     device::{AnyHandler, SvaDevice},
     owner::{AnyOwner, End, Identity, Owner},
 };
+use crate::fault::{hearers::Hear, refusal::Refusal};
 use core::{
     any::{Any, TypeId},
     marker::PhantomData,
 };
-use kernel::{prelude::*, sync::Arc};
+use kernel::{device::Device, prelude::*, sync::Arc};
 
 /// The owner of a bond of a driver in Rust.
 pub(super) struct RustOwner<T: Handler> {
@@ -72,9 +73,38 @@ impl<T: Handler> Owner for RustOwner<T> {
         Some(owner.map(|owner| -> Arc<dyn Owner> { owner }))
     }
 
+    fn hear(&self) -> Option<Result<KBox<dyn Hear>>> {
+        let hear = || -> Result<KBox<dyn Hear>> {
+            let hear = RustHear::<T> {
+                handler: self.handler.clone(),
+                data: self.data.clone(),
+                _handler: PhantomData,
+            };
+
+            Ok(KBox::new(hear, GFP_KERNEL)?)
+        };
+
+        T::HEARS_REFUSALS.then(hear)
+    }
+
     fn stop(&self, pasid: u32, why: End) {
         if let Some(handler) = (&*self.handler as &dyn Any).downcast_ref::<T>() {
             handler.stop(pasid, &self.data, why);
+        }
+    }
+}
+
+/// What hears of refused page requests of a bond of a driver in Rust.
+struct RustHear<T: Handler> {
+    handler: AnyHandler,
+    data: Arc<T::BondData>,
+    _handler: PhantomData<fn() -> T>,
+}
+
+impl<T: Handler> Hear for RustHear<T> {
+    fn refused(&self, _dev: &Device, pasid: u32, refusal: &Refusal) {
+        if let Some(handler) = (&*self.handler as &dyn Any).downcast_ref::<T>() {
+            handler.refused(pasid, &self.data, refusal);
         }
     }
 }

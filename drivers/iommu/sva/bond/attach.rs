@@ -4,7 +4,7 @@
 
 use super::{device::SvaDevice, rid, Bond, Scope};
 use crate::{
-    fault::{service::FaultService, GroupAttachment},
+    fault::{refusal::Reason, service::FaultService, GroupAttachment},
     features::{Feature, Features},
     module_parameters,
 };
@@ -262,10 +262,9 @@ impl super::space::Inner {
             let _ = attachment.pass_on(held, &other);
         }
         // Without a detach nothing else sees to this device's requests.
-        bond.device
-            .core
-            .waits
-            .abandon(|there| there.is_at(attachment) && there.is_of(held.dev()));
+        bond.device.core.waits.abandon(|there| {
+            (there.is_at(attachment) && there.is_of(held.dev())).then_some(Reason::Ending)
+        });
         None
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{
     device::SvaDevice,
-    owner::CallAt,
+    owner::Calls,
     space::AddressSpace,
     why::Refusals, //
 };
@@ -55,8 +55,8 @@ pub(crate) struct Core {
     #[pin]
     devices: Mutex<KVec<Listed>>,
     gallery: KBox<dyn Gallery>,
-    /// How the function is called that a driver in C has passed for one bond.
-    pub(crate) call_exit: CallAt,
+    /// How functions are called that drivers in C have passed.
+    pub(crate) calls: Calls,
     /// Where reserved regions are mapped for processes. A process can hold that up.
     pub(crate) queue: Arc<OwnedQueue>,
     /// Where the exits of processes are dealt with.
@@ -69,14 +69,14 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(gallery: KBox<dyn Gallery>, call_exit: CallAt) -> impl PinInit<Self, Error> {
+    pub(crate) fn new(gallery: KBox<dyn Gallery>, calls: Calls) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             spaces <- pin_init::pin_init_array_from_fn(|_| {
                 new_mutex!(Tree::new(), "sva_address_space_map")
             }),
             devices <- new_mutex!(KVec::new(), "sva_device_list"),
             gallery,
-            call_exit,
+            calls,
             queue: Arc::new(OwnedQueue::new(c"sva")?, GFP_KERNEL)?,
             exits: OwnedQueue::new(c"sva_exits")?,
             waits: Arc::pin_init(Waits::new(), GFP_KERNEL)?,

@@ -10,7 +10,7 @@ use super::{
     Bond,
 };
 use crate::{
-    fault::stats::Totals,
+    fault::{refusal::Reason, stats::Totals},
     features::{Feature, Features},
     trace,
 };
@@ -172,7 +172,7 @@ impl SvaDevice {
         // Its page requests do not wait any more.
         self.core
             .waits
-            .abandon(|there| there.is_of(self.endpoint.dev()));
+            .abandon(|there| there.is_of(self.endpoint.dev()).then_some(Reason::Ending));
 
         let ended = self.end_bonds(End::Shutdown);
 

@@ -222,6 +222,8 @@ impl Bond {
 
     /// Making → ended: nobody has seen it at work. It is not attached.
     pub(super) fn discard(&self, inner: &mut Inner) {
+        let hearer = self.stop_hearing();
+
         self.device.unlist(self);
 
         let listed = inner.bonds.remove(self);
@@ -230,7 +232,7 @@ impl Bond {
         record.state = BondState::Ended;
         let left = (record.owner.take(), record.group.take(), record.held.take());
 
-        drop((left, listed));
+        drop((left, listed, hearer));
     }
 
     /// Live → stopping, by this task, if the driver is to be called for an end like `why`. Waits,
@@ -277,6 +279,8 @@ impl Bond {
         // Nobody else ends it: the state has just said that it is there.
         let attached = held.as_ref().and_then(|held| inner.end_use(self, held));
 
+        let hearer = self.stop_hearing();
+
         test_point::pass(TestPoint::Detached);
         self.device.unlist(self);
         let listed = inner.bonds.remove(self);
@@ -296,7 +300,7 @@ impl Bond {
         self.space.unlock(&self.device.core, inner);
         self.pins.end();
         // Last of all: a device that leaves waits for this.
-        drop((left, listed));
+        drop((left, listed, hearer));
         drop(held);
         true
     }

@@ -3,6 +3,7 @@
 //! The driver's side of a bond.
 
 use super::device::SvaDevice;
+use crate::fault::{hearers::Hear, refusal::Refusal};
 use core::any::TypeId;
 use kernel::{device::Device, prelude::*, sync::Arc};
 
@@ -36,6 +37,9 @@ pub(crate) trait Owner: Send + Sync {
     /// The same for `device`, which came into the group; `None` if its driver is another.
     fn for_device(&self, device: &SvaDevice) -> Option<Result<Arc<dyn Owner>>>;
 
+    /// What hears of refused page requests, if the driver wants to.
+    fn hear(&self) -> Option<Result<KBox<dyn Hear>>>;
+
     /// Stops the device for the bond. Without locks; may sleep.
     fn stop(&self, pasid: u32, why: End);
 }
@@ -61,10 +65,14 @@ pub(crate) struct Plain {
 #[derive(Clone, Copy)]
 pub(crate) enum Hears {
     Nothing,
-    /// The function at this address, by [`Core::call_exit`].
-    ///
-    /// [`Core::call_exit`]: super::core::Core::call_exit
+    /// The function at this address, by [`Calls::exit`].
     Bond(usize),
+    /// Those functions of a table at this address that are there.
+    Table {
+        table: usize,
+        exit: bool,
+        refused: bool,
+    },
     /// What is registered for its device at that time, if anything is.
     Device,
 }
@@ -79,6 +87,34 @@ pub(crate) struct Callback {
 
 /// Calls the driver's function at `code` for a device and PASID, with the data of the bond.
 pub(crate) type CallAt = fn(dev: &Device, pasid: u32, code: usize, data: usize);
+
+/// Calls the `refused` of a driver's table, with the data of the bond.
+pub(crate) type RefusedAt =
+    fn(dev: &Device, pasid: u32, table: usize, data: usize, refusal: &Refusal);
+
+/// How functions of drivers in C are called.
+#[derive(Clone, Copy)]
+pub(crate) struct Calls {
+    /// That which was passed for one bond.
+    pub(crate) exit: CallAt,
+    /// The `exit` of a table.
+    pub(crate) table_exit: CallAt,
+    /// The `refused` of a table.
+    pub(crate) table_refused: RefusedAt,
+}
+
+/// The `refused` of a table.
+struct PlainHear {
+    call: RefusedAt,
+    table: usize,
+    data: usize,
+}
+
+impl Hear for PlainHear {
+    fn refused(&self, dev: &Device, pasid: u32, refusal: &Refusal) {
+        (self.call)(dev, pasid, self.table, self.data, refusal);
+    }
+}
 
 /// What to do before a bond ends.
 pub(crate) enum Call {
@@ -102,8 +138,12 @@ impl Plain {
         match self.hears {
             Hears::Nothing => None,
             Hears::Bond(code) => Some(Callback {
-                call: device.core.call_exit,
+                call: device.core.calls.exit,
                 code,
+            }),
+            Hears::Table { table, exit, .. } => exit.then_some(Callback {
+                call: device.core.calls.table_exit,
+                code: table,
             }),
             Hears::Device => device.watcher(),
         }
@@ -115,7 +155,7 @@ impl Plain {
             data: self.data,
             code: match self.hears {
                 Hears::Nothing => 0,
-                Hears::Bond(code) => code,
+                Hears::Bond(code) | Hears::Table { table: code, .. } => code,
                 Hears::Device => usize::MAX,
             },
         }
@@ -145,6 +185,36 @@ impl AnyOwner {
         match self {
             Self::Object(_) => true,
             Self::Plain(plain) => plain.callback(device).is_some(),
+        }
+    }
+
+    /// What hears of refused page requests of a bond of `device`, if its driver wants to.
+    pub(super) fn hear(&self, device: &SvaDevice) -> Option<Result<KBox<dyn Hear>>> {
+        match *self {
+            Self::Object(ref owner) => owner.hear(),
+            Self::Plain(Plain {
+                data,
+                hears:
+                    Hears::Table {
+                        table,
+                        refused: true,
+                        ..
+                    },
+            }) => {
+                let hear = PlainHear {
+                    call: device.core.calls.table_refused,
+                    table,
+                    data,
+                };
+                let boxed = KBox::new(hear, GFP_KERNEL);
+
+                Some(
+                    boxed
+                        .map(|hear| -> KBox<dyn Hear> { hear })
+                        .map_err(Error::from),
+                )
+            }
+            Self::Plain(_) => None,
         }
     }
 

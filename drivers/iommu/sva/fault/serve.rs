@@ -11,6 +11,7 @@
 
 use super::{
     read_ahead::Step,
+    refusal::{Reason, Refusal},
     service::FaultService, //
 };
 use core::{iter, ops::Range};
@@ -40,8 +41,8 @@ pub(crate) struct Progress {
     pub(crate) served: u64,
     /// Of these, the page was there before.
     pub(crate) ready: u64,
-    /// The process may not do that either, or there is no memory.
-    pub(crate) refused: u64,
+    /// What the process may not do either, or there is no memory for.
+    pub(crate) refused: Option<Refusal>,
     /// They may have to wait.
     pub(crate) deferred: Option<KVec<PageRequest>>,
 }
@@ -51,7 +52,13 @@ impl Progress {
     pub(super) fn requests(&self) -> u64 {
         let deferred = self.deferred.as_ref().map_or(0, KVec::len);
 
-        self.served + self.refused + deferred as u64
+        self.served + self.refused() + deferred as u64
+    }
+
+    /// How many were refused.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused
+            .map_or(0, |refusal| u64::from(refusal.requests))
     }
 
     /// How many pages are there that were not before.
@@ -70,10 +77,29 @@ impl Progress {
             };
 
             if deferred.push(request, GFP_KERNEL).is_err() {
-                self.refused += 1;
+                refuse(&mut self.refused, request, Reason::NoMemory, 1);
             }
         }
     }
+
+    #[cold]
+    fn refuse(&mut self, pages: Range<u64>, access: Access, reason: Reason) {
+        let request = PageRequest {
+            addr: pages.start << PAGE_SHIFT,
+            access,
+        };
+
+        refuse(&mut self.refused, request, reason, count(&pages) as usize);
+    }
+}
+
+/// Notes that `count` requests were refused, the first of which is `request`; what was first before
+/// stays so.
+fn refuse(refused: &mut Option<Refusal>, request: PageRequest, reason: Reason, count: usize) {
+    *refused = Some(match refused {
+        Some(first) => first.and(count),
+        None => Refusal::new(request, reason, count),
+    });
 }
 
 /// Pages in a row that are asked for, one after the other, for the same access: their numbers.
@@ -233,7 +259,7 @@ impl<'a> Service<'a> {
                     match result {
                         Ok(pages) => self.progress.served += pages,
                         Err(e) if e == EAGAIN => self.progress.defer(alike.clone(), access),
-                        Err(_) => self.progress.refused += 1,
+                        Err(e) => self.progress.refuse(alike.clone(), access, Reason::of(e)),
                     }
                 }
                 _ => {
@@ -245,7 +271,9 @@ impl<'a> Service<'a> {
                             self.progress.served += count(&alike);
                             self.progress.ready += count(&alike);
                         }
-                        PageState::Forbidden => self.progress.refused += count(&alike),
+                        PageState::Forbidden => {
+                            self.progress.refuse(alike.clone(), access, Reason::NoRight);
+                        }
                         _ => self.progress.defer(alike.clone(), access),
                     }
                 }

@@ -3,7 +3,9 @@
 //! The page requests of one attachment: who serves them, and what is known of them.
 
 use super::{
+    hearers::Hearers,
     read_ahead::Streams,
+    refusal::{Reason, Refusal},
     stats::FaultStats,
     waiting::Waiting,
     waits::Waits,
@@ -19,7 +21,7 @@ use kernel::{
 };
 use kernel_ext::{
     attachment::FaultHandler,
-    fault::{FaultGroup, Response},
+    fault::{FaultGroup, Requests, Response},
 };
 
 /// Serves the page requests of one attachment.
@@ -36,6 +38,7 @@ pub(crate) struct FaultService {
     pub(crate) stats: FaultStats,
     pub(crate) streams: Streams,
     pub(super) waits: Arc<Waits>,
+    pub(crate) hearers: Hearers,
 }
 
 impl FaultHandler for FaultService {
@@ -57,8 +60,15 @@ impl FaultHandler for FaultService {
         };
         let Some(user) = user else {
             // Or the process is gone; its page tables are being torn down.
-            stats.others.add(group.len() as u64 - 1);
-            stats.refused.add(group.len() as u64);
+            let reason = match service.serves {
+                true => Reason::ProcessGone,
+                false => Reason::NotAsked,
+            };
+            let refusal = Refusal::of_all(&group, reason);
+
+            stats.others.add(u64::from(refusal.requests) - 1);
+            stats.refused.add(u64::from(refusal.requests));
+            service.tell(&group, &refusal);
             answer(group, Response::Invalid);
             return;
         };
@@ -75,15 +85,17 @@ impl FaultHandler for FaultService {
         if progress.ready > 0 {
             stats.ready.add(progress.ready);
         }
-        if progress.refused > 0 {
-            stats.refused.add(progress.refused);
+        if progress.refused.is_some() {
+            stats.refused.add(progress.refused());
         }
-        let complete = progress.refused == 0;
         let Some(late) = progress.deferred else {
             // PRI has only one answer for all of a group.
-            let response = match complete {
-                true => Response::Success,
-                false => Response::Invalid,
+            let response = match &progress.refused {
+                None => Response::Success,
+                Some(refusal) => {
+                    service.tell(&group, refusal);
+                    Response::Invalid
+                }
             };
 
             answer(group, response);
@@ -91,13 +103,23 @@ impl FaultHandler for FaultService {
         };
 
         stats.deferred.add(late.len() as u64);
-        Waiting::start(attachment, mm, group, late, complete);
+        Waiting::start(attachment, mm, group, late, progress.refused);
+    }
+
+    fn refuse(attachment: ArcBorrow<'_, GroupAttachment>, group: FaultGroup<'_, Self>) {
+        let service = attachment.handler();
+        let refusal = Refusal::of_all(&group, Reason::Ending);
+
+        service.stats.others.add(u64::from(refusal.requests) - 1);
+        service.stats.refused.add(u64::from(refusal.requests));
+        service.tell(&group, &refusal);
+        answer(group, Response::Invalid);
     }
 
     fn detached(&self) {
         if self.waiting.load(Relaxed) > 0 {
             self.waits
-                .abandon(|there| core::ptr::eq(there.service(), self));
+                .abandon(|there| core::ptr::eq(there.service(), self).then_some(Reason::Ending));
         }
     }
 }
@@ -120,7 +142,16 @@ impl FaultService {
             stats: FaultStats::default(),
             streams: Streams::new(read_ahead),
             waits: waits.clone(),
+            hearers: Hearers::new(),
         }
+    }
+
+    /// Tells who wants to know of a group that is about to be answered so. May sleep.
+    #[cold]
+    pub(super) fn tell(&self, group: &Requests, refusal: &Refusal) {
+        self.waits.refused(refusal.reason).add(1);
+        trace::refusal(group, refusal);
+        self.hearers.tell(group, refusal);
     }
 
     /// How many bonds use the attachment, as long as nobody else has the address space's lock.

@@ -7,6 +7,7 @@
 //! answers the group himself, and wakes the worker, which then has nothing of the process.
 
 use super::{
+    refusal::{Reason, Refusal},
     service::FaultService,
     waits::{Leave, Place},
     GroupAttachment, //
@@ -43,8 +44,6 @@ pub(crate) struct Waiting {
     leave: Leave,
     /// What is still to be served.
     requests: KVec<PageRequest>,
-    /// Whether the others of the group have been served.
-    complete: bool,
     since: Instant<Monotonic>,
     /// A worker serves it, or is about to. Set once, under the lock of [`Waits`].
     has_worker: AtomicFlag,
@@ -52,12 +51,21 @@ pub(crate) struct Waiting {
     served: Atomic<u32>,
     /// Until it is answered, which is done under the lock.
     #[pin]
-    group: Mutex<Option<WaitingGroup>>,
+    group: Mutex<Option<Unanswered>>,
     #[pin]
     early_end: EarlyEnd,
     links: Links,
     #[pin]
     work: Work<Self>,
+}
+
+/// What is to be answered.
+struct Unanswered {
+    group: WaitingGroup,
+    /// What has been refused so far.
+    refusal: Option<Refusal>,
+    /// Why it need not be waited for any more.
+    ending: Option<Reason>,
 }
 
 impl_tree_item! {
@@ -69,7 +77,7 @@ impl_has_work! {
 }
 
 impl Waiting {
-    /// Has `requests` of `group`, whose others were all served if it is `complete`, served by a
+    /// Has `requests` of `group`, whose others were all served but for a `refusal`, served by a
     /// worker. May sleep, for memory.
     ///
     /// Where it cannot wait the group is answered "invalid": too many do; or the device is not
@@ -80,34 +88,51 @@ impl Waiting {
         mm: &Mm,
         group: FaultGroup<'_, FaultService>,
         requests: KVec<PageRequest>,
-        complete: bool,
+        refusal: Option<Refusal>,
     ) {
-        let stats = &attachment.handler().stats;
+        let service = attachment.handler();
         let late = requests.len();
-        let refuse = |group: FaultGroup<'_, _>| {
-            stats.refused.add(late as u64);
-            stats.waited.add(late as u64);
+        let first = requests.first().copied().unwrap_or_default();
+        let refuse = |group: FaultGroup<'_, _>, reason| {
+            let refusal = match refusal {
+                Some(refusal) => refusal.and(late),
+                None => Refusal::new(first, reason, late),
+            };
+
+            service.stats.refused.add(late as u64);
+            service.stats.waited.add(late as u64);
+            service.tell(&group, &refusal);
             trace::page_response(&group, Response::Invalid);
             group.respond(Response::Invalid);
         };
-        let (waiting, held) = match Self::new(attachment, mm, &group, requests, complete) {
+        let (waiting, held) = match Self::new(attachment, mm, &group, requests) {
             Ok(new) => new,
             Err(e) => {
-                if e == EBUSY {
-                    attachment.handler().waits.over_limit.add(1);
+                let reason = match e {
+                    e if e == EBUSY => Reason::Quota,
+                    e if e == ENODEV => Reason::Ending,
+                    _ => Reason::NoMemory,
+                };
+
+                if reason == Reason::Quota {
+                    service.waits.over_limit.add(1);
                 }
-                return refuse(group);
+                return refuse(group, reason);
             }
         };
         let group = match group.wait(held) {
             Ok(group) => group,
-            Err(group) => return refuse(group),
+            Err(group) => return refuse(group, Reason::Ending),
         };
 
-        *waiting.group.lock() = Some(group);
+        *waiting.group.lock() = Some(Unanswered {
+            group,
+            refusal,
+            ending: None,
+        });
         test_point::pass(TestPoint::Waits);
         if waiting.service().waits.add(&waiting).is_err() {
-            waiting.answer(Response::Invalid, 0, false);
+            waiting.answer(Some(Reason::Ending));
         }
     }
 
@@ -116,7 +141,6 @@ impl Waiting {
         mm: &Mm,
         group: &Requests,
         requests: KVec<PageRequest>,
-        complete: bool,
     ) -> Result<(Arc<Self>, Held)> {
         let held = devres::endpoint(group.device())
             .and_then(|endpoint| endpoint.hold())
@@ -130,7 +154,6 @@ impl Waiting {
                 mm: mm.into(),
                 leave,
                 requests,
-                complete,
                 since: Instant::now(),
                 has_worker: AtomicFlag::new(false),
                 served: Atomic::new(0),
@@ -165,7 +188,9 @@ impl Waiting {
     pub(super) fn device_leaves(&self) -> bool {
         let group = self.group.lock();
 
-        group.as_ref().is_some_and(|group| group.device_leaves())
+        group
+            .as_ref()
+            .is_some_and(|there| there.group.device_leaves())
     }
 
     /// Whether the group is one of `device`, and unanswered.
@@ -174,7 +199,7 @@ impl Waiting {
 
         group
             .as_ref()
-            .is_some_and(|group| core::ptr::eq(group.device(), device))
+            .is_some_and(|there| core::ptr::eq(there.group.device(), device))
     }
 
     /// Whether it arrived at `attachment`.
@@ -182,12 +207,17 @@ impl Waiting {
         core::ptr::eq(&*self.attachment, attachment)
     }
 
-    /// Whether it need not be waited for any longer: its time is up, or the process has gone.
-    pub(super) fn is_pointless(&self) -> bool {
+    /// Why it need not be waited for any longer, if so: its time is up, or the process has gone.
+    pub(super) fn why_pointless(&self) -> Option<Reason> {
         if self.group.lock().is_none() {
-            return false;
+            None
+        } else if self.is_late() {
+            Some(Reason::NeverCame)
+        } else if self.leave.is_alone_with(&self.mm) {
+            Some(Reason::ProcessGone)
+        } else {
+            None
         }
-        self.is_late() || self.leave.is_alone_with(&self.mm)
     }
 
     fn is_late(&self) -> bool {
@@ -197,54 +227,95 @@ impl Waiting {
     }
 
     /// Answers it without what it waits for, unless it has been answered, and ends the wait.
-    pub(super) fn give_up(&self) {
+    pub(super) fn give_up(&self, why: Reason) {
+        // Before the worker is woken, which may be the one to answer.
+        if let Some(there) = &mut *self.group.lock() {
+            there.ending.get_or_insert(why);
+        }
         self.early_end.end();
-        self.answer(Response::Invalid, self.served(), self.is_late());
+        self.answer(Some(why));
     }
 
     /// Serves the requests, as long as somebody waits for the answer.
     fn serve(&self) {
+        let mut reason = Some(Reason::ProcessGone);
+
         self.leave.with_memory(&self.mm, |mm| {
-            for request in &self.requests {
+            reason = None;
+            for &request in &self.requests {
                 let result = mm_fault::fault_in(mm, request.addr, request.access);
 
-                if result == Err(EINTR) || self.group.lock().is_none() {
+                if result == Err(EINTR) || !self.note(request, result) {
                     break;
                 }
-                self.served.add(u32::from(result.is_ok()), Relaxed);
             }
         });
+        if let (Some(reason), Some(there)) = (reason, &mut *self.group.lock()) {
+            there.ending.get_or_insert(reason);
+        }
     }
 
-    /// Answers, unless it has been done, perhaps since the time is up. Of the requests that waited
-    /// so many were `served`.
-    fn answer(&self, response: Response, served: usize, is_late: bool) {
+    /// Takes note of what became of a request; whether somebody waits for the answer still.
+    fn note(&self, request: PageRequest, result: Result) -> bool {
         let mut group = self.group.lock();
+        let Some(there) = &mut *group else {
+            return false;
+        };
 
-        if let Some(group) = group.take() {
-            let stats = &self.service().stats;
-
-            stats.refused.add((self.requests.len() - served) as u64);
-            stats.waited.add(self.requests.len() as u64);
-            if is_late {
-                self.service().waits.timed_out.add(1);
+        match result {
+            Ok(()) => self.served.add(1, Relaxed),
+            Err(e) => {
+                there
+                    .refusal
+                    .get_or_insert(Refusal::new(request, Reason::of(e), 0));
             }
-            // Under the lock: whoever finds no group then knows that it has been answered.
-            trace::page_response(&group, response);
-            group.respond(response);
         }
+        true
     }
 
-    fn served(&self) -> usize {
-        self.served.load(Relaxed) as usize
-    }
+    /// Answers, unless it has been done; perhaps without what it waits for, and `why`.
+    fn answer(&self, why: Option<Reason>) {
+        let mut group = self.group.lock();
+        // Under the lock: whoever finds no group then knows that it has been answered.
+        let Some(Unanswered {
+            group,
+            refusal,
+            ending,
+        }) = group.take()
+        else {
+            return;
+        };
+        let service = self.service();
+        let served = self.served.load(Relaxed) as usize;
+        let missing = self.requests.len() - served;
+        let ending = ending.or(why);
+        let refusal = match refusal {
+            Some(refusal) => Some(refusal.and(missing)),
+            None if missing == 0 && ending.is_none() => None,
+            None => {
+                // Those before have been served.
+                let first = self.requests.get(served).or(self.requests.last());
+                let reason = ending.unwrap_or(Reason::Ending);
 
-    fn response(&self) -> Response {
-        if self.complete && self.served() == self.requests.len() {
-            Response::Success
-        } else {
-            Response::Invalid
+                first.map(|&first| Refusal::new(first, reason, missing))
+            }
+        };
+
+        service.stats.refused.add(missing as u64);
+        service.stats.waited.add(self.requests.len() as u64);
+        if ending == Some(Reason::NeverCame) {
+            service.waits.timed_out.add(1);
         }
+        let response = match &refusal {
+            None => Response::Success,
+            Some(refusal) => {
+                service.tell(&group, refusal);
+                Response::Invalid
+            }
+        };
+
+        trace::page_response(&group, response);
+        group.respond(response);
     }
 }
 
@@ -253,7 +324,7 @@ impl WorkItem for Waiting {
 
     fn run(this: Arc<Self>) {
         this.early_end.run(|| this.serve());
-        this.answer(this.response(), this.served(), false);
+        this.answer(None);
         this.service().waits.done(&this);
     }
 }

@@ -8,6 +8,7 @@
 //! those whose time is up, or whose process has gone but for us.
 
 use super::{
+    refusal::Reason,
     stats::Counter,
     waiting::Waiting,
     GroupAttachment, //
@@ -65,6 +66,8 @@ pub(crate) struct Waits {
     pub(crate) over_limit: Counter,
     /// Groups that were refused since their page did not come in time.
     pub(crate) timed_out: Counter,
+    /// All groups that were refused, by the reason of the first request.
+    refused: [Counter; Reason::ALL.len()],
 }
 
 struct Waiters {
@@ -227,7 +230,14 @@ impl Waits {
             queue: OwnedQueue::new(c"sva_faults")?,
             over_limit: Counter::default(),
             timed_out: Counter::default(),
+            refused: Default::default(),
         })
+    }
+
+    /// All groups that were refused for `reason`.
+    pub(crate) fn refused(&self, reason: Reason) -> &Counter {
+        // They are numbered from 1 on.
+        &self.refused[reason as usize - 1]
     }
 
     /// Starts the thread that looks after them. It ends when the result is dropped, after
@@ -247,7 +257,7 @@ impl Waits {
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
         self.changed.notify_all();
-        self.abandon(|_| true);
+        self.abandon(|_| Some(Reason::Ending));
         self.queue.drain();
     }
 
@@ -352,16 +362,19 @@ impl Waits {
         let listed = state.refused.push(refused, GFP_KERNEL).is_ok();
 
         drop(state);
-        self.abandon(|there| there.is_at(attachment) && there.is_of(device));
+        self.abandon(|there| {
+            (there.is_at(attachment) && there.is_of(device)).then_some(Reason::Ending)
+        });
         Refusal {
             waits: self.clone(),
             what: listed.then(|| (attachment.clone(), ARef::from(device))),
         }
     }
 
-    /// Answers the groups that are `unwanted`, without what they wait for, and ends the wait of
-    /// their workers. On return all that waited have been answered. May sleep; waits for no page.
-    pub(crate) fn abandon(&self, unwanted: impl Fn(&Waiting) -> bool) {
+    /// Answers the groups that are `unwanted`, and why, without what they wait for, and ends the
+    /// wait of their workers. On return all that waited have been answered. May sleep; waits for no
+    /// page.
+    pub(crate) fn abandon(&self, unwanted: impl Fn(&Waiting) -> Option<Reason>) {
         let mut after = None;
 
         loop {
@@ -371,28 +384,28 @@ impl Waits {
             let mut slots = batch.iter_mut();
 
             for there in state.groups.from(&from) {
-                if unwanted(&there) {
+                if let Some(why) = unwanted(&there) {
                     let Some(slot) = slots.next() else {
                         break;
                     };
 
                     after = Some(there.leave().place());
-                    *slot = Some(Arc::from(there));
+                    *slot = Some((Arc::from(there), why));
                 }
             }
             drop(state);
             if batch[0].is_none() {
                 return;
             }
-            for group in batch.iter().flatten() {
-                self.give_up(group);
+            for (group, why) in batch.iter().flatten() {
+                self.give_up(group, *why);
             }
         }
     }
 
     /// Answers one group without what it waits for.
-    fn give_up(&self, group: &Arc<Waiting>) {
-        group.give_up();
+    fn give_up(&self, group: &Arc<Waiting>, why: Reason) {
+        group.give_up(why);
 
         let mut state = self.state.lock();
         // One without worker has nobody else to take it off the list.
@@ -421,7 +434,7 @@ impl Waits {
                 .changed
                 .wait_interruptible_timeout(&mut state, msecs_to_jiffies(TICK));
             drop(state);
-            self.abandon(|there| there.is_pointless());
+            self.abandon(Waiting::why_pointless);
             state = self.state.lock();
         }
     }

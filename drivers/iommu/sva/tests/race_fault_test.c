@@ -154,6 +154,48 @@ static void r5_unbind_with_a_stall_that_waits(struct kunit *test)
 	unbind_with_a_group_that_waits(test, true);
 }
 
+/* Both ways to be refused while others wait are told, once each. */
+struct told {
+	int quota, ending, others;
+};
+
+static void tell(struct device *dev, u32 pasid, void *drvdata, const struct sva_refusal *refusal)
+{
+	struct told *told = drvdata;
+
+	if (refusal->reason == SVA_REASON_QUOTA)
+		told->quota++;
+	else if (refusal->reason == SVA_REASON_ENDING)
+		told->ending++;
+	else
+		told->others++;
+}
+
+static void r16_too_many_wait_and_then_the_bond_ends(struct kunit *test)
+{
+	static const struct sva_bond_ops ops = { .refused = tell };
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct told told = {};
+	struct held_mapping mapping;
+	struct sva_bond *bond;
+
+	bond = sva_bind_ops(dev, space->mm, SVA_TEST_FLAGS, &ops, &told);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, bond);
+	hold(test, &mapping, space);
+	/* As many as may wait, and some. */
+	for (int i = 0; i < 256 + 3; i++)
+		KUNIT_EXPECT_EQ(test, 0, sva_test_report(dev, sva_bond_pasid(bond), space->addr,
+							 IOMMU_FAULT_PERM_READ, true));
+	KUNIT_EXPECT_EQ(test, 3, told.quota);
+	KUNIT_EXPECT_EQ(test, 0, told.ending);
+	sva_unbind(bond);
+	/* Of more than 256 in a second only the number is told. */
+	KUNIT_EXPECT_LE(test, 253, told.ending);
+	KUNIT_EXPECT_EQ(test, 0, told.others);
+	let_go(&mapping);
+}
+
 /* A member leaves a group that stays bound, when a request of its is about to wait. */
 static void r4_member_leaves_while_its_request_begins_to_wait(struct kunit *test)
 {
@@ -213,6 +255,7 @@ static struct kunit_case sva_race_fault_cases[] = {
 	KUNIT_CASE(r4_member_leaves_while_its_request_begins_to_wait),
 	KUNIT_CASE(r5_unbind_with_a_group_that_waits),
 	KUNIT_CASE(r5_unbind_with_a_stall_that_waits),
+	KUNIT_CASE(r16_too_many_wait_and_then_the_bond_ends),
 	KUNIT_CASE(r14_report_that_outlives_the_detach),
 	{}
 };

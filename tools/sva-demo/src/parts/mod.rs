@@ -9,3 +9,4 @@ pub mod fork;
 pub mod isolation;
 pub mod kill;
 pub mod list;
+pub mod refused;

@@ -44,6 +44,52 @@ TEST_F(fault, unmapped)
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_read(self->fd, self->area, self->page));
 }
 
+/* The reason of a job that is refused. */
+static unsigned int reason(int fd, void *addr)
+{
+	struct job job = fill_job(addr, 1, 8);
+
+	return accel_run(fd, &job) == MOCK_ACCEL_PAGE_FAULT ? job.done.reason : -1;
+}
+
+TEST_F(fault, reasons)
+{
+	int file = memfd_create("short", 0);
+	unsigned char *beyond;
+
+	ASSERT_EQ(0, ftruncate(file, self->page));
+	beyond = mmap(NULL, 2 * self->page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	ASSERT_NE(MAP_FAILED, beyond);
+	ASSERT_EQ(0, munmap(self->area, self->page));
+	ASSERT_EQ(0, mprotect(self->area + self->page, self->page, PROT_READ));
+	EXPECT_EQ(MOCK_ACCEL_REASON_NOT_MAPPED, reason(self->fd, self->area));
+	EXPECT_EQ(MOCK_ACCEL_REASON_NO_RIGHT, reason(self->fd, self->area + self->page));
+	EXPECT_EQ(MOCK_ACCEL_REASON_NO_PAGE, reason(self->fd, beyond + self->page));
+	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(self->fd, beyond, 1, 8));
+	close(file);
+}
+
+/* One context's reasons are not lost by another's. */
+TEST_F(fault, reasons_of_many)
+{
+	int other = accel_open(0);
+
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, munmap(self->area, self->page));
+	for (int i = 0; i < 100; i++) {
+		struct job a = fill_job(self->area, 1, 8), b = crc32_job(self->area + 64, 8, 0);
+		struct mock_accel_completion done;
+		int64_t number = accel_submit(self->fd, &a);
+
+		EXPECT_EQ(MOCK_ACCEL_PAGE_FAULT, accel_run(other, &b));
+		EXPECT_EQ(MOCK_ACCEL_REASON_NOT_MAPPED, b.done.reason);
+		EXPECT_EQ(0, accel_wait(self->fd, number, &done));
+		EXPECT_EQ(MOCK_ACCEL_REASON_NOT_MAPPED, done.reason);
+		usleep(5000);
+	}
+	close(other);
+}
+
 TEST_F(fault, beyond_any_mapping)
 {
 	EXPECT_TRUE(read_refused(self->fd, (void *)(1ull << 47)));
