@@ -16,4 +16,5 @@
 #include "helpers/pci.c"
 #include "helpers/pin.c"
 #include "helpers/point.c"
+#include "helpers/touch.c"
 #include "helpers/wake.c"

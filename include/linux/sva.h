@@ -356,6 +356,59 @@ int sva_bond_pin(struct sva_bond *bond, unsigned long addr, size_t len, bool wri
 int sva_bond_unpin(struct sva_bond *bond, unsigned long addr, size_t len);
 
 /**
+ * sva_copy_to() - Write to the memory of a bond's process
+ * @bond: the bond
+ * @addr: where to, in the process; its top byte is ignored, as the device does
+ * @from: what
+ * @len: number of bytes
+ *
+ * Such as a completion record that the device could not write. It never hits another
+ * process, whatever has become of this one and of its PASID. An aligned word is written
+ * at once.
+ *
+ * Context: Process context, may sleep, for pages that are not there: not longer than a
+ * device may wait for them, and not beyond the end of the bond or of the process. Takes
+ * mmap_lock. Not to be called in sva_bond_ops.refused.
+ * Return: 0, or an error, after which bytes of earlier pages have been written:
+ * * -ESRCH	- the bond has ended, or its process has exited
+ * * -EFAULT	- the process may not write there, or the page cannot be had
+ * * -ETIMEDOUT	- the page did not come
+ * * -EBUSY	- too much of the process, or of the device, waits already
+ * * -EINTR	- the caller is being killed
+ * * -ENOMEM
+ */
+int sva_copy_to(struct sva_bond *bond, unsigned long addr, const void *from, size_t len);
+
+/**
+ * sva_copy_from() - Read the memory of a bond's process
+ * @bond: the bond
+ * @to: where to; it is initialized memory
+ * @addr: where from, in the process; its top byte is ignored
+ * @len: number of bytes
+ *
+ * Context: As sva_copy_to().
+ * Return: As sva_copy_to().
+ */
+int sva_copy_from(struct sva_bond *bond, void *to, unsigned long addr, size_t len);
+
+/**
+ * sva_prefetch() - Have pages there before the device asks for them
+ * @bond: the bond
+ * @addr: first address; its top byte is ignored
+ * @len: number of bytes
+ * @write: whether the device will write to them
+ *
+ * As far as memory is plentiful, and nothing has to be waited for: pages of files, in
+ * swap and behind a userfaultfd are left to the device's requests. Nothing is kept there.
+ *
+ * Context: Process context, may sleep for memory. Takes locks of the mappings. Not to be
+ * called in sva_bond_ops.refused.
+ * Return: how many of the pages are there; -EINVAL if the range wraps, -ESRCH if the bond
+ * has ended or its process has exited, -EINTR if the caller is being killed.
+ */
+ssize_t sva_prefetch(struct sva_bond *bond, unsigned long addr, size_t len, bool write);
+
+/**
  * sva_find() - Find the address space that devices reach with a PASID
  * @pasid: the PASID; 0 finds nothing
  *
@@ -425,6 +478,23 @@ static inline int sva_bond_pin(struct sva_bond *bond, unsigned long addr, size_t
 }
 
 static inline int sva_bond_unpin(struct sva_bond *bond, unsigned long addr, size_t len)
+{
+	return -ENODEV;
+}
+
+static inline int sva_copy_to(struct sva_bond *bond, unsigned long addr, const void *from,
+			      size_t len)
+{
+	return -ENODEV;
+}
+
+static inline int sva_copy_from(struct sva_bond *bond, void *to, unsigned long addr, size_t len)
+{
+	return -ENODEV;
+}
+
+static inline ssize_t sva_prefetch(struct sva_bond *bond, unsigned long addr, size_t len,
+				   bool write)
 {
 	return -ENODEV;
 }

@@ -22,6 +22,7 @@ use kernel_ext::{
 };
 
 mod attach;
+mod copy;
 pub(crate) mod core;
 pub(crate) mod device;
 mod exit;

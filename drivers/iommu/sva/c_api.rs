@@ -421,6 +421,68 @@ export! {
 
     /// # Safety
     ///
+    /// As for `sva_bond_pasid`; `from` must be valid for reading `len` bytes.
+    fn sva_copy_to(
+        bond: *mut bindings::sva_bond,
+        addr: c_ulong,
+        from: *const c_void,
+        len: usize
+    ) -> c_int {
+        // SAFETY: By this function's contract.
+        let bond = unsafe { LentHandle::from_raw(bond) };
+        let from = match len {
+            0 => &[],
+            // SAFETY: By this function's contract.
+            _ => unsafe { ::core::slice::from_raw_parts(from.cast::<u8>(), len) },
+        };
+
+        errno(bond.any().and_then(|bond| bond.write(addr as u64, from)))
+    }
+
+    /// # Safety
+    ///
+    /// As for `sva_bond_pasid`; `to` must be valid for writing `len` bytes, and hold something.
+    fn sva_copy_from(
+        bond: *mut bindings::sva_bond,
+        to: *mut c_void,
+        addr: c_ulong,
+        len: usize
+    ) -> c_int {
+        // SAFETY: By this function's contract.
+        let bond = unsafe { LentHandle::from_raw(bond) };
+        let to = match len {
+            0 => &mut [],
+            // SAFETY: By this function's contract; bytes of any value are bytes.
+            _ => unsafe { ::core::slice::from_raw_parts_mut(to.cast::<u8>(), len) },
+        };
+
+        errno(bond.any().and_then(|bond| bond.read(addr as u64, to)))
+    }
+
+    /// # Safety
+    ///
+    /// As for `sva_bond_pasid`.
+    fn sva_prefetch(
+        bond: *mut bindings::sva_bond,
+        addr: c_ulong,
+        len: usize,
+        write: bool
+    ) -> isize {
+        // SAFETY: By this function's contract.
+        let bond = unsafe { LentHandle::from_raw(bond) };
+        let there = bond
+            .any()
+            .and_then(|bond| bond.prefetch(addr as u64, len as u64, write));
+
+        match there {
+            // CAST: Fewer pages than there are addresses.
+            Ok(pages) => pages as isize,
+            Err(e) => e.to_errno() as isize,
+        }
+    }
+
+    /// # Safety
+    ///
     /// None of its own: any number may be asked for.
     fn sva_find(pasid: u32) -> *mut bindings::mm_struct {
         match api::find(pasid) {

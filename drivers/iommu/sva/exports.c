@@ -16,6 +16,9 @@ EXPORT_SYMBOL_NS_GPL(sva_unbind, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bond_pasid, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bond_pin, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bond_unpin, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_copy_to, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_copy_from, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_prefetch, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_find, "SVA");
 
 /* The names of 2018. */

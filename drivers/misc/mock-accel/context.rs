@@ -23,6 +23,7 @@ use accel_engine::{
     },
     job, //
 };
+use core::ops::Range;
 use kernel::{
     impl_has_work,
     mm::{
@@ -219,6 +220,17 @@ impl Context {
         while state.running {
             self.changed.wait(&mut state);
         }
+    }
+
+    /// Has memory there before a job asks for it: how many pages. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`: the context has ended. `EINTR`: the caller is being killed.
+    pub(crate) fn prefetch(&self, range: Range<u64>, write: bool) -> Result<u64> {
+        let bond = self.bond.lock();
+
+        bond.as_ref().ok_or(ESRCH)?.prefetch(range, write)
     }
 
     /// The device is about to hear that it does not get a page.

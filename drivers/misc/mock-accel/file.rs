@@ -9,9 +9,11 @@ use crate::{
     },
     context::Context,
     uapi::{
+        Prefetch,
         Submit,
         Wait,
         DESC_ALIGN,
+        PREFETCH,
         QUERY,
         SUBMIT,
         WAIT, //
@@ -59,6 +61,7 @@ impl MiscFile for OpenFile {
             QUERY => file.query(user)?,
             SUBMIT => file.submit(user)?,
             WAIT => file.wait(user)?,
+            PREFETCH => file.prefetch(user)?,
             _ => return Err(ENOTTY),
         }
         Ok(0)
@@ -80,6 +83,21 @@ impl OpenFile {
             return Err(EINVAL);
         }
         arg.job = self.context.submit(arg.desc)?;
+        writer.write_slice(arg.as_bytes())
+    }
+
+    fn prefetch(&self, user: UserSlice) -> Result {
+        let (mut reader, mut writer) = user.reader_writer();
+        let mut arg = Prefetch::default();
+
+        self.context.check_caller()?;
+        reader.read_slice(arg.as_mut_bytes())?;
+        if arg.write > 1 || arg.reserved != 0 {
+            return Err(EINVAL);
+        }
+        let end = arg.addr.checked_add(arg.length).ok_or(EINVAL)?;
+
+        arg.pages = self.context.prefetch(arg.addr..end, arg.write != 0)?;
         writer.write_slice(arg.as_bytes())
     }
 

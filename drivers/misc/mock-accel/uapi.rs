@@ -17,6 +17,7 @@ use kernel::ioctl::{
 use kernel_ext::bindings::MOCK_ACCEL_IOC_MAGIC;
 pub(crate) use kernel_ext::bindings::{
     mock_accel_info as Info,
+    mock_accel_prefetch as Prefetch,
     mock_accel_submit as Submit,
     mock_accel_wait as Wait, //
 };
@@ -27,3 +28,5 @@ pub(crate) const QUERY: u32 = _IOR::<Info>(MOCK_ACCEL_IOC_MAGIC, 0);
 pub(crate) const SUBMIT: u32 = _IOWR::<Submit>(MOCK_ACCEL_IOC_MAGIC, 1);
 /// `MOCK_ACCEL_IOC_WAIT`.
 pub(crate) const WAIT: u32 = _IOWR::<Wait>(MOCK_ACCEL_IOC_MAGIC, 2);
+/// `MOCK_ACCEL_IOC_PREFETCH`.
+pub(crate) const PREFETCH: u32 = _IOWR::<Prefetch>(MOCK_ACCEL_IOC_MAGIC, 3);

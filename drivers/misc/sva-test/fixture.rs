@@ -140,6 +140,11 @@ impl<T: Handler> TestDevice<T> {
         self.dma.write(ssid, addr as u64, &word.to_ne_bytes())
     }
 
+    /// How many page requests the device has sent.
+    pub(crate) fn page_requests(&self) -> u64 {
+        self.dma.stats().page_requests
+    }
+
     /// Whether the device reaches `addr`.
     pub(crate) fn reaches(&self, pasid: u32, addr: usize) -> bool {
         self.read(pasid, addr).is_ok()

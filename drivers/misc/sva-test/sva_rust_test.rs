@@ -14,6 +14,7 @@ use kernel_ext::platform_driver::ManagedDma;
 
 mod bind_tests;
 mod context;
+mod copy_tests;
 mod driver;
 mod end_tests;
 mod fixture;

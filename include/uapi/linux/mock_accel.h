@@ -205,6 +205,22 @@ struct mock_accel_wait {
 	struct mock_accel_completion completion;
 };
 
+/**
+ * struct mock_accel_prefetch - argument of MOCK_ACCEL_IOC_PREFETCH
+ * @addr: in: first address
+ * @length: in: how many bytes
+ * @write: in: 1 if the device will write to them, else 0
+ * @reserved: 0
+ * @pages: out: how many of the pages are there
+ */
+struct mock_accel_prefetch {
+	__u64 addr;
+	__u64 length;
+	__u32 write;
+	__u32 reserved;
+	__u64 pages;
+};
+
 #define MOCK_ACCEL_IOC_MAGIC	0xBB
 
 /*
@@ -225,9 +241,16 @@ struct mock_accel_wait {
  *	ENOENT: no such job, or it has been waited for already
  *	EINTR: a signal arrived
  *	EPERM, ESRCH, ENODEV: as above
+ *
+ * MOCK_ACCEL_IOC_PREFETCH: has memory there before a job asks for it, as far as memory
+ * is plentiful and nothing has to be waited for: what is left out, jobs ask for. Errors:
+ *	EINVAL: the range wraps, or a field is wrong
+ *	EINTR: the caller is being killed
+ *	EPERM, ESRCH: as above
  */
 #define MOCK_ACCEL_IOC_QUERY	_IOR(MOCK_ACCEL_IOC_MAGIC, 0, struct mock_accel_info)
 #define MOCK_ACCEL_IOC_SUBMIT	_IOWR(MOCK_ACCEL_IOC_MAGIC, 1, struct mock_accel_submit)
 #define MOCK_ACCEL_IOC_WAIT	_IOWR(MOCK_ACCEL_IOC_MAGIC, 2, struct mock_accel_wait)
+#define MOCK_ACCEL_IOC_PREFETCH	_IOWR(MOCK_ACCEL_IOC_MAGIC, 3, struct mock_accel_prefetch)
 
 #endif /* _UAPI_LINUX_MOCK_ACCEL_H */

@@ -4,6 +4,7 @@
 
 use super::Handler;
 use crate::bond::{self, group::GroupBond, members::Bound};
+use core::ops::Range;
 use kernel::{prelude::*, sync::Arc};
 
 /// One bind of an address space to a device, or to the devices of a group; dropping it unbinds.
@@ -88,6 +89,56 @@ impl<T: Handler> Bond<T> {
     /// driver left the device. It may change at any time. May sleep.
     pub fn is_live(&self) -> bool {
         self.own().is_live()
+    }
+
+    /// Writes `data` at `addr` of the process, where the process may write: such as a completion
+    /// record that the device could not write. Never to another process, whatever has become of this
+    /// one and of its PASID.
+    ///
+    /// The top byte of `addr` is ignored, as the device does. An aligned word is written at once.
+    ///
+    /// May sleep, for pages that are not there; not longer than a device may wait for them, and not
+    /// beyond the end of the bond or of the process. Not to be called with `mmap_lock` held, nor in
+    /// [`Handler::refused`].
+    ///
+    /// # Errors
+    ///
+    /// Bytes of earlier pages have been written.
+    ///
+    /// - `ESRCH`: the bond has ended, or its process has exited.
+    /// - `EFAULT`: the process may not write there, or the page cannot be had.
+    /// - `ETIMEDOUT`: the page did not come.
+    /// - `EBUSY`: too much of the process, or of the device, waits already.
+    /// - `ENOMEM`. `EINTR`: the calling task is being killed.
+    pub fn write(&self, addr: u64, data: &[u8]) -> Result {
+        self.own().write(addr, data)
+    }
+
+    /// Reads from `addr` of the process into `to`. Else as [`Self::write`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write`].
+    pub fn read(&self, addr: u64, to: &mut [u8]) -> Result {
+        self.own().read(addr, to)
+    }
+
+    /// Has the pages of `range` there, for writing if `write`, before the device asks for them. Gives
+    /// how many are.
+    ///
+    /// As far as memory is plentiful, and nothing has to be waited for: pages of files, in swap and
+    /// behind a `userfaultfd` are left to the device's requests. Nothing is kept there.
+    ///
+    /// May sleep for memory. Not to be called with `mmap_lock` held, nor in [`Handler::refused`].
+    ///
+    /// # Errors
+    ///
+    /// - `ESRCH`: the bond has ended, or its process has exited.
+    /// - `EINTR`: the calling task is being killed.
+    pub fn prefetch(&self, range: Range<u64>, write: bool) -> Result<u64> {
+        let len = range.end.saturating_sub(range.start);
+
+        self.own().prefetch(range.start, len, write)
     }
 
     /// The bond of the device itself.

@@ -132,6 +132,11 @@ impl GroupBond {
         Ok(members)
     }
 
+    /// One of the members that there are now. May sleep.
+    pub(crate) fn any_member(&self) -> Option<Arc<Bond>> {
+        self.member(&*self.space.lock()?, |_, _| true)
+    }
+
     /// Takes back one bind: of each member, also of those that have joined since (S16). Goes on past
     /// members that have ended (S19). Context as for [`Bond::unbind`].
     ///

@@ -90,6 +90,14 @@ impl<'a> LentHandle<'a> {
         }
     }
 
+    /// The bond of one of its devices: all reach the same memory.
+    pub(super) fn any(&self) -> Result<Arc<Bond>> {
+        match self {
+            Self::Device(bond) => Ok((*bond).into()),
+            Self::Group(group) => group.any_member().ok_or(ESRCH),
+        }
+    }
+
     /// Pins `range` for all devices, or for none.
     pub(super) fn pin(&self, range: &Range<usize>, write: bool) -> Result {
         let bonds = self.bonds()?;

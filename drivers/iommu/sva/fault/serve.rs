@@ -7,6 +7,9 @@
 //! page: files, swap, `userfaultfd`, mappings that are just being changed, and everything while
 //! memory is short.
 //!
+//! [Prefetch](FaultService::prefetch) is the same for a driver that knows what its device will use,
+//! but leaves alone what may have to wait.
+//!
 //! For a device that goes through memory in order, pages are faulted in ahead: see `read_ahead`.
 
 use super::{
@@ -23,7 +26,11 @@ use kernel::{
 use kernel_ext::{
     fault::{Access, PageRequest, Requests},
     mm_fault::{self, Glimpse, LockedVma, PageState},
+    touch::mapping_end,
 };
+
+/// How many pages are prefetched under one lock.
+const PREFETCH: u64 = 512;
 
 /// How many rows of pages are sorted and served together.
 const BATCH: usize = 64;
@@ -178,6 +185,65 @@ impl FaultService {
             }
         }
         service.progress
+    }
+}
+
+impl FaultService {
+    /// Faults in pages that nobody has asked for, as far as that need not wait, and memory is
+    /// plentiful. Gives how many of them are there, and from which on none was looked at: that is
+    /// after `pages`, unless memory has run short, or many have been faulted in.
+    pub(crate) fn prefetch(
+        &self,
+        mm: &MmWithUser,
+        pages: Range<u64>,
+        access: Access,
+    ) -> (u64, u64) {
+        let mut service = Service {
+            faults: self,
+            mm,
+            locked: None,
+            singly: false,
+            progress: Progress::default(),
+        };
+        let mut next = pages.start;
+        let (mut ready, mut new) = (0, 0);
+
+        while next < pages.end && new < PREFETCH {
+            let Some(vma) = service.lock(next) else {
+                // Of a file, or nothing, or being changed.
+                match mapping_end(mm, next) {
+                    Some(end) => next = end.min(pages.end),
+                    None => next += 1,
+                }
+                continue;
+            };
+            let glimpse = vma.look(glance(&(next..pages.end)), access);
+            let alike = glimpse.pages();
+
+            match glimpse.state() {
+                PageState::Absent | PageState::Present => {
+                    if !mm_fault::memory_at_hand(mm, (count(&alike) + SPARE) as usize) {
+                        break;
+                    }
+                    let there = service.fault_in(glimpse).ok();
+
+                    new += there.unwrap_or(0);
+                    next += there.unwrap_or(1);
+                }
+                state => {
+                    service.locked = Some(glimpse.into_vma());
+                    next = alike.end.max(next + 1);
+                    if state == PageState::Ready {
+                        ready += count(&alike);
+                        service.singly = false;
+                    }
+                }
+            }
+        }
+        if new > 0 {
+            self.stats.read_ahead.add(new);
+        }
+        (ready + new, next)
     }
 }
 

@@ -7,6 +7,7 @@
 //! answers the group himself, and wakes the worker, which then has nothing of the process.
 
 use super::{
+    asked::Asker,
     refusal::{Reason, Refusal},
     service::FaultService,
     waits::{Leave, Place},
@@ -14,6 +15,7 @@ use super::{
 };
 use crate::{module_parameters, trace};
 use kernel::{
+    device::Device,
     mm::Mm,
     new_mutex,
     prelude::*,
@@ -27,8 +29,7 @@ use kernel::{
 };
 use kernel_ext::{
     devres,
-    endpoint::Held,
-    fault::{FaultGroup, PageRequest, Requests, Response, WaitingGroup},
+    fault::{FaultGroup, PageRequest, Response},
     mm_fault,
     test_point::{self, TestPoint},
     tree::{impl_tree_item, Links},
@@ -61,7 +62,7 @@ pub(crate) struct Waiting {
 
 /// What is to be answered.
 struct Unanswered {
-    group: WaitingGroup,
+    asker: Asker,
     /// What has been refused so far.
     refusal: Option<Refusal>,
     /// Why it need not be waited for any more.
@@ -105,14 +106,14 @@ impl Waiting {
             trace::page_response(&group, Response::Invalid);
             group.respond(Response::Invalid);
         };
-        let (waiting, held) = match Self::new(attachment, mm, &group, requests) {
-            Ok(new) => new,
+        let Some(held) = devres::endpoint(group.device()).and_then(|endpoint| endpoint.hold())
+        else {
+            return refuse(group, Reason::Ending);
+        };
+        let waiting = match Self::new(attachment, mm, group.device(), requests) {
+            Ok(waiting) => waiting,
             Err(e) => {
-                let reason = match e {
-                    e if e == EBUSY => Reason::Quota,
-                    e if e == ENODEV => Reason::Ending,
-                    _ => Reason::NoMemory,
-                };
+                let reason = Self::why_not(e);
 
                 if reason == Reason::Quota {
                     service.waits.over_limit.add(1);
@@ -125,30 +126,23 @@ impl Waiting {
             Err(group) => return refuse(group, Reason::Ending),
         };
 
-        *waiting.group.lock() = Some(Unanswered {
-            group,
-            refusal,
-            ending: None,
-        });
+        waiting.set_asker(Asker::Device(group), refusal);
         test_point::pass(TestPoint::Waits);
         if waiting.service().waits.add(&waiting).is_err() {
             waiting.answer(Some(Reason::Ending));
         }
     }
 
-    fn new(
+    pub(super) fn new(
         attachment: ArcBorrow<'_, GroupAttachment>,
         mm: &Mm,
-        group: &Requests,
+        device: &Device,
         requests: KVec<PageRequest>,
-    ) -> Result<(Arc<Self>, Held)> {
-        let held = devres::endpoint(group.device())
-            .and_then(|endpoint| endpoint.hold())
-            .ok_or(ENODEV)?;
-        let device = core::ptr::from_ref(group.device()).addr();
+    ) -> Result<Arc<Self>> {
+        let device = core::ptr::from_ref(device).addr();
         let waits = &attachment.handler().waits;
         let leave = waits.leave(mm.as_raw().addr(), device)?;
-        let waiting = Arc::pin_init(
+        Arc::pin_init(
             pin_init!(Self {
                 attachment: attachment.into(),
                 mm: mm.into(),
@@ -163,9 +157,24 @@ impl Waiting {
                 work <- new_work!("sva_waiting"),
             }),
             GFP_KERNEL,
-        )?;
+        )
+    }
 
-        Ok((waiting, held))
+    /// Who is to be answered, and what has been refused already.
+    pub(super) fn set_asker(&self, asker: Asker, refusal: Option<Refusal>) {
+        *self.group.lock() = Some(Unanswered {
+            asker,
+            refusal,
+            ending: None,
+        });
+    }
+
+    /// Why [`Self::new`] failed.
+    pub(super) fn why_not(e: Error) -> Reason {
+        match e {
+            e if e == EBUSY => Reason::Quota,
+            _ => Reason::NoMemory,
+        }
     }
 
     pub(super) fn leave(&self) -> &Leave {
@@ -188,18 +197,16 @@ impl Waiting {
     pub(super) fn device_leaves(&self) -> bool {
         let group = self.group.lock();
 
-        group
-            .as_ref()
-            .is_some_and(|there| there.group.device_leaves())
+        group.as_ref().is_some_and(|there| there.asker.leaves())
     }
 
     /// Whether the group is one of `device`, and unanswered.
-    pub(crate) fn is_of(&self, device: &kernel::device::Device) -> bool {
+    pub(crate) fn is_of(&self, device: &Device) -> bool {
         let group = self.group.lock();
 
         group
             .as_ref()
-            .is_some_and(|there| core::ptr::eq(there.group.device(), device))
+            .is_some_and(|there| core::ptr::eq(there.asker.device(), device))
     }
 
     /// Whether it arrived at `attachment`.
@@ -278,7 +285,7 @@ impl Waiting {
         let mut group = self.group.lock();
         // Under the lock: whoever finds no group then knows that it has been answered.
         let Some(Unanswered {
-            group,
+            asker,
             refusal,
             ending,
         }) = group.take()
@@ -301,21 +308,14 @@ impl Waiting {
             }
         };
 
-        service.stats.refused.add(missing as u64);
-        service.stats.waited.add(self.requests.len() as u64);
+        if asker.is_device() {
+            service.stats.refused.add(missing as u64);
+            service.stats.waited.add(self.requests.len() as u64);
+        }
         if ending == Some(Reason::NeverCame) {
             service.waits.timed_out.add(1);
         }
-        let response = match &refusal {
-            None => Response::Success,
-            Some(refusal) => {
-                service.tell(&group, refusal);
-                Response::Invalid
-            }
-        };
-
-        trace::page_response(&group, response);
-        group.respond(response);
+        asker.answer(service, refusal);
     }
 }
 

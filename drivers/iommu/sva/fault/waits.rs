@@ -404,7 +404,7 @@ impl Waits {
     }
 
     /// Answers one group without what it waits for.
-    fn give_up(&self, group: &Arc<Waiting>, why: Reason) {
+    pub(super) fn give_up(&self, group: &Arc<Waiting>, why: Reason) {
         group.give_up(why);
 
         let mut state = self.state.lock();

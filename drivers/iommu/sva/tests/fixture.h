@@ -82,5 +82,6 @@ extern struct kunit_suite sva_race_fault_suite;
 extern struct kunit_suite sva_handle_suite;
 extern struct kunit_suite sva_rights_suite;
 extern struct kunit_suite sva_refusals_suite;
+extern struct kunit_suite sva_copy_suite;
 
 #endif /* SVA_TEST_FIXTURE_H */

@@ -11,7 +11,7 @@
 
 struct pin_file {
 	struct device *dev;
-	int pasid;
+	struct sva_bond *bond;
 };
 
 static int pin_file_open(struct inode *inode, struct file *file)
@@ -30,20 +30,22 @@ static int pin_file_bind(struct pin_file *pins)
 		.id = atomic_inc_return(&next_id),
 		.pasid_bits = 10,
 	};
+	struct sva_bond *bond;
 	struct device *dev;
-	int ret;
 
 	if (pins->dev)
 		return -EBUSY;
 	dev = mock_smmu_device_create(&config);
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
-	ret = sva_bind_device(dev, current->mm, &pins->pasid, IOMMU_SVA_FEAT_PASID, NULL);
-	if (ret)
+	bond = sva_bind(dev, current->mm, IOMMU_SVA_FEAT_PASID, NULL, NULL);
+	if (IS_ERR(bond)) {
 		mock_smmu_device_destroy(dev);
-	else
-		pins->dev = dev;
-	return ret;
+		return PTR_ERR(bond);
+	}
+	pins->bond = bond;
+	pins->dev = dev;
+	return 0;
 }
 
 static int pin_file_release(struct inode *inode, struct file *file)
@@ -51,7 +53,7 @@ static int pin_file_release(struct inode *inode, struct file *file)
 	struct pin_file *pins = file->private_data;
 
 	if (pins->dev) {
-		sva_unbind_device(pins->dev, pins->pasid);
+		sva_unbind(pins->bond);
 		mock_smmu_device_destroy(pins->dev);
 	}
 	kfree(pins);
@@ -76,19 +78,24 @@ static long pin_file_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 		if (copy_from_user(&range, user, sizeof(range)))
 			return -EFAULT;
 		if (cmd == SVA_TEST_UNPIN)
-			return sva_unpin_range(pins->dev, pins->pasid, range.addr, range.len);
-		return sva_pin_range(pins->dev, pins->pasid, range.addr, range.len, true);
+			return sva_bond_unpin(pins->bond, range.addr, range.len);
+		return sva_bond_pin(pins->bond, range.addr, range.len, true);
 	case SVA_TEST_READ:
 		if (copy_from_user(&word, user, sizeof(word)))
 			return -EFAULT;
-		ret = sva_test_read(pins->dev, pins->pasid, word.addr, &word.value);
+		ret = sva_test_read(pins->dev, sva_bond_pasid(pins->bond), word.addr, &word.value);
 		if (ret)
 			return ret;
 		return copy_to_user(user, &word, sizeof(word)) ? -EFAULT : 0;
 	case SVA_TEST_WRITE:
 		if (copy_from_user(&word, user, sizeof(word)))
 			return -EFAULT;
-		return sva_test_write(pins->dev, pins->pasid, word.addr, word.value);
+		return sva_test_write(pins->dev, sva_bond_pasid(pins->bond), word.addr,
+				      word.value);
+	case SVA_TEST_COPY:
+		if (copy_from_user(&word, user, sizeof(word)))
+			return -EFAULT;
+		return sva_copy_to(pins->bond, word.addr, &word.value, sizeof(word.value));
 	}
 	return -ENOTTY;
 }

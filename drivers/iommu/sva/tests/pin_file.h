@@ -25,4 +25,7 @@ struct sva_test_word {
 #define SVA_TEST_READ	_IOWR('v', 2, struct sva_test_word)
 #define SVA_TEST_WRITE	_IOW('v', 3, struct sva_test_word)
 
+/* Has the driver write a word of that process itself. */
+#define SVA_TEST_COPY	_IOW('v', 5, struct sva_test_word)
+
 #endif /* SVA_TEST_PIN_FILE_H */

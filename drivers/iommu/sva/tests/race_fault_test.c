@@ -196,6 +196,54 @@ static void r16_too_many_wait_and_then_the_bond_ends(struct kunit *test)
 	let_go(&mapping);
 }
 
+struct copy {
+	struct sva_bond *bond;
+	unsigned long addr;
+	int result;
+	struct completion done;
+};
+
+static int copying_thread(void *arg)
+{
+	struct copy *copy = arg;
+	u64 word = 1;
+
+	copy->result = sva_copy_to(copy->bond, copy->addr, &word, sizeof(word));
+	complete(&copy->done);
+	return 0;
+}
+
+/* A copy that cannot be made now ends with the bond, and another is made when it can. */
+static void r17_copy_while_the_mapping_changes(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct held_mapping mapping;
+	struct copy copy;
+
+	for (int shut = 0; shut < 2; shut++) {
+		copy.bond = sva_bind(dev, space->mm, SVA_TEST_FLAGS, NULL, NULL);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, copy.bond);
+		copy.addr = space->addr + shut * PAGE_SIZE;
+		init_completion(&copy.done);
+		hold(test, &mapping, space);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(copying_thread, &copy, "sva_copy"));
+		KUNIT_EXPECT_EQ(test, 0, wait_for_completion_timeout(&copy.done, HZ / 5));
+		if (shut) {
+			KUNIT_EXPECT_EQ(test, 0, sva_device_shutdown(dev));
+			wait_for_completion(&copy.done);
+			KUNIT_EXPECT_EQ(test, -ESRCH, copy.result);
+			let_go(&mapping);
+		} else {
+			let_go(&mapping);
+			wait_for_completion(&copy.done);
+			KUNIT_EXPECT_EQ(test, 0, copy.result);
+		}
+		sva_unbind(copy.bond);
+	}
+	KUNIT_EXPECT_EQ(test, 0, sva_device_init(dev, SVA_TEST_FLAGS, 0));
+}
+
 /* A member leaves a group that stays bound, when a request of its is about to wait. */
 static void r4_member_leaves_while_its_request_begins_to_wait(struct kunit *test)
 {
@@ -255,6 +303,7 @@ static struct kunit_case sva_race_fault_cases[] = {
 	KUNIT_CASE(r4_member_leaves_while_its_request_begins_to_wait),
 	KUNIT_CASE(r5_unbind_with_a_group_that_waits),
 	KUNIT_CASE(r5_unbind_with_a_stall_that_waits),
+	KUNIT_CASE(r17_copy_while_the_mapping_changes),
 	KUNIT_CASE(r16_too_many_wait_and_then_the_bond_ends),
 	KUNIT_CASE(r14_report_that_outlives_the_detach),
 	{}

@@ -364,4 +364,63 @@ TEST_F_TIMEOUT(memory, churn_while_the_device_works, 110)
 	EXPECT_TRUE(all_words(self->area, 0, self->length));
 }
 
+static int prefetch(int fd, struct mock_accel_prefetch *arg)
+{
+	return ioctl(fd, MOCK_ACCEL_IOC_PREFETCH, arg) ? -errno : 0;
+}
+
+TEST(prefetch_saves_page_requests)
+{
+	const size_t pages = 1024, length = pages * page_size();
+	int fd = accel_open(0);
+	char *area = map_fresh(length + page_size());
+	struct mock_accel_prefetch arg = {
+		.addr = (uintptr_t)area, .length = length, .write = 1,
+	};
+	struct bond before, after;
+	unsigned int pasid;
+
+	ASSERT_LE(0, fd);
+	ASSERT_NE(NULL, area);
+	pasid = accel_pasid(fd);
+	/* The stack, where the jobs are. */
+	ASSERT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(fd, area + length, 1, 8));
+	EXPECT_EQ(0, prefetch(fd, &arg));
+	EXPECT_EQ(pages, arg.pages);
+	ASSERT_EQ(1, find_bond("mock_accel.0", pasid, &before));
+	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(fd, area, 1, length));
+	ASSERT_EQ(1, find_bond("mock_accel.0", pasid, &after));
+	EXPECT_EQ(before.requests, after.requests);
+	close(fd);
+}
+
+TEST(prefetch_mistakes)
+{
+	int fd = accel_open(0), status;
+	char *area = map_fresh(page_size());
+	struct mock_accel_prefetch arg = { .addr = (uintptr_t)area, .length = 8 }, wrong = arg;
+	pid_t child;
+
+	ASSERT_LE(0, fd);
+	wrong.write = 2;
+	EXPECT_EQ(-EINVAL, prefetch(fd, &wrong));
+	wrong = arg;
+	wrong.reserved = 1;
+	EXPECT_EQ(-EINVAL, prefetch(fd, &wrong));
+	wrong = arg;
+	wrong.length = UINT64_MAX;
+	EXPECT_EQ(-EINVAL, prefetch(fd, &wrong));
+	EXPECT_EQ(0, prefetch(fd, &arg));
+	EXPECT_EQ(1, arg.pages);
+	munmap(area, page_size());
+	EXPECT_EQ(0, prefetch(fd, &arg));
+	EXPECT_EQ(0, arg.pages);
+	child = fork();
+	if (!child)
+		_exit(prefetch(fd, &arg) == -EPERM ? 0 : 1);
+	status = child_status(child);
+	EXPECT_EQ(0, status);
+	close(fd);
+}
+
 TEST_HARNESS_MAIN
