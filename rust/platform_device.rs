@@ -166,6 +166,8 @@ impl PlatformDevice {
             to_result(unsafe {
                 bindings::sva_dev_iommu_init(dev, spec.iommu.as_raw(), spec.ids.as_ptr(), count)
             })?;
+            // SAFETY: As above: it is not added, and sysfs tells of its node only if it has one then.
+            unsafe { bindings::sva_dev_set_first_node(dev) };
         }
         // SAFETY: `dev` is initialised, and `entries` ends with an empty one. They are copied.
         to_result(unsafe {

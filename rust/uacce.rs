@@ -57,6 +57,8 @@ pub struct Description {
     pub api: &'static CStr,
     /// Pages that [`Region::Mmio`] has.
     pub mmio_pages: usize,
+    /// Pages that [`Region::Shared`] has.
+    pub shared_pages: usize,
 }
 
 /// An accelerator with queues.
@@ -254,6 +256,8 @@ impl<T: Accelerator> Registration<T> {
             (*uacce).api_ver = description.api.as_char_ptr();
             (*uacce).qf_pg_num[bindings::uacce_qfrt_UACCE_QFRT_MMIO as usize] =
                 description.mmio_pages;
+            (*uacce).qf_pg_num[bindings::uacce_qfrt_UACCE_QFRT_DUS as usize] =
+                description.shared_pages;
         }
         // INVARIANT: Made above.
         let registered = match Arc::new(Registered { uacce, data }, GFP_KERNEL) {

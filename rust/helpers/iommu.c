@@ -4,6 +4,7 @@
 #include <linux/device.h>
 #include <linux/dma-map-ops.h>
 #include <linux/iommu.h>
+#include <linux/nodemask.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
@@ -131,4 +132,10 @@ bool rust_helper_sva_driver_manages_dma(struct device *dev)
 		return to_pci_driver(driver)->driver_managed_dma;
 #endif
 	return false;
+}
+
+/* Says that @dev, which is not added yet, is near the first node's memory. */
+void rust_helper_sva_dev_set_first_node(struct device *dev)
+{
+	set_dev_node(dev, first_online_node);
 }

@@ -4,7 +4,10 @@
 
 use crate::{
     isolation::Isolation,
-    queue::Queue,
+    queue::{
+        Queue,
+        SHARED_SIZE, //
+    },
     NAME, //
 };
 use kernel::{
@@ -17,6 +20,7 @@ use kernel::{
         _IOWR, //
     },
     mm::virt::VmaNew,
+    page::PAGE_SIZE,
     prelude::*,
     sync::{
         atomic::{
@@ -54,6 +58,7 @@ const DESCRIPTION: Description = Description {
     algorithms: c"copy\nfill\ncompare\ncrc32\nchase\natomic-add",
     api: c"mock_uacce_v1",
     mmio_pages: 1,
+    shared_pages: SHARED_SIZE / PAGE_SIZE,
 };
 
 /// The device.
@@ -122,7 +127,7 @@ impl Accelerator for Uacce {
     fn map(queue: &Self::Queue, region: Region, vma: &VmaNew) -> Result {
         match region {
             Region::Mmio => queue.map_doorbell(vma),
-            Region::Shared => Err(EINVAL),
+            Region::Shared => queue.map_shared(vma),
         }
     }
 

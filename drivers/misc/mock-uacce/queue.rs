@@ -35,6 +35,7 @@ use kernel::{
     }, //
 };
 use kernel_ext::{
+    bindings::MOCK_UACCE_SHARED_SIZE,
     phys::PhysPages,
     thread::KThread,
     uacce::Waiters, //
@@ -92,6 +93,10 @@ impl Doorbell {
     }
 }
 
+/// How much memory device and process share by a mapping of the queue: whole pages of any size.
+pub(crate) const SHARED_SIZE: usize = MOCK_UACCE_SHARED_SIZE as usize;
+const _: () = assert!(SHARED_SIZE % PAGE_SIZE == 0);
+
 struct QueueState {
     ring: Option<Ring>,
     /// Works while the queue is started.
@@ -107,6 +112,9 @@ pub(crate) struct Queue {
     mm: ARef<Mm>,
     pasid: u32,
     doorbell: Arc<Doorbell>,
+    /// For what the process likes: the ring, data, completion records. The device reaches it by the
+    /// process's addresses, as all of its memory.
+    shared: PhysPages,
     waiters: Arc<Waiters>,
     /// Set while no access may begin.
     stopped: Arc<Atomic<bool>>,
@@ -137,17 +145,18 @@ impl Queue {
         };
 
         KBox::pin_init(
-            pin_init!(Self {
+            try_pin_init!(Self {
                 dma,
                 isolation,
                 mm: ARef::from(&**mm),
                 pasid,
                 doorbell,
+                shared: PhysPages::alloc(SHARED_SIZE)?,
                 waiters,
                 stopped,
                 state <- new_mutex!(state, "mock_uacce_queue"),
                 _place: place,
-            }),
+            }? Error),
             GFP_KERNEL,
         )
     }
@@ -217,6 +226,18 @@ impl Queue {
             return Err(EINVAL);
         }
         self.doorbell.0.insert_into(vma)
+    }
+
+    /// Maps the memory that is shared into the process that calls mmap(2), all of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::map_doorbell`].
+    pub(crate) fn map_shared(&self, vma: &VmaNew) -> Result {
+        if vma.flags() & flags::SHARED == 0 {
+            return Err(EINVAL);
+        }
+        self.shared.insert_into(vma)
     }
 
     /// Whether there are completions that the process has not seen.

@@ -11,6 +11,10 @@
  * tells what they do) and then the new tail to the doorbell. The device carries
  * them out in order, writes each one's completion record and then the new head.
  *
+ * Ring, data and completion records may lie anywhere in the process's memory. For
+ * libraries that want some from the device, a queue has MOCK_UACCE_SHARED_SIZE bytes
+ * to be mapped, all at once (UACCE_QFRT_DUS, MAP_SHARED).
+ *
  * poll(2) says that there is something to read while head and seen differ.
  *
  * A job that ends with MOCK_ACCEL_BUS_ERROR is an error of the device. Root may
@@ -28,6 +32,9 @@
 
 /* Most descriptors that a ring has. */
 #define MOCK_UACCE_MAX_ENTRIES	1024
+
+/* What a queue shares by UACCE_QFRT_DUS, in bytes. */
+#define MOCK_UACCE_SHARED_SIZE	65536
 
 /* Most queues that a device has. */
 #define MOCK_UACCE_MAX_QUEUES	16

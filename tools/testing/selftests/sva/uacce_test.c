@@ -227,12 +227,49 @@ TEST_F(uacce, uacce_sysfs)
 	EXPECT_NE(NULL, strstr(text, "crc32\n"));
 	ASSERT_EQ(0, read_whole_file(text, sizeof(text), UACCE_CLASS "region_mmio_size"));
 	EXPECT_EQ((int)self->page, atoi(text));
-	EXPECT_EQ(-ENOENT, read_whole_file(text, sizeof(text), UACCE_CLASS "region_dus_size"));
+	ASSERT_EQ(0, read_whole_file(text, sizeof(text), UACCE_CLASS "region_dus_size"));
+	EXPECT_EQ(MOCK_UACCE_SHARED_SIZE, atoi(text));
+	/* What the framework's library asks for the nearest device. */
+	ASSERT_EQ(0, read_whole_file(text, sizeof(text), UACCE_CLASS "device/numa_node"));
+	EXPECT_LE(0, atoi(text));
 	ASSERT_EQ(0, read_whole_file(text, sizeof(text), UACCE_CLASS "available_instances"));
 	EXPECT_EQ(MOCK_UACCE_MAX_QUEUES - 1, atoi(text));
 	/* It is a child of the device behind the mock SMMU. */
 	snprintf(path, sizeof(path), "/sys/bus/platform/devices/mock_uacce.0/uacce/mock_uacce-0");
 	EXPECT_EQ(0, stat(path, &status));
+}
+
+/* All that a queue needs lies in what the device gives. */
+TEST_F(uacce, uacce_shared_region)
+{
+	struct mock_accel_completion *done;
+	struct mock_accel_desc *ring;
+	unsigned char *data;
+	void *shared;
+
+	close(self->q.fd);
+	self->q.fd = open(UACCE_DEVICE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->q.fd);
+	shared = mmap(NULL, MOCK_UACCE_SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, self->q.fd,
+		      UACCE_QFRT_DUS * self->page);
+	ASSERT_NE(MAP_FAILED, shared);
+	ring = shared;
+	done = shared + 8192;
+	data = shared + 16384;
+	self->q.ring = ring;
+	self->q.done = done;
+	ASSERT_EQ(0, uacce_set_ring(&self->q, ring, RING_ENTRIES));
+	munmap((void *)self->q.doorbell, self->page);
+	ASSERT_EQ(0, uacce_map_doorbell(&self->q));
+	ASSERT_EQ(0, uacce_start(&self->q));
+	EXPECT_EQ(MOCK_ACCEL_SUCCESS, uacce_run(&self->q, fill_job(data, 0x55, 8)));
+	EXPECT_EQ(MOCK_ACCEL_SUCCESS, uacce_run(&self->q, copy_job(self->area, data, 8)));
+	EXPECT_EQ(0x55, self->area[0]);
+	/* Not a part of it, and not for oneself. */
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, self->page, PROT_READ, MAP_SHARED, self->q.fd,
+				   UACCE_QFRT_DUS * self->page));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, MOCK_UACCE_SHARED_SIZE, PROT_READ, MAP_PRIVATE,
+				   self->q.fd, UACCE_QFRT_DUS * self->page));
 }
 
 TEST_F(uacce, uacce_queues_run_out)
