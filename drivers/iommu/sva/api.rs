@@ -66,6 +66,9 @@ pub trait Handler: Send + Sync + 'static {
     /// sent must have reached the IOMMU: another process may get the number. Called once for each
     /// bond. If the process has exited, accesses of the device are refused already.
     ///
+    /// Page requests of the bond that wait have been refused, and none waits from now on, so that the
+    /// device does not wait for a page that never comes; what can be had at once is still served.
+    ///
     /// Runs in process context without locks and may sleep. [`Bond::start`] fails from now on, and
     /// no start is under way. It may drop binds of this bond, which then ends when it returns. It
     /// must drop neither the [`Device`] nor binds of other bonds, whose ends it would wait for; nor

@@ -262,9 +262,18 @@ impl super::space::Inner {
             let _ = attachment.pass_on(held, &other);
         }
         // Without a detach nothing else sees to this device's requests.
-        bond.device.core.waits.abandon(|there| {
-            (there.is_at(attachment) && there.is_of(held.dev())).then_some(Reason::Ending)
-        });
+        bond.abandon_waits(attachment);
         None
+    }
+}
+
+impl Bond {
+    /// Gives up the page requests of its device at `attachment` that wait. May sleep, for no page.
+    pub(super) fn abandon_waits(&self, attachment: &GroupAttachment) {
+        let dev = self.device.endpoint.dev();
+
+        self.device.core.waits.abandon(|there| {
+            (there.is_at(attachment) && there.is_of(dev)).then_some(Reason::Ending)
+        });
     }
 }

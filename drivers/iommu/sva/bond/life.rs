@@ -257,6 +257,11 @@ impl Bond {
             by: TaskName::current(),
             starting,
         };
+        // Who is starting the device may wait for it, which must not wait for a page then.
+        let waits = &self.device.core.waits;
+        let _refused =
+            (starting > 0).then(|| waits.refuse(&self.attachment, self.device.endpoint.dev()));
+
         while self.starting(inner).is_some_and(|starting| *starting > 0) {
             self.space.wait(inner);
         }

@@ -106,7 +106,9 @@ impl FaultHandler for FaultService {
         Waiting::start(attachment, mm, group, late, progress.refused);
     }
 
-    fn refuse(attachment: ArcBorrow<'_, GroupAttachment>, group: FaultGroup<'_, Self>) {
+    fn refuse(attachment: ArcBorrow<'_, GroupAttachment>, mut group: FaultGroup<'_, Self>) {
+        trace::page_requests(&mut group);
+
         let service = attachment.handler();
         let refusal = Refusal::of_all(&group, Reason::Ending);
 

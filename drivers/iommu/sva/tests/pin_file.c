@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A device for each open file, bound to who asks for it, without page faults. */
 
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/slab.h>
@@ -20,8 +21,14 @@ static int pin_file_open(struct inode *inode, struct file *file)
 	return file->private_data ? 0 : -ENOMEM;
 }
 
+/* Far longer than it takes to free memory. */
+static void exit_slowly(struct device *dev, u32 pasid, void *drvdata)
+{
+	msleep(3000);
+}
+
 /* Not part of open(): that holds a lock which drivers take as they probe. */
-static int pin_file_bind(struct pin_file *pins)
+static int pin_file_bind(struct pin_file *pins, sva_exit_t exit)
 {
 	/* The suites count from 1. */
 	static atomic_t next_id = ATOMIC_INIT(1 << 20);
@@ -38,7 +45,7 @@ static int pin_file_bind(struct pin_file *pins)
 	dev = mock_smmu_device_create(&config);
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
-	bond = sva_bind(dev, current->mm, IOMMU_SVA_FEAT_PASID, NULL, NULL);
+	bond = sva_bind(dev, current->mm, IOMMU_SVA_FEAT_PASID, exit, NULL);
 	if (IS_ERR(bond)) {
 		mock_smmu_device_destroy(dev);
 		return PTR_ERR(bond);
@@ -69,7 +76,9 @@ static long pin_file_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 	int ret;
 
 	if (cmd == SVA_TEST_BIND)
-		return pin_file_bind(pins);
+		return pin_file_bind(pins, NULL);
+	if (cmd == SVA_TEST_BIND_SLOW)
+		return pin_file_bind(pins, exit_slowly);
 	if (!pins->dev)
 		return -ENODEV;
 	switch (cmd) {
