@@ -140,6 +140,9 @@ struct sva_bond_ops {
  * PASID are blocked unless they are bound. For other drivers the driver core does
  * that, and their accesses without PASID are those of the DMA API.
  *
+ * A device that can send more than 8 bits gets PASIDs that others cannot send, while
+ * there are any.
+ *
  * Context: Process context, may sleep.
  * Return:
  * * 0		- the device can be bound
@@ -152,6 +155,20 @@ struct sva_bond_ops {
  * * -ENOMEM
  */
 int sva_device_init(struct device *dev, unsigned long features, unsigned int max_pasid);
+
+/**
+ * sva_device_init_within() - The same, for a device that cannot send small PASIDs
+ * @dev: as for sva_device_init()
+ * @features: as for sva_device_init()
+ * @min_pasid: the smallest PASID that a bond may get
+ * @max_pasid: as for sva_device_init()
+ *
+ * Context: Process context, may sleep.
+ * Return: As sva_device_init(); -EINVAL also if there are no such PASIDs, or not in the
+ * device's IOMMU.
+ */
+int sva_device_init_within(struct device *dev, unsigned long features, unsigned int min_pasid,
+			   unsigned int max_pasid);
 
 /**
  * sva_device_shutdown() - End Shared Virtual Addressing for a device
@@ -426,6 +443,12 @@ struct mm_struct *sva_find(u32 pasid);
 
 static inline int sva_device_init(struct device *dev, unsigned long features,
 				  unsigned int max_pasid)
+{
+	return -ENODEV;
+}
+
+static inline int sva_device_init_within(struct device *dev, unsigned long features,
+					 unsigned int min_pasid, unsigned int max_pasid)
 {
 	return -ENODEV;
 }

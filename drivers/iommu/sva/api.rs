@@ -17,6 +17,7 @@ use crate::{
     fault::refusal::Refusal,
     features::Features,
 };
+use core::ops::RangeInclusive;
 use kernel::{
     device::{Bound, Device as KernelDevice},
     mm::{MmWithUser, MmWithUserAsync},
@@ -121,7 +122,8 @@ pub struct Device<T: Handler> {
 impl<T: Handler> Device<T> {
     /// Initialises `dev` for SVA (S3). May sleep.
     ///
-    /// `max_pasid` is the largest PASID that the device can send; 0 leaves it to the IOMMU core.
+    /// `max_pasid` is the largest PASID that the device can send; 0 leaves it to the IOMMU core. A
+    /// device that can send more than 8 bits gets one that others cannot send, while there are any.
     ///
     /// # Errors
     ///
@@ -137,11 +139,26 @@ impl<T: Handler> Device<T> {
         max_pasid: u32,
         handler: Arc<T>,
     ) -> Result<Self> {
+        Self::init_within(dev, features, 0..=max_pasid, handler)
+    }
+
+    /// As [`Self::init`], for a device that cannot send any PASID up to the largest: bonds get one of
+    /// `pasids`; an end of 0 leaves that to the IOMMU core.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: there are none of these PASIDs, or not in the IOMMU. Else as [`Self::init`].
+    pub fn init_within(
+        dev: &KernelDevice<Bound>,
+        features: Features,
+        pasids: RangeInclusive<u32>,
+        handler: Arc<T>,
+    ) -> Result<Self> {
         let core = CORE.get().ok_or(ENODEV)?;
         let any: AnyHandler = handler.clone();
 
         Ok(Self {
-            device: SvaDevice::init(core, dev, features, max_pasid, Some(any))?,
+            device: SvaDevice::init(core, dev, features, pasids, Some(any))?,
             handler,
         })
     }
@@ -254,6 +271,11 @@ impl<T: Handler> Device<T> {
     /// What the device was initialised with: the flags that bonds may have.
     pub fn features(&self) -> Features {
         self.device.features
+    }
+
+    /// The smallest PASID that a bond of the device may get.
+    pub fn min_pasid(&self) -> u32 {
+        self.device.min_pasid
     }
 
     /// The largest PASID that a bond of the device may get; 0 if it has none.

@@ -16,7 +16,10 @@ use crate::{
     fault::refusal::Refusal,
     features::Features,
 };
-use core::{ops::Range, ptr::NonNull};
+use core::{
+    ops::{Range, RangeInclusive},
+    ptr::NonNull,
+};
 use kernel::{
     device::{Bound, Device},
     ffi::{c_int, c_uint, c_ulong, c_void},
@@ -107,6 +110,28 @@ fn errno(result: Result) -> c_int {
         Ok(()) => 0,
         Err(e) => e.to_errno(),
     }
+}
+
+/// Initialises a device.
+///
+/// # Safety
+///
+/// `dev` must be null, or a device that has a driver.
+unsafe fn init(
+    dev: *mut bindings::device,
+    features: c_ulong,
+    pasids: RangeInclusive<u32>,
+) -> Result {
+    // SAFETY: By this function's contract.
+    let dev = unsafe { device(dev)? };
+    let features = Features::from_bits(features as usize)?;
+    let core = CORE.get().ok_or(ENODEV)?;
+    // SAFETY: By this function's contract the device has a driver; the type is transparent over its
+    // context.
+    let dev = unsafe { &*::core::ptr::from_ref(dev).cast::<Device<Bound>>() };
+
+    SvaDevice::init(core, dev, features, pasids, None)?;
+    Ok(())
 }
 
 /// Binds a device.
@@ -259,18 +284,21 @@ export! {
         features: c_ulong,
         max_pasid: c_uint
     ) -> c_int {
-        errno((|| {
-            // SAFETY: By this function's contract.
-            let dev = unsafe { device(dev)? };
-            let features = Features::from_bits(features as usize)?;
-            let core = CORE.get().ok_or(ENODEV)?;
-            // SAFETY: By this function's contract the device has a driver; the type is
-            // transparent over its context.
-            let dev = unsafe { &*::core::ptr::from_ref(dev).cast::<Device<Bound>>() };
+        // SAFETY: By this function's contract.
+        errno(unsafe { init(dev, features, 0..=max_pasid) })
+    }
 
-            SvaDevice::init(core, dev, features, max_pasid, None)?;
-            Ok(())
-        })())
+    /// # Safety
+    ///
+    /// `dev` must be null, or a device that has a driver.
+    fn sva_device_init_within(
+        dev: *mut bindings::device,
+        features: c_ulong,
+        min_pasid: c_uint,
+        max_pasid: c_uint
+    ) -> c_int {
+        // SAFETY: By this function's contract.
+        errno(unsafe { init(dev, features, min_pasid..=max_pasid) })
     }
 
     /// # Safety

@@ -161,6 +161,7 @@ fn one_device(device: &Arc<SvaDevice>, f: &mut Formatter<'_>) -> fmt::Result {
         faults.add(&bond.attachment);
     }
     writeln!(f, "features {}", device.features.name())?;
+    writeln!(f, "min_pasid {}", device.min_pasid)?;
     writeln!(f, "max_pasid {}", device.max_pasid)?;
     writeln!(f, "group {}", group.id())?;
     for member in &group.members().map_err(|_| fmt::Error)? {

@@ -7,6 +7,7 @@
 #include <linux/sva_seed.h>
 
 EXPORT_SYMBOL_NS_GPL(sva_device_init, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_device_init_within, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_device_shutdown, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bind, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bind_members, "SVA");

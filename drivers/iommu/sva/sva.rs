@@ -64,7 +64,11 @@ use crate::{
     bond::core::{Core, CORE},
     debugfs::{Debugfs, DeviceFiles},
 };
-use kernel_ext::{global::Installed, thread::KThread};
+use kernel_ext::{
+    global::Installed,
+    pasid::{Pool, POOL},
+    thread::KThread,
+};
 
 module! {
     type: SvaCore,
@@ -103,6 +107,8 @@ pub struct SvaCore {
     /// Looks after page requests that wait.
     waits: KThread,
     core: Installed<Core>,
+    /// After all bonds.
+    _pasids: Installed<Pool>,
 }
 
 impl kernel::InPlaceModule for SvaCore {
@@ -111,6 +117,7 @@ impl kernel::InPlaceModule for SvaCore {
         let files = DeviceFiles::new(&root);
 
         try_pin_init!(Self {
+            _pasids: POOL.install(Arc::pin_init(Pool::new(), GFP_KERNEL)?)?,
             core: CORE.install(Arc::pin_init(
                 Core::new(KBox::new(files, GFP_KERNEL)?, c_api::CALLS),
                 GFP_KERNEL,

@@ -5,13 +5,17 @@
 #[kernel::prelude::kunit_tests(sva_rust_bind)]
 mod tests {
     use crate::{
+        driver::Engine,
         fixture::{check, check_err, Plugged, Setup, TestDevice, FLAGS, SHARED, SPEC},
         record::Record,
     };
-    use kernel::{page::PAGE_SIZE, prelude::*};
+    use kernel::{page::PAGE_SIZE, prelude::*, sync::Arc};
     use kernel_ext::resv_region::{ResvKind, ResvRegion};
     use kernel_test_ext::mm::{IdleMm, Protection, TestMm};
-    use smmuv3::device::{DeviceSpec, NO_RESV};
+    use smmuv3::{
+        api::Dma,
+        device::{DeviceSpec, NO_RESV},
+    };
     use sva::{Feature, Features};
 
     #[test]
@@ -34,6 +38,31 @@ mod tests {
         check!(device.read(pasid, addr + PAGE_SIZE)? == 0x15);
         drop(bond);
         check!(!device.reaches(pasid, addr));
+        Ok(())
+    }
+
+    #[test]
+    fn pasids_within_a_range() -> Result {
+        let (mm, plugged) = (TestMm::new()?, Plugged::new(&SPEC)?);
+        let engine = || -> Result<_> {
+            Ok(Arc::new(
+                Engine(plugged.with_bound(Dma::of)?),
+                GFP_KERNEL,
+            )?)
+        };
+        let init = |pasids| {
+            let engine = engine()?;
+
+            plugged.with_bound(|dev| sva::Device::init_within(dev, FLAGS, pasids, engine))
+        };
+
+        check_err!(init(1024..=0), EINVAL);
+        check_err!(init(9..=8), EINVAL);
+        let device = init(77..=99)?;
+        let bond = device.bind(mm.mm(), FLAGS, Record::new()?)?;
+
+        check!(device.min_pasid() == 77 && device.max_pasid() == 99);
+        check!((77..=99).contains(&bond.pasid()));
         Ok(())
     }
 

@@ -2,12 +2,13 @@
 
 //! Attachments: how an address space is reached by the devices of IOMMU groups.
 
-use super::{device::SvaDevice, rid, Bond, Scope};
+use super::{device::SvaDevice, group, rid, Bond, Scope};
 use crate::{
     fault::{refusal::Reason, service::FaultService, GroupAttachment},
     features::{Feature, Features},
     module_parameters,
 };
+use core::ops::RangeInclusive;
 use kernel::{
     device::Device,
     mm::MmWithUser,
@@ -19,7 +20,7 @@ use kernel_ext::{
     domain::SvaDomain,
     endpoint::{Endpoint, Held},
     group::IommuGroup,
-    pasid::Pasid,
+    pasid::{Pasid, POOL},
     translation::Translation,
     tree::Tree,
 };
@@ -45,6 +46,20 @@ pub(crate) struct New {
     shared: bool,
     /// The members of the group, if it may have more than the device.
     members: KVec<ARef<Device>>,
+}
+
+/// The PASIDs that suit all members of the group of `device`, as far as these are initialised.
+fn pasids_of_all(device: &SvaDevice) -> Result<RangeInclusive<u32>> {
+    let group = device.endpoint.group();
+    let (mut min, mut max) = (device.min_pasid, device.max_pasid.min(group.max_pasid()));
+
+    for member in group::members(group)?.0 {
+        if member.features.contains(Feature::Pasid) {
+            min = min.max(member.min_pasid);
+            max = max.min(member.max_pasid);
+        }
+    }
+    Ok(min..=max)
 }
 
 /// A new place for page requests of bonds of `device` with `flags`.
@@ -134,11 +149,11 @@ impl Attachments {
         if let Some(there) = self.to(group) {
             return Self::join(there.into(), device, held, mm, flags);
         }
-        let limit = match scope {
-            Scope::Device => device.max_pasid,
-            Scope::Group => device.max_pasid.min(group.max_pasid()),
+        let within = match scope {
+            Scope::Device => device.min_pasid..=device.max_pasid,
+            Scope::Group => pasids_of_all(device)?,
         };
-        let (translation, shared) = self.translation(held, mm, limit)?;
+        let (translation, shared) = self.translation(held, mm, within)?;
 
         Ok(Prepared {
             attachment: new_attachment(device, flags)?,
@@ -171,7 +186,7 @@ impl Attachments {
             return Err(EEXIST);
         }
         // The PASID was chosen to fit all members, but a driver may have set a lower limit.
-        if pasid > device.max_pasid {
+        if !(device.min_pasid..=device.max_pasid).contains(&pasid) {
             return Err(ENOSPC);
         }
         // It may have come into the group since.
@@ -186,26 +201,28 @@ impl Attachments {
         })
     }
 
-    /// A domain for the IOMMU of `held` under a PASID up to `limit`: one that is there, or one with
+    /// A domain for the IOMMU of `held` under one of the PASIDs `within`: one that is there, or one with
     /// a PASID that is there, or a new one. Whether the domain was there.
     fn translation(
         &self,
         held: &Held,
         mm: &MmWithUser,
-        limit: u32,
+        within: RangeInclusive<u32>,
     ) -> Result<(Arc<SpaceTranslation>, bool)> {
         let endpoint: &Endpoint = held;
         let all = || self.0.iter().filter_map(|there| there.translation());
-        let mut within = all().filter(|there| there.pasid() <= limit).peekable();
-        let first = within.peek().cloned();
+        let mut fitting = all()
+            .filter(|there| within.contains(&there.pasid()))
+            .peekable();
+        let first = fitting.peek().cloned();
 
-        if let Some(there) = within.find(|there| there.domain().fits(endpoint)) {
+        if let Some(there) = fitting.find(|there| there.domain().fits(endpoint)) {
             return Ok((there, true));
         }
         let new = match first {
             Some(there) => Translation::with_pasid_of(&there, SvaDomain::alloc(held, mm)?)?,
             None => {
-                let pasid = Pasid::alloc(held, limit)?;
+                let pasid = POOL.get().ok_or(ENODEV)?.alloc(held, within)?;
 
                 Translation::new(SvaDomain::alloc(held, mm)?, pasid)?
             }

@@ -14,7 +14,7 @@ use crate::{
     features::{Feature, Features},
     trace,
 };
-use core::any::Any;
+use core::{any::Any, ops::RangeInclusive};
 use kernel::{
     device::{Bound, Device},
     mm::Mm,
@@ -37,7 +37,8 @@ pub(crate) struct SvaDevice {
     pub(crate) core: Arc<Core>,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) features: Features,
-    /// The largest PASID that the device can send.
+    /// The smallest PASID that its driver wants, and the largest that the device can send.
+    pub(crate) min_pasid: u32,
     pub(crate) max_pasid: u32,
     /// What happened to this device since it was initialised.
     pub(crate) totals: Totals,
@@ -77,21 +78,22 @@ impl_tree_item! {
 impl SvaDevice {
     /// Initialises `dev` for SVA. May sleep.
     ///
-    /// `max_pasid` is the largest PASID that the device can send; 0 leaves it to the IOMMU core.
-    /// `handler` is that of a driver in Rust.
+    /// `pasids` are those that its bonds may have; an end of 0 leaves that to the IOMMU core. `handler`
+    /// is that of a driver in Rust.
     ///
     /// # Errors
     ///
     /// - `ENODEV`: the device has no IOMMU.
     /// - `EOPNOTSUPP`: `PASID` is asked for, and the device or its IOMMU driver has no PASIDs or no
     ///   SVA.
+    /// - `EINVAL`: there are no such PASIDs, or not in the IOMMU.
     /// - `EBUSY`: the device is initialised; or its group's DMA is somebody else's, as user space's.
     /// - `ENOMEM`.
     pub(crate) fn init(
         core: Arc<Core>,
         dev: &Device<Bound>,
         features: Features,
-        max_pasid: u32,
+        pasids: RangeInclusive<u32>,
         handler: Option<AnyHandler>,
     ) -> Result<Arc<Self>> {
         let tell = |why: Why| core.refusals.tell(dev, why);
@@ -108,13 +110,22 @@ impl SvaDevice {
         if features.contains(Feature::Pasid) && limit == 0 {
             return Err(tell(Why::no_pasids(&endpoint)));
         }
+        let (min_pasid, max_pasid) = match *pasids.end() {
+            0 => (*pasids.start(), limit),
+            max => (*pasids.start(), max.min(limit)),
+        };
+
+        if features.contains(Feature::Pasid) && min_pasid > max_pasid {
+            return Err(tell(Why::NoSuchPasids));
+        }
         let (for_device, of_device) = (core.clone(), endpoint.clone());
         let device = Arc::pin_init(
             pin_init!(Self {
                 core: for_device,
                 endpoint: of_device,
                 features,
-                max_pasid: if max_pasid == 0 { limit } else { limit.min(max_pasid) },
+                min_pasid: min_pasid.max(1),
+                max_pasid,
                 totals: Totals::default(),
                 state <- new_mutex!(
                     DeviceState {

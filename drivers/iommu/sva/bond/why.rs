@@ -19,6 +19,7 @@ pub(crate) enum Why {
     NoSva,
     NoPasids,
     PasidsOff,
+    NoSuchPasids,
     Initialised,
     OwnedByOthers,
     Flags,
@@ -68,6 +69,9 @@ impl Why {
                 "no SVA: its PASIDs are off, since a PCI bridge above it, or the function itself, \
                  lacks ACS: requests could go to another device"
             }
+            Self::NoSuchPasids => {
+                "no SVA: the device or its IOMMU has none of the PASIDs that its driver asks for"
+            }
             Self::Initialised => "no SVA: it is initialised already",
             Self::OwnedByOthers => {
                 "no SVA: its IOMMU group is user space's (VFIO, iommufd) or that of a driver \
@@ -105,7 +109,7 @@ impl Why {
             | Self::Unsupported
             | Self::ShadowStacks => EOPNOTSUPP,
             Self::Initialised | Self::OwnedByOthers | Self::NotAlone => EBUSY,
-            Self::Flags => EINVAL,
+            Self::Flags | Self::NoSuchPasids => EINVAL,
             Self::Exists => EEXIST,
             Self::Occupied => EADDRINUSE,
             Self::NoPasidLeft => ENOSPC,

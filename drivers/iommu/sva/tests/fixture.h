@@ -83,5 +83,6 @@ extern struct kunit_suite sva_handle_suite;
 extern struct kunit_suite sva_rights_suite;
 extern struct kunit_suite sva_refusals_suite;
 extern struct kunit_suite sva_copy_suite;
+extern struct kunit_suite sva_pasid_suite;
 
 #endif /* SVA_TEST_FIXTURE_H */
