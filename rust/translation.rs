@@ -46,6 +46,17 @@ impl<T: FaultHandler> Translation<T> {
         Ok(Arc::new(Self { domain, pasid }, GFP_KERNEL)?)
     }
 
+    /// The PASID of a translation, if nobody else has that; else this is one who has it less.
+    pub fn into_pasid(this: Arc<Self>) -> Option<Pasid> {
+        let mut last = Arc::into_unique_or_drop(this)?;
+        let pasid = &mut last.as_mut().get_mut().pasid;
+
+        match core::mem::replace(pasid, PasidOf::Own(Pasid::none())) {
+            PasidOf::Own(pasid) => Some(pasid),
+            PasidOf::Another(owner) => Self::into_pasid(owner),
+        }
+    }
+
     /// The domain.
     pub fn domain(&self) -> &SvaDomain<T> {
         &self.domain

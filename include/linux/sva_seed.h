@@ -89,8 +89,10 @@ int sva_bind_device(struct device *dev, struct mm_struct *mm, int *pasid,
  * For the last unbind, the device must be quiet for @pasid, and its page
  * requests must have reached the IOMMU. On return none of them is in flight.
  *
- * Not to be called after the exit handler returned: the PASID may belong to
- * another process by then.
+ * Not to be called after the exit handler returned: the bond has ended then. One that
+ * is called all the same hits nobody else: the PASID is given to no other process before
+ * it has been unbound as often as it was bound, for the last 64 such processes of the
+ * device, or the last quarter of its PASIDs, and as long as there are others.
  *
  * Context: Process context, may sleep. Takes the mutex of the device's IOMMU
  * group. Waits for a running exit handler, unless called from it.

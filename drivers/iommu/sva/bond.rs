@@ -31,6 +31,7 @@ mod join;
 mod life;
 mod list;
 pub(crate) mod members;
+mod owed;
 pub(crate) mod owner;
 pub(crate) mod pin;
 mod reserved;

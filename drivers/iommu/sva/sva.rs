@@ -20,6 +20,8 @@
 //! | `bond/group`, `members`, `join` | the bond of an IOMMU group; binding all members, or none; those who come later |
 //! | `bond/attach`, `rid` | how a bond is attached, with PASID and without |
 //! | `bond/owner` | the driver's side of a bond, and when it is called |
+//! | `bond/owed` | unbinds that may come late |
+//! | `bond/copy` | the memory of a bond's process, for the driver |
 //! | `bond/exit` | what happens when a process exits |
 //! | `bond/pin`, `reserved` | memory that a device needs no page requests for; that none may use |
 //! | `bond/core`, `why` | the address spaces by mm, the devices; reasons for people |

@@ -2,7 +2,7 @@
 
 //! Attachments: how an address space is reached by the devices of IOMMU groups.
 
-use super::{device::SvaDevice, group, rid, Bond, Scope};
+use super::{core::Core, device::SvaDevice, group, rid, Bond, Scope};
 use crate::{
     fault::{refusal::Reason, service::FaultService, GroupAttachment},
     features::{Feature, Features},
@@ -60,6 +60,21 @@ fn pasids_of_all(device: &SvaDevice) -> Result<RangeInclusive<u32>> {
         }
     }
     Ok(min..=max)
+}
+
+/// A PASID of those `within`; of those too that are kept for late unbinds, if there is no other.
+fn alloc_pasid(core: &Core, held: &Held, within: RangeInclusive<u32>) -> Result<Pasid> {
+    let pool = POOL.get().ok_or(ENODEV)?;
+
+    match pool.alloc(held, within.clone()) {
+        Err(e) if e == ENOSPC => {
+            for device in core.devices()? {
+                device.forgive();
+            }
+            pool.alloc(held, within)
+        }
+        result => result,
+    }
 }
 
 /// A new place for page requests of bonds of `device` with `flags`.
@@ -121,6 +136,11 @@ impl Attachments {
         self.0.get(&group.key())
     }
 
+    /// What they translate by.
+    pub(super) fn translations(&self) -> impl Iterator<Item = Arc<SpaceTranslation>> + '_ {
+        self.0.iter().filter_map(|there| there.translation())
+    }
+
     /// Finds the attachment to the group of `device`; or makes one that is to be attached, under a
     /// PASID that fits all members. It changes nothing here until it is [used](Self::begin_use).
     ///
@@ -153,7 +173,7 @@ impl Attachments {
             Scope::Device => device.min_pasid..=device.max_pasid,
             Scope::Group => pasids_of_all(device)?,
         };
-        let (translation, shared) = self.translation(held, mm, within)?;
+        let (translation, shared) = self.translation(&device.core, held, mm, within)?;
 
         Ok(Prepared {
             attachment: new_attachment(device, flags)?,
@@ -205,6 +225,7 @@ impl Attachments {
     /// a PASID that is there, or a new one. Whether the domain was there.
     fn translation(
         &self,
+        core: &Core,
         held: &Held,
         mm: &MmWithUser,
         within: RangeInclusive<u32>,
@@ -222,7 +243,7 @@ impl Attachments {
         let new = match first {
             Some(there) => Translation::with_pasid_of(&there, SvaDomain::alloc(held, mm)?)?,
             None => {
-                let pasid = POOL.get().ok_or(ENODEV)?.alloc(held, within)?;
+                let pasid = alloc_pasid(core, held, within)?;
 
                 Translation::new(SvaDomain::alloc(held, mm)?, pasid)?
             }

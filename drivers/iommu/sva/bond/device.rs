@@ -5,6 +5,7 @@
 use super::{
     core::Core,
     join,
+    owed::Owed,
     owner::{Callback, End},
     why::Why,
     Bond,
@@ -61,6 +62,8 @@ struct DeviceState {
     /// For drivers in Rust, their handler.
     handler: Option<AnyHandler>,
     dma: Option<DmaOwner>,
+    /// Unbinds that may come late.
+    owed: Owed,
     /// Who is just calling the driver for an exit.
     calls: KVec<TaskName>,
 }
@@ -134,6 +137,7 @@ impl SvaDevice {
                         watcher: None,
                         handler,
                         dma: None,
+                        owed: Owed::default(),
                         calls: KVec::new(),
                     },
                     "sva_device"
@@ -199,6 +203,7 @@ impl SvaDevice {
 
         drop(state);
         drop(left);
+        self.forgive();
         ended
     }
 
@@ -211,6 +216,11 @@ impl SvaDevice {
             ended += usize::from(bond.end(why));
         }
         ended
+    }
+
+    /// What is owed to the device. `change` must drop none of it: the lock is held.
+    pub(super) fn with_owed<R>(&self, change: impl FnOnce(&mut Owed) -> R) -> R {
+        change(&mut self.state.lock().owed)
     }
 
     /// Counts in the totals of this device, and in those of all.

@@ -204,6 +204,11 @@ pub(crate) fn unbind(group: &IommuGroup, pasid: u32) -> Result {
     let mut first = Err(ESRCH);
     let mut alone = true;
 
+    for device in &devices {
+        if device.bond(pasid).is_none() {
+            device.pay(pasid);
+        }
+    }
     for bond in devices.iter().filter_map(|device| device.bond(pasid)) {
         let part = bond
             .space

@@ -15,6 +15,7 @@
 
 use super::{
     group::GroupBond,
+    owed::Debt,
     owner::{AnyOwner, Call, End, Identity},
     space::{AddressSpace, Inner, Locked},
     Bond,
@@ -269,6 +270,19 @@ impl Bond {
         Some(Stopping(call))
     }
 
+    /// How often its driver, which has heard that the process has exited, may unbind it by mistake.
+    fn late_unbinds(&self, inner: &Inner) -> u32 {
+        let record = self.record(inner);
+        let exited = record.state.is_stopping();
+
+        match &record.owner {
+            Some(AnyOwner::Plain(plain)) if exited && plain.names_by_pasid() && self.pasid != 0 => {
+                u32::try_from(self.refs_in(inner)).unwrap_or(0)
+            }
+            _ => 0,
+        }
+    }
+
     /// Live or stopping → ended. Detaches first; then nothing lists the bond; then its PASID, or the
     /// place without one, is given back. `false` if it had ended.
     pub(super) fn finish(&self, mut inner: Locked<'_>) -> bool {
@@ -276,13 +290,23 @@ impl Bond {
             return false;
         }
         let waited_for = self.record(&inner).state.is_stopping();
+        let late = self.late_unbinds(&inner);
         let record = self.record_mut(&mut inner);
 
         record.state = BondState::Ended;
         let left = (record.owner.take(), record.group.take());
         let held = record.held.take();
         // Nobody else ends it: the state has just said that it is there.
-        let attached = held.as_ref().and_then(|held| inner.end_use(self, held));
+        let mut attached = held.as_ref().and_then(|held| inner.end_use(self, held));
+        let was_attached = attached.is_some();
+        let debt = match late {
+            0 => None,
+            times => {
+                let others = inner.attachments.translations();
+
+                Debt::new(self.pasid, times, attached.take(), others)
+            }
+        };
 
         let hearer = self.stop_hearing();
 
@@ -293,11 +317,14 @@ impl Bond {
         self.device.count(|totals| {
             totals.unbinds.add(1);
             // Others may use it still.
-            if attached.is_some() {
+            if was_attached {
                 totals.ended.add(&self.attachment);
             }
         });
         drop(attached);
+        if let Some(debt) = debt {
+            self.device.owe(debt);
+        }
         if waited_for {
             self.space.wake();
         }

@@ -149,6 +149,11 @@ impl Plain {
         }
     }
 
+    /// Whether its driver names bonds by device and PASID, rather than by handle.
+    pub(super) fn names_by_pasid(&self) -> bool {
+        matches!(self.hears, Hears::Device)
+    }
+
     pub(crate) fn identity(&self) -> Identity {
         Identity {
             kind: TypeId::of::<Self>(),

@@ -92,8 +92,18 @@ export! {
     ///
     /// `dev` must be null, or a device that has a driver.
     fn sva_unbind_device(dev: *mut bindings::device, pasid: c_int) -> c_int {
-        // SAFETY: By this function's contract.
-        errno(unsafe { bond(dev, pasid) }.and_then(|bond| bond.unbind()))
+        errno((|| {
+            // SAFETY: By this function's contract.
+            let device = unsafe { sva_device(dev)? };
+            let pasid = u32::try_from(pasid).map_err(|_| ESRCH)?;
+            // While the PASID of a process that has exited is kept, it is no other's.
+            let Some(bond) = device.bond(pasid) else {
+                device.pay(pasid);
+                return Err(ESRCH);
+            };
+
+            bond.unbind()
+        })())
     }
 
     /// # Safety

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The exit of a process that is bound: S8, S9. */
 
+#include <linux/delay.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -79,6 +80,75 @@ static void s8_handler_is_told(struct kunit *test)
 	KUNIT_EXPECT_NE(test, 0, record->access_error);
 	/* S9: the bond is gone. */
 	KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(dev, pasid));
+}
+
+/* Whether the device has a bond under the PASID, of a process that may be gone. */
+static bool has_bond(struct device *dev, int pasid)
+{
+	return sva_unpin_range(dev, pasid, PAGE_SIZE, PAGE_SIZE) == -ENOENT;
+}
+
+/* Has a process bound and exit; its PASID. */
+static int exited(struct kunit *test, struct device *dev, struct exit_record *record, int binds)
+{
+	struct sva_test_mm *space = sva_test_mm(test);
+	int pasid = 0;
+
+	reinit_completion(&record->called);
+	while (binds--)
+		KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &pasid,
+							       SVA_TEST_FLAGS, record));
+	sva_test_mm_exit(test, space);
+	KUNIT_ASSERT_TRUE(test, exit_seen(record));
+	/* The bond ends when the handler has returned. */
+	for (int i = 0; i < 1500 && has_bond(dev, pasid); i++)
+		msleep(20);
+	return pasid;
+}
+
+/*
+ * A driver that unbinds late, though it has heard of the exit. The process that comes
+ * next does not lose its bond by that.
+ */
+static void s9_late_unbind_hits_nobody(struct kunit *test)
+{
+	struct mock_smmu_device config = { .pasid_bits = 4 };
+	struct device *dev = sva_test_device(test, &config);
+	struct exit_record *record = new_record(test);
+	struct sva_test_mm *next;
+	int gone, pasid;
+	u64 value;
+
+	KUNIT_ASSERT_EQ(test, 0, sva_test_watch_exit(dev, record_exit));
+	gone = exited(test, dev, record, 2);
+	next = sva_test_mm(test);
+	for (int late = 0; late < 2; late++) {
+		KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, next->mm, &pasid,
+							       SVA_TEST_FLAGS, NULL));
+		KUNIT_EXPECT_NE(test, gone, pasid);
+		KUNIT_EXPECT_EQ(test, -ESRCH, iommu_sva_unbind_device(dev, gone));
+		KUNIT_EXPECT_EQ(test, 0, sva_test_read(dev, pasid, next->addr, &value));
+		KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+	}
+	/* It was bound twice, and unbound twice: the number may be had again. */
+	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, next->mm, &pasid, SVA_TEST_FLAGS,
+						       NULL));
+	KUNIT_EXPECT_GE(test, gone, pasid);
+	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
+	stop_watching(test, dev);
+}
+
+/* A driver that never unbinds late, as it should: its PASIDs do not run out. */
+static void s9_no_late_unbind(struct kunit *test)
+{
+	struct mock_smmu_device config = { .pasid_bits = 3 };
+	struct device *dev = sva_test_device(test, &config);
+	struct exit_record *record = new_record(test);
+
+	KUNIT_ASSERT_EQ(test, 0, sva_test_watch_exit(dev, record_exit));
+	for (int i = 0; i < 20; i++)
+		exited(test, dev, record, 1);
+	stop_watching(test, dev);
 }
 
 static void s8_handler_that_unbinds(struct kunit *test)
@@ -230,6 +300,8 @@ static void s8_unbind_waits_for_the_handler(struct kunit *test)
 static struct kunit_case sva_exit_cases[] = {
 	KUNIT_CASE(s8_handler_is_told),
 	KUNIT_CASE(s8_handler_that_unbinds),
+	KUNIT_CASE(s9_late_unbind_hits_nobody),
+	KUNIT_CASE(s9_no_late_unbind),
 	KUNIT_CASE(s8_handler_registered_after_bind),
 	KUNIT_CASE(s8_two_devices_on_one_mm),
 	KUNIT_CASE(s8_unbind_waits_for_the_handler),
