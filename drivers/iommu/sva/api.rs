@@ -32,7 +32,10 @@ pub(crate) mod pinned;
 
 use self::owner::RustOwner;
 pub use self::{bond::Bond, pinned::Pinned};
-pub use crate::bond::owner::End;
+pub use crate::bond::{
+    owner::End,
+    why::{Refused, Why},
+};
 
 /// A driver's way to stop its device: all that it owes to those whose memory the device uses.
 ///
@@ -138,7 +141,7 @@ impl<T: Handler> Device<T> {
         features: Features,
         max_pasid: u32,
         handler: Arc<T>,
-    ) -> Result<Self> {
+    ) -> Result<Self, Refused> {
         Self::init_within(dev, features, 0..=max_pasid, handler)
     }
 
@@ -153,7 +156,7 @@ impl<T: Handler> Device<T> {
         features: Features,
         pasids: RangeInclusive<u32>,
         handler: Arc<T>,
-    ) -> Result<Self> {
+    ) -> Result<Self, Refused> {
         let core = CORE.get().ok_or(ENODEV)?;
         let any: AnyHandler = handler.clone();
 
@@ -200,7 +203,7 @@ impl<T: Handler> Device<T> {
         mm: &MmWithUser,
         flags: Features,
         data: Arc<T::BondData>,
-    ) -> Result<Bond<T>> {
+    ) -> Result<Bond<T>, Refused> {
         let request = Request {
             flags,
             identity: RustOwner::<T>::identity_of(&data),
@@ -251,7 +254,7 @@ impl<T: Handler> Device<T> {
         mm: &MmWithUser,
         flags: Features,
         data: Arc<T::BondData>,
-    ) -> Result<Bond<T>> {
+    ) -> Result<Bond<T>, Refused> {
         let request = GroupRequest {
             flags,
             identity: RustOwner::<T>::identity_of(&data),
@@ -265,7 +268,7 @@ impl<T: Handler> Device<T> {
             &request,
         )?;
 
-        Bond::of_group(bound, data)
+        Ok(Bond::of_group(bound, data)?)
     }
 
     /// What the device was initialised with: the flags that bonds may have.

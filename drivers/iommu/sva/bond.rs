@@ -37,7 +37,7 @@ pub(crate) mod pin;
 mod reserved;
 mod rid;
 mod space;
-mod why;
+pub(crate) mod why;
 
 use self::{
     attach::Prepared,
@@ -47,6 +47,7 @@ use self::{
     owner::{AnyOwner, Identity},
     pin::Pins,
     space::{AddressSpace, Inner},
+    why::Refused,
 };
 
 /// A device bound to an address space.
@@ -152,11 +153,13 @@ impl Bond {
         device: &Arc<SvaDevice>,
         mm: &MmWithUser,
         request: Request<F>,
-    ) -> Result<Arc<Self>>
+    ) -> Result<Arc<Self>, Refused>
     where
         F: FnOnce() -> Result<AnyOwner>,
     {
-        Self::try_bind(device, mm, request).inspect_err(|&e| device.tell_refused(e))
+        let flags = request.flags;
+
+        Self::try_bind(device, mm, request).map_err(|e| device.refuse_bind(e, flags))
     }
 
     fn try_bind<F>(

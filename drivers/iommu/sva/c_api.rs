@@ -147,7 +147,7 @@ fn bind(
         owner: || Ok(AnyOwner::Plain(plain)),
     };
 
-    Bond::bind(device, mm, request)
+    Ok(Bond::bind(device, mm, request)?)
 }
 
 /// Binds the members of a group, and logs how many were left out.

@@ -19,6 +19,7 @@ use kernel::{
     device::Device,
     fmt::{self, Formatter},
     prelude::*,
+    str::CString,
     sync::Arc,
 };
 use kernel_ext::devres;
@@ -58,6 +59,10 @@ pub(crate) struct DeviceFiles(Dir);
 /// of the device, of its group and of address spaces.
 struct DeviceFile(#[expect(dead_code)] Pin<KBox<File<Arc<SvaDevice>>>>);
 
+/// The file of a device that is not initialised. Dropping it waits for those who are just reading it,
+/// who take the lock of the reasons.
+struct RefusedFile(#[expect(dead_code)] Pin<KBox<File<CString>>>);
+
 impl DeviceFiles {
     pub(crate) fn new(root: &Dir) -> Self {
         Self(root.subdir(c"devices"))
@@ -75,6 +80,16 @@ impl Gallery for DeviceFiles {
         )?;
 
         Ok(KBox::new(DeviceFile(file), GFP_KERNEL)?)
+    }
+
+    fn show_refused(&self, name: &CStr) -> Result<KBox<dyn Any + Send + Sync>> {
+        let whose = CString::try_from(name)?;
+        let file = KBox::pin_init(
+            self.0.read_callback_file(name, whose, &one_refused),
+            GFP_KERNEL,
+        )?;
+
+        Ok(KBox::new(RefusedFile(file), GFP_KERNEL)?)
     }
 }
 
@@ -172,7 +187,7 @@ fn one_device(device: &Arc<SvaDevice>, f: &mut Formatter<'_>) -> fmt::Result {
     device
         .core
         .refusals
-        .each(Some(device.endpoint.dev()), |_, why, times| {
+        .each(Some(device.endpoint.dev().name()), |_, why, times| {
             writeln!(f, "refused {times} {why}")
         })?;
     writeln!(f, "bonds {}", bonds.len())?;
@@ -183,6 +198,17 @@ fn one_device(device: &Arc<SvaDevice>, f: &mut Formatter<'_>) -> fmt::Result {
         bond_line(bond, f)?;
     }
     Ok(())
+}
+
+/// Why a device is not initialised.
+fn one_refused(name: &CString, f: &mut Formatter<'_>) -> fmt::Result {
+    let Some(core) = CORE.get() else {
+        return Ok(());
+    };
+
+    core.refusals.each(Some(name), |_, why, times| {
+        writeln!(f, "refused {times} {why}")
+    })
 }
 
 /// Why devices could not be initialised or bound: a line for each reason, the last ones.

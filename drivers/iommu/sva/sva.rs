@@ -57,7 +57,7 @@ mod fault;
 mod features;
 mod trace;
 
-pub use api::{find, max_pasid, Bond, Device, End, Handler, Pinned};
+pub use api::{find, max_pasid, Bond, Device, End, Handler, Pinned, Refused, Why};
 pub use fault::refusal::{Reason, Refusal};
 pub use features::{Feature, Features};
 pub use kernel_ext::fault::{Access, AccessKind};

@@ -138,7 +138,7 @@ impl BoundAccel {
             if e == EOPNOTSUPP {
                 ENODEV
             } else {
-                e
+                e.into()
             }
         })?;
 

@@ -16,7 +16,7 @@ mod tests {
         api::Dma,
         device::{DeviceSpec, NO_RESV},
     };
-    use sva::{Feature, Features};
+    use sva::{Feature, Features, Refused, Why};
 
     #[test]
     fn s1_bind_shares_memory() -> Result {
@@ -38,6 +38,49 @@ mod tests {
         check!(device.read(pasid, addr + PAGE_SIZE)? == 0x15);
         drop(bond);
         check!(!device.reaches(pasid, addr));
+        Ok(())
+    }
+
+    /// The error of a result that is one.
+    fn refused<T>(result: Result<T, Refused>) -> Option<Refused> {
+        result.err()
+    }
+
+    #[test]
+    fn errors_say_why() -> Result {
+        let (mm, record) = (TestMm::new()?, Record::new()?);
+        let plain = DeviceSpec {
+            pasid_bits: 0,
+            ..SPEC
+        };
+        let plugged = Plugged::new(&plain)?;
+        let engine = Arc::new(Engine(plugged.with_bound(Dma::of)?), GFP_KERNEL)?;
+        let tried = plugged.with_bound(|dev| -> Result<_> {
+            Ok(refused(sva::Device::init(dev, FLAGS, 0, engine)))
+        })?;
+
+        check!(tried.and_then(|e| e.why()) == Some(Why::NoPasids));
+        check!(tried.is_some_and(|e| e == EOPNOTSUPP));
+
+        let device = TestDevice::with(
+            &SPEC,
+            Setup {
+                features: Features::PASID,
+                max_pasid: 0,
+            },
+        )?;
+        let sva = device.sva()?;
+        let why = |flags| {
+            let tried = refused(sva.bind(mm.mm(), flags, record.clone()));
+
+            tried.and_then(|e| e.why())
+        };
+
+        check!(why(FLAGS) == Some(Why::WithoutIopf));
+        check!(why(Features::default()).is_none());
+        let _bond = sva.bind(mm.mm(), Features::PASID, Record::new()?)?;
+        check!(why(Features::PASID) == Some(Why::Exists));
+        check!(Why::Exists.text().starts_with("not bound: "));
         Ok(())
     }
 

@@ -72,8 +72,14 @@ impl Plugged {
         host::Plugged::new(c"sva_rust_test", Numbers::default(), spec).map(Self)
     }
 
-    pub(crate) fn with_bound<R>(&self, f: impl FnOnce(&Device<Bound>) -> Result<R>) -> Result<R> {
-        with_bound(&self.0, f).ok_or(ENXIO)?
+    pub(crate) fn with_bound<R, E>(
+        &self,
+        f: impl FnOnce(&Device<Bound>) -> Result<R, E>,
+    ) -> Result<R>
+    where
+        Error: From<E>,
+    {
+        Ok(with_bound(&self.0, f).ok_or(ENXIO)??)
     }
 }
 

@@ -214,7 +214,7 @@ mod tests {
             while !stopped.load(Acquire) {
                 let bond = a
                     .sva()
-                    .and_then(|a| a.bind_group(&user, FLAGS, record.clone()));
+                    .and_then(|a| Ok(a.bind_group(&user, FLAGS, record.clone())?));
 
                 drop(bond);
             }

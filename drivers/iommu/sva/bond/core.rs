@@ -37,6 +37,13 @@ pub(crate) trait Gallery: Send + Sync {
     ///
     /// `ENOMEM`.
     fn show(&self, device: &Arc<SvaDevice>) -> Result<KBox<dyn Any + Send + Sync>>;
+
+    /// The same for a device that is not initialised, by its name: why.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn show_refused(&self, name: &CStr) -> Result<KBox<dyn Any + Send + Sync>>;
 }
 
 /// A device that is initialised now, and how it is shown.
@@ -89,6 +96,7 @@ impl Core {
     /// could make new work. What it drops last would otherwise be dropped by a worker.
     pub(crate) fn close(&self) {
         self.waits.close();
+        self.refusals.hide_all();
         self.exits.drain();
         self.queue.drain();
     }
@@ -150,12 +158,18 @@ impl Core {
     ///
     /// `ENOMEM`.
     pub(crate) fn add_device(&self, device: Arc<SvaDevice>) -> Result {
+        self.refusals.hide(device.endpoint.dev());
         let _shown = self.gallery.show(&device)?;
 
         self.devices
             .lock()
             .push(Listed { device, _shown }, GFP_KERNEL)?;
         Ok(())
+    }
+
+    /// Shows a device that is not initialised.
+    pub(super) fn show_refused(&self, name: &CStr) -> Result<KBox<dyn Any + Send + Sync>> {
+        self.gallery.show_refused(name)
     }
 
     /// Takes a device off the list, and has it shown no more. May sleep, for those who look.

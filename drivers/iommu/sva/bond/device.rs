@@ -7,7 +7,7 @@ use super::{
     join,
     owed::Owed,
     owner::{Callback, End},
-    why::Why,
+    why::{Refused, Why},
     Bond,
 };
 use crate::{
@@ -98,15 +98,15 @@ impl SvaDevice {
         features: Features,
         pasids: RangeInclusive<u32>,
         handler: Option<AnyHandler>,
-    ) -> Result<Arc<Self>> {
-        let tell = |why: Why| core.refusals.tell(dev, why);
+    ) -> Result<Arc<Self>, Refused> {
+        let tell = |why: Why| core.refuse_init(dev, why);
         // Asked again below; here it saves a second file in debugfs.
         if devres::find::<Self>(dev).is_some() {
             return Err(tell(Why::Initialised));
         }
         let endpoint = Endpoint::new(dev).map_err(|e| match e {
             e if e == ENODEV => tell(Why::NoIommu),
-            e => e,
+            e => e.into(),
         })?;
         let limit = max_pasid_of(&endpoint);
 
@@ -154,7 +154,7 @@ impl SvaDevice {
             let _ = devres::end(dev, &device, |device| device.shut_down());
             return Err(match e {
                 e if e == EBUSY => tell(Why::OwnedByOthers),
-                e => e,
+                e => e.into(),
             });
         }
         trace::device_init(dev, features.into(), device.max_pasid);
@@ -227,13 +227,6 @@ impl SvaDevice {
     pub(crate) fn count(&self, what: impl Fn(&Totals)) {
         what(&self.totals);
         what(&self.core.totals);
-    }
-
-    /// Logs why it cannot be bound.
-    pub(super) fn tell_refused(&self, e: Error) {
-        if let Some(why) = Why::of_bind(e) {
-            self.core.refusals.tell(self.endpoint.dev(), why);
-        }
     }
 
     /// This task is about to call the driver for an exit. May sleep.

@@ -8,6 +8,7 @@ use super::{
     life::Called,
     owner::{AnyOwner, Identity},
     space::{AddressSpace, Inner, Locked},
+    why::Refused,
     Bond, Scope, Terms,
 };
 use crate::{
@@ -71,7 +72,7 @@ pub(crate) fn bind<S, O>(
     own: Option<&Arc<SvaDevice>>,
     mm: &MmWithUser,
     request: &GroupRequest<S, O>,
-) -> Result<Bound>
+) -> Result<Bound, Refused>
 where
     S: Fn(&SvaDevice) -> bool,
     O: Fn(&SvaDevice) -> Result<AnyOwner>,
@@ -104,7 +105,7 @@ where
                 space.unlock(&core, inner);
                 return bound;
             }
-            Some(Called::Here) => return Err(EBUSY),
+            Some(Called::Here) => return Err(EBUSY.into()),
             Some(_) => space.wait(&mut inner),
         }
     }
@@ -117,7 +118,7 @@ fn bind_locked<S, O>(
     request: &GroupRequest<S, O>,
     space: &Arc<AddressSpace>,
     inner: &mut Locked<'_>,
-) -> Result<Bound>
+) -> Result<Bound, Refused>
 where
     S: Fn(&SvaDevice) -> bool,
     O: Fn(&SvaDevice) -> Result<AnyOwner>,
@@ -131,15 +132,14 @@ where
         // the bonds that are listed (S16).
         let next = match next_member(group, request, inner, bound.as_ref()) {
             Ok(next) => next,
-            Err(e) => break Err(e),
+            Err(e) => break Err(e.into()),
         };
         let Some(device) = next.device else {
             break Ok(next);
         };
 
         if let Err(e) = bind_member(&device, mm, request, space, inner, &mut bound, &mut work) {
-            device.tell_refused(e);
-            break Err(e);
+            break Err(device.refuse_bind(e, request.flags));
         }
         test_point::pass(TestPoint::FirstMember);
     };
@@ -169,7 +169,7 @@ where
         }
         (result, _) => {
             work.undo(inner);
-            Err(result.err().unwrap_or(ENODEV))
+            Err(result.err().unwrap_or(ENODEV.into()))
         }
     }
 }
