@@ -373,6 +373,35 @@ int sva_bond_pin(struct sva_bond *bond, unsigned long addr, size_t len, bool wri
 int sva_bond_unpin(struct sva_bond *bond, unsigned long addr, size_t len);
 
 /**
+ * sva_start() - Have the device work in the address space, unless the bond has ended
+ * @bond: the bond
+ * @start: starts the device, or has it do something and waits for that
+ * @arg: passed to @start
+ *
+ * The bond does not end before @start has returned: neither is the exit callback called
+ * before, nor does an unbind or a shutdown return. So what it starts is found by
+ * whoever ends the bond, and it uses the PASID of no other process.
+ *
+ * Page requests of the device that wait for a page are refused when the end is due. @start
+ * must not wait for the end: not unbind, nor shut down the device, nor bind the process.
+ *
+ * Context: Process context, may sleep. @start is called without locks, and may sleep.
+ * Return: what @start returned; -ESRCH if the bond has ended, or is about to.
+ */
+int sva_start(struct sva_bond *bond, int (*start)(u32 pasid, void *arg), void *arg);
+
+/**
+ * sva_bond_is_callers() - Whether the caller's memory is what the bond is with
+ * @bond: the bond
+ *
+ * Only then do pointers of the calling task mean the same to the device.
+ *
+ * Context: Process context; for the bond of a group it may sleep.
+ * Return: whether it is; of a group's bond that has ended it is not.
+ */
+bool sva_bond_is_callers(const struct sva_bond *bond);
+
+/**
  * sva_copy_to() - Write to the memory of a bond's process
  * @bond: the bond
  * @addr: where to, in the process; its top byte is ignored, as the device does
@@ -503,6 +532,16 @@ static inline int sva_bond_pin(struct sva_bond *bond, unsigned long addr, size_t
 static inline int sva_bond_unpin(struct sva_bond *bond, unsigned long addr, size_t len)
 {
 	return -ENODEV;
+}
+
+static inline int sva_start(struct sva_bond *bond, int (*start)(u32 pasid, void *arg), void *arg)
+{
+	return -ENODEV;
+}
+
+static inline bool sva_bond_is_callers(const struct sva_bond *bond)
+{
+	return false;
 }
 
 static inline int sva_copy_to(struct sva_bond *bond, unsigned long addr, const void *from,

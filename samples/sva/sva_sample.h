@@ -7,8 +7,8 @@
 
 /*
  * The device adds 1 to the 64-bit word at the address that is the argument. The
- * call returns when that is done. A process opens a device once (else EEXIST), and
- * only that process may use the file: by the same address others mean other memory.
+ * call returns when that is done. Only the process that opened the file may use it: by
+ * the same address others mean other memory.
  *
  * Return: 0; EFAULT if the process itself may not write there; EINVAL if the address
  * is not a multiple of 8; EPERM for another process; ESHUTDOWN if the device is gone;

@@ -10,48 +10,34 @@
 #include <linux/miscdevice.h>
 #include <linux/mock_smmu.h>
 #include <linux/platform_device.h>
-#include <linux/sched/mm.h>
 #include <linux/sva.h>
 
 #include "sva_sample.h"
 
 #define SHARED (IOMMU_SVA_FEAT_PASID | IOMMU_SVA_FEAT_IOPF)
 
-/* The device; kept until the driver and all files have left it. */
+/* The device; gone with its driver, and so are all bonds then. */
 struct engine {
 	struct miscdevice misc;
 	struct mock_smmu_port *port;
 	struct device *dev;
-	struct kref users;
-	struct rw_semaphore working;	/* held for reading while the device works */
-	bool gone;
 };
 
 /* An open file. While it is there, the device may use the memory of who opened it. */
 struct queue {
 	struct engine *engine;
-	struct mm_struct *mm;		/* only to compare */
 	struct sva_bond *bond;
-	u32 pasid;			/* 0 when the process is gone */
 };
 
-static void engine_free(struct kref *users)
-{
-	struct engine *engine = container_of(users, struct engine, users);
+/* A word in that memory. */
+struct word {
+	struct engine *engine;
+	unsigned long addr;
+};
 
-	mock_smmu_port_put(engine->port);
-	kfree(engine);
-}
-
-/*
- * There is nothing to wait for: only a thread of the process has this device work for
- * it, and none is left. Hardware that works by itself is stopped here.
- */
+/* This device works in count() only, which has returned. One that goes on is stopped here. */
 static void exited(struct device *dev, u32 pasid, void *drvdata)
 {
-	struct queue *queue = drvdata;
-
-	queue->pasid = 0;
 }
 
 static int sample_open(struct inode *inode, struct file *file)
@@ -61,14 +47,10 @@ static int sample_open(struct inode *inode, struct file *file)
 
 	if (!queue)
 		return -ENOMEM;
-	queue->bond = sva_bind(engine->dev, current->mm, SHARED, exited, queue);
+	queue->engine = engine;
+	queue->bond = sva_bind(engine->dev, current->mm, SHARED, exited, NULL);
 	if (IS_ERR(queue->bond))
 		return PTR_ERR(queue->bond);
-	queue->pasid = sva_bond_pasid(queue->bond);
-	queue->mm = current->mm;
-	mmgrab(queue->mm);
-	queue->engine = engine;
-	kref_get(&engine->users);
 	file->private_data = no_free_ptr(queue);
 	return 0;
 }
@@ -78,26 +60,31 @@ static int sample_release(struct inode *inode, struct file *file)
 	struct queue *queue = file->private_data;
 
 	sva_unbind(queue->bond);
-	mmdrop(queue->mm);
-	kref_put(&queue->engine->users, engine_free);
 	kfree(queue);
 	return 0;
+}
+
+/* While this runs neither the bond ends, nor is the driver gone. */
+static int count(u32 pasid, void *arg)
+{
+	struct word *word = arg;
+	u64 old;
+
+	return mock_smmu_fetch_add(word->engine->port, pasid, word->addr, 1, &old);
 }
 
 static long sample_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct queue *queue = file->private_data;
-	struct engine *engine = queue->engine;
-	u64 old;
+	struct word word = { .engine = queue->engine, .addr = arg };
+	int ret;
 
 	if (cmd != SVA_SAMPLE_COUNT)
 		return -ENOTTY;
-	if (current->mm != queue->mm)
+	if (!sva_bond_is_callers(queue->bond))
 		return -EPERM;
-	guard(rwsem_read)(&engine->working);
-	if (engine->gone || !queue->pasid)
-		return -ESHUTDOWN;
-	return mock_smmu_fetch_add(engine->port, queue->pasid, arg, 1, &old);
+	ret = sva_start(queue->bond, count, &word);
+	return ret == -ESRCH ? -ESHUTDOWN : ret;
 }
 
 static const struct file_operations sample_fops = {
@@ -107,38 +94,36 @@ static const struct file_operations sample_fops = {
 	.unlocked_ioctl = sample_ioctl,
 };
 
+static void sample_put_port(void *port)
+{
+	mock_smmu_port_put(port);
+}
+
 static int sample_probe(struct platform_device *pdev)
 {
 	struct device *dev = &pdev->dev;
-	struct engine *engine;
+	struct engine *engine = devm_kzalloc(dev, sizeof(*engine), GFP_KERNEL);
 	int ret;
 
-	engine = kzalloc_obj(*engine);
 	if (!engine)
 		return -ENOMEM;
-	engine->port = mock_smmu_port_get(dev);
-	if (IS_ERR(engine->port)) {
-		ret = PTR_ERR(engine->port);
-		kfree(engine);
-		return ret;
-	}
-	mock_smmu_start(engine->port);
 	engine->dev = dev;
-	kref_init(&engine->users);
-	init_rwsem(&engine->working);
+	engine->port = mock_smmu_port_get(dev);
+	if (IS_ERR(engine->port))
+		return PTR_ERR(engine->port);
+	ret = devm_add_action_or_reset(dev, sample_put_port, engine->port);
+	if (ret)
+		return ret;
 	ret = sva_device_init(dev, SHARED, 0);
 	if (ret)
-		goto put_engine;
+		return ret;
 	engine->misc.minor = MISC_DYNAMIC_MINOR;
 	engine->misc.name = dev_name(dev);
 	engine->misc.fops = &sample_fops;
 	platform_set_drvdata(pdev, engine);
 	ret = misc_register(&engine->misc);
-	if (!ret)
-		return 0;
-	sva_device_shutdown(dev);
-put_engine:
-	kref_put(&engine->users, engine_free);
+	if (ret)
+		sva_device_shutdown(dev);
 	return ret;
 }
 
@@ -147,13 +132,8 @@ static void sample_remove(struct platform_device *pdev)
 	struct engine *engine = platform_get_drvdata(pdev);
 
 	misc_deregister(&engine->misc);
-	/* The device may wait for a page that its process never gives. */
-	mock_smmu_stop(engine->port);
-	down_write(&engine->working);
-	engine->gone = true;
-	up_write(&engine->working);
+	/* Ends all bonds, and waits for count(); a page that never comes is waited for no more. */
 	sva_device_shutdown(&pdev->dev);
-	kref_put(&engine->users, engine_free);
 }
 
 static struct platform_driver sample_driver = {

@@ -8,11 +8,10 @@
 use kernel::{
     device::{Bound, Core, Device},
     ioctl::_IO,
-    mm::Mm,
     new_mutex, platform,
     prelude::*,
     str::CString,
-    sync::{aref::ARef, Arc, Mutex},
+    sync::{Arc, Mutex},
 };
 use kernel_ext::misc_device::{MiscFile, Registration};
 use smmuv3::api::Dma;
@@ -25,24 +24,15 @@ kernel::module_platform_driver! {
     license: "GPL",
 }
 
-/// What the device has of one process.
-#[pin_data]
-struct Queue {
-    /// Only to compare.
-    mm: ARef<Mm>,
-    /// Under which the device works for the process, if it may. Locked while it does.
-    #[pin]
-    pasid: Mutex<Option<u32>>,
-}
-
 /// The device.
 struct Engine(Dma);
 
 impl sva::Handler for Engine {
-    type BondData = Queue;
+    type BondData = ();
 
-    fn stop(&self, _pasid: u32, queue: &Arc<Queue>, _why: sva::End) {
-        *queue.pasid.lock() = None;
+    fn stop(&self, _pasid: u32, _data: &Arc<()>, _why: sva::End) {
+        // This device works in `start()` only, which has returned. Hardware that goes on by itself is
+        // stopped here.
     }
 }
 
@@ -57,26 +47,20 @@ impl MiscFile for OpenFile {
     fn open(device: &Self::Device) -> Result<KBox<Self>> {
         let task = current!();
         let mm = task.mm().ok_or(EPERM)?;
-        let queue = pin_init!(Queue { mm: ARef::from(&**mm), pasid <- new_mutex!(None) });
-        let bond = device.bind(mm, sva::Features::SHARED, Arc::pin_init(queue, GFP_KERNEL)?)?;
+        let bond = device.bind(mm, sva::Features::SHARED, Arc::new((), GFP_KERNEL)?)?;
 
-        bond.start(|pasid| *bond.data().pasid.lock() = Some(pasid))?;
         Ok(KBox::new(Self(bond, device.handler().clone()), GFP_KERNEL)?)
     }
 
     fn ioctl(Self(bond, engine): &Self, cmd: u32, arg: usize) -> Result<isize> {
-        let (task, queue) = (current!(), bond.data());
-        let mm = task.mm().ok_or(EPERM)?;
-
         if cmd != _IO(u32::from(b'S'), 0) {
             return Err(ENOTTY);
-        } else if !core::ptr::eq(mm.as_raw(), queue.mm.as_raw()) {
+        } else if !bond.is_callers() {
             return Err(EPERM);
         }
-        let turn = queue.pasid.lock();
-        let pasid = turn.ok_or(ESHUTDOWN)?;
+        let counted = bond.start(|pasid| engine.0.fetch_add(Some(pasid), arg as u64, 1));
 
-        engine.0.fetch_add(Some(pasid), arg as u64, 1)?;
+        counted.map_err(|_| ESHUTDOWN)??;
         Ok(0)
     }
 }
@@ -97,21 +81,19 @@ impl platform::Driver for Sample {
         let dev: &Device<Bound> = pdev.as_ref();
 
         Dma::of(dev).and_then(|dma| {
-            dma.start();
             let engine = Arc::new(Engine(dma), GFP_KERNEL)?;
             let sva = sva::Device::init(dev, sva::Features::SHARED, 0, engine)?;
             let file = Registration::new(CString::try_from(dev.name())?, sva);
-            let file = KBox::pin_init(file, GFP_KERNEL)?;
 
-            KBox::pin_init(new_mutex!(Some(file)), GFP_KERNEL)
+            KBox::pin_init(
+                new_mutex!(Some(KBox::pin_init(file, GFP_KERNEL)?)),
+                GFP_KERNEL,
+            )
         })
     }
 
     fn unbind<'bound>(_: &'bound platform::Device<Core<'_>>, file: Pin<&Self::Data<'bound>>) {
-        if let Some(file) = file.lock().take() {
-            // The device may wait for a page that its process never gives.
-            file.device().handler().0.stop();
-            // Dropping the file ends the opening, then all bonds.
-        }
+        // Ends the opening, then all bonds.
+        drop(file.lock().take());
     }
 }

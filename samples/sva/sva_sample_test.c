@@ -130,13 +130,17 @@ TEST_F(sample, mistakes)
 	EXPECT_EQ(0, words[1]);
 }
 
-TEST_F(sample, one_file_a_process)
+TEST_F(sample, two_files_of_a_process)
 {
-	EXPECT_EQ(-1, open(self->path, O_RDWR | O_CLOEXEC));
-	EXPECT_EQ(EEXIST, errno);
-	close(self->fd);
-	self->fd = open(self->path, O_RDWR | O_CLOEXEC);
-	EXPECT_LE(0, self->fd);
+	int other = open(self->path, O_RDWR | O_CLOEXEC);
+	uint64_t word = 0;
+
+	ASSERT_LE(0, other);
+	EXPECT_EQ(0, count(self->fd, &word));
+	EXPECT_EQ(0, count(other, &word));
+	close(other);
+	EXPECT_EQ(0, count(self->fd, &word));
+	EXPECT_EQ(3, word);
 }
 
 TEST_F(sample, file_of_another_process)
@@ -230,7 +234,8 @@ TEST_F(sample, unplug_while_a_page_is_missing)
 
 	EXPECT_EQ(0, unplug());
 	ASSERT_EQ(0, pthread_join(thread, NULL));
-	EXPECT_EQ(-ESHUTDOWN, job.result);
+	/* The page was refused, or the device was gone before. */
+	EXPECT_TRUE(job.result == -EFAULT || job.result == -ESHUTDOWN);
 	close(missing.fd);
 }
 

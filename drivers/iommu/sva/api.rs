@@ -17,7 +17,10 @@ use crate::{
     fault::refusal::Refusal,
     features::Features,
 };
-use core::ops::RangeInclusive;
+use core::ops::{
+    Bound::{Excluded, Included, Unbounded},
+    RangeBounds, RangeInclusive,
+};
 use kernel::{
     device::{Bound, Device as KernelDevice},
     mm::{MmWithUser, MmWithUserAsync},
@@ -142,16 +145,39 @@ impl<T: Handler> Device<T> {
         max_pasid: u32,
         handler: Arc<T>,
     ) -> Result<Self, Refused> {
-        Self::init_within(dev, features, 0..=max_pasid, handler)
+        Self::init_with(dev, features, 0..=max_pasid, handler)
     }
 
     /// As [`Self::init`], for a device that cannot send any PASID up to the largest: bonds get one of
-    /// `pasids`; an end of 0 leaves that to the IOMMU core.
+    /// `pasids`, as `1000..` or `16..=255`.
     ///
     /// # Errors
     ///
     /// `EINVAL`: there are none of these PASIDs, or not in the IOMMU. Else as [`Self::init`].
     pub fn init_within(
+        dev: &KernelDevice<Bound>,
+        features: Features,
+        pasids: impl RangeBounds<u32>,
+        handler: Arc<T>,
+    ) -> Result<Self, Refused> {
+        let min = match pasids.start_bound() {
+            Included(&min) => min,
+            Excluded(&less) => less.checked_add(1).ok_or(EINVAL)?,
+            Unbounded => 0,
+        };
+        let max = match pasids.end_bound() {
+            Included(&max) => Some(max),
+            Excluded(&more) => more.checked_sub(1),
+            // What the IOMMU core says.
+            Unbounded => return Self::init_with(dev, features, min..=0, handler),
+        };
+        let max = max.filter(|&max| max != 0).ok_or(EINVAL)?;
+
+        Self::init_with(dev, features, min..=max, handler)
+    }
+
+    /// An end of 0 leaves that to the IOMMU core.
+    fn init_with(
         dev: &KernelDevice<Bound>,
         features: Features,
         pasids: RangeInclusive<u32>,
@@ -212,6 +238,66 @@ impl<T: Handler> Device<T> {
         let bond = inner::Bond::bind(&self.device, mm, request)?;
 
         Ok(Bond::of_device(bond, data))
+    }
+
+    /// As [`Self::bind`], with the data of the bond that there is, or with what `make` makes for a new
+    /// one. So a driver need not look for what it has of a process.
+    ///
+    /// ```
+    /// let device = sva::Device::init(dev, sva::Features::SHARED, 0, engine)?;
+    /// let bind = || device.bind_with(mm, sva::Features::SHARED, || Ok(queue.clone()));
+    /// let (first, second) = (bind()?, bind()?);
+    ///
+    /// // Whoever is first makes it.
+    /// assert!(core::ptr::eq(&**first.data(), &**second.data()));
+    /// drop(first);
+    /// second.start(|pasid| queue.start(pasid))?;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::bind`], and what `make` says.
+    pub fn bind_with(
+        &self,
+        mm: &MmWithUser,
+        flags: Features,
+        make: impl FnOnce() -> Result<Arc<T::BondData>>,
+    ) -> Result<Bond<T>, Refused> {
+        let mut make = Some(make);
+        let mut made = None;
+
+        loop {
+            let there = inner::Bond::owner_of(&self.device, mm, flags)?;
+            let found = there.as_ref().and_then(RustOwner::<T>::data_of);
+            let data = match (&found, make.take()) {
+                (Some(data), unused) => {
+                    make = unused;
+                    data.clone()
+                }
+                (None, Some(make)) => made.insert(make()?).clone(),
+                (None, None) => made.clone().ok_or(EEXIST)?,
+            };
+
+            match self.bind(mm, flags, data.clone()) {
+                // Another has made one, or the bond has ended, in between.
+                Err(e) if e == EEXIST && self.is_other(mm, flags, &data)? => (),
+                result => return result,
+            }
+        }
+    }
+
+    /// Whether the bond of `mm` with `flags`, if there is one, has other data of the same kind.
+    fn is_other(&self, mm: &MmWithUser, flags: Features, data: &Arc<T::BondData>) -> Result<bool> {
+        let there = inner::Bond::owner_of(&self.device, mm, flags)?;
+
+        Ok(match there {
+            Some(owner) => {
+                let found = RustOwner::<T>::data_of(&owner);
+
+                found.is_some_and(|found| !Arc::ptr_eq(&found, data))
+            }
+            None => true,
+        })
     }
 
     /// Lets the device use the address space of `mm`, and with it all devices of its IOMMU group

@@ -124,7 +124,7 @@ unsafe fn init(
 ) -> Result {
     // SAFETY: By this function's contract.
     let dev = unsafe { device(dev)? };
-    let features = Features::from_bits(features as usize)?;
+    let features = Features::from_bits(features)?;
     let core = CORE.get().ok_or(ENODEV)?;
     // SAFETY: By this function's contract the device has a driver; the type is transparent over its
     // context.
@@ -445,6 +445,35 @@ export! {
         let bond = unsafe { LentHandle::from_raw(bond) };
 
         errno(range(addr, len).and_then(|range| bond.unpin(&range)))
+    }
+
+    /// # Safety
+    ///
+    /// As for `sva_bond_pasid`; `start` must be a function that may be called with `arg`.
+    fn sva_start(
+        bond: *mut bindings::sva_bond,
+        start: Option<unsafe extern "C" fn(pasid: u32, arg: *mut c_void) -> c_int>,
+        arg: *mut c_void
+    ) -> c_int {
+        // SAFETY: By this function's contract.
+        let bond = unsafe { LentHandle::from_raw(bond) };
+        let Some(start) = start else {
+            return EINVAL.to_errno();
+        };
+
+        // SAFETY: By this function's contract.
+        match bond.start(|pasid| unsafe { start(pasid, arg) }) {
+            Ok(result) => result,
+            Err(e) => e.to_errno(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for `sva_bond_pasid`.
+    fn sva_bond_is_callers(bond: *const bindings::sva_bond) -> bool {
+        // SAFETY: By this function's contract.
+        unsafe { LentHandle::from_raw(bond) }.is_callers()
     }
 
     /// # Safety

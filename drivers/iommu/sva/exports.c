@@ -17,6 +17,8 @@ EXPORT_SYMBOL_NS_GPL(sva_unbind, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bond_pasid, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bond_pin, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_bond_unpin, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_start, "SVA");
+EXPORT_SYMBOL_NS_GPL(sva_bond_is_callers, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_copy_to, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_copy_from, "SVA");
 EXPORT_SYMBOL_NS_GPL(sva_prefetch, "SVA");

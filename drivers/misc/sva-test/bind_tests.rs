@@ -41,6 +41,36 @@ mod tests {
         Ok(())
     }
 
+    #[test]
+    fn data_is_found_or_made() -> Result {
+        let (mm, device) = (TestMm::new()?, TestDevice::new()?);
+        let sva = device.sva()?;
+        let mut made = 0;
+        let first = sva.bind_with(mm.mm(), FLAGS, || {
+            made += 1;
+            Record::new()
+        })?;
+        let second = sva.bind_with(mm.mm(), FLAGS, || {
+            made += 1;
+            Record::new()
+        })?;
+
+        check!(made == 1 && Arc::ptr_eq(first.data(), second.data()));
+        check!(first.pasid() == second.pasid());
+        check!(first.is_callers());
+        check_err!(sva.bind_with(mm.mm(), Features::PASID, Record::new), EEXIST);
+        check_err!(sva.bind(mm.mm(), FLAGS, Record::new()?), EEXIST);
+        drop(first);
+        check!(second.is_live());
+        let record = second.data().clone();
+        drop(second);
+        check!(record.count() == 1);
+        drop(sva.bind_with(mm.mm(), FLAGS, Record::new)?);
+        check_err!(sva.bind_with(mm.mm(), FLAGS, || Err(EINTR)), EINTR);
+        drop(mm);
+        Ok(())
+    }
+
     /// The error of a result that is one.
     fn refused<T>(result: Result<T, Refused>) -> Option<Refused> {
         result.err()
@@ -87,21 +117,20 @@ mod tests {
     #[test]
     fn pasids_within_a_range() -> Result {
         let (mm, plugged) = (TestMm::new()?, Plugged::new(&SPEC)?);
-        let engine = || -> Result<_> {
-            Ok(Arc::new(
-                Engine(plugged.with_bound(Dma::of)?),
-                GFP_KERNEL,
-            )?)
-        };
-        let init = |pasids| {
-            let engine = engine()?;
+        let engine = Arc::new(Engine(plugged.with_bound(Dma::of)?), GFP_KERNEL)?;
+        let engine = || engine.clone();
 
-            plugged.with_bound(|dev| sva::Device::init_within(dev, FLAGS, pasids, engine))
-        };
-
-        check_err!(init(1024..=0), EINVAL);
-        check_err!(init(9..=8), EINVAL);
-        let device = init(77..=99)?;
+        plugged.with_bound(|dev| -> Result {
+            check_err!(
+                sva::Device::init_within(dev, FLAGS, 1024.., engine()),
+                EINVAL
+            );
+            check_err!(sva::Device::init_within(dev, FLAGS, 9..9, engine()), EINVAL);
+            check_err!(sva::Device::init_within(dev, FLAGS, ..1, engine()), EINVAL);
+            Ok(())
+        })?;
+        let device =
+            plugged.with_bound(|dev| sva::Device::init_within(dev, FLAGS, 77..100, engine()))?;
         let bond = device.bind(mm.mm(), FLAGS, Record::new()?)?;
 
         check!(device.min_pasid() == 77 && device.max_pasid() == 99);

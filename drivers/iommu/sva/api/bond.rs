@@ -85,6 +85,12 @@ impl<T: Handler> Bond<T> {
         }
     }
 
+    /// Whether the calling task's memory is what the bond is with: only then do its pointers mean the
+    /// same to the device. Any context.
+    pub fn is_callers(&self) -> bool {
+        self.own().is_callers()
+    }
+
     /// Whether the device may still use the address space: its process has not exited, nor has the
     /// driver left the device. It may change at any time. May sleep.
     pub fn is_live(&self) -> bool {

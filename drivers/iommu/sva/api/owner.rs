@@ -46,6 +46,18 @@ impl<T: Handler> RustOwner<T> {
         Ok(AnyOwner::Object(Self::new(device, data)?))
     }
 
+    /// The data of a bond, if its driver's side is one of these.
+    pub(super) fn data_of(owner: &AnyOwner) -> Option<Arc<T::BondData>> {
+        match owner {
+            AnyOwner::Object(owner) => {
+                let owner = owner.as_any().downcast_ref::<Self>()?;
+
+                Some(owner.data.clone())
+            }
+            AnyOwner::Plain(_) => None,
+        }
+    }
+
     /// Tells data apart. All objects without contents are the same.
     pub(super) fn identity_of(data: &Arc<T::BondData>) -> Identity {
         Identity {
@@ -63,6 +75,10 @@ impl<T: Handler> RustOwner<T> {
 impl<T: Handler> Owner for RustOwner<T> {
     fn identity(&self) -> Identity {
         Self::identity_of(&self.data)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn for_device(&self, device: &SvaDevice) -> Option<Result<Arc<dyn Owner>>> {

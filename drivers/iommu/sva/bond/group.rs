@@ -132,6 +132,11 @@ impl GroupBond {
         Ok(members)
     }
 
+    /// See [`Bond::is_callers`].
+    pub(crate) fn is_callers(&self) -> bool {
+        self.any_member().is_some_and(|bond| bond.is_callers())
+    }
+
     /// One of the members that there are now. May sleep.
     pub(crate) fn any_member(&self) -> Option<Arc<Bond>> {
         self.member(&*self.space.lock()?, |_, _| true)

@@ -14,14 +14,17 @@
 //! meanwhile. See `Documentation/bond-states.rst`.
 
 use super::{
+    device::SvaDevice,
     group::GroupBond,
     owed::Debt,
     owner::{AnyOwner, Call, End, Identity},
     space::{AddressSpace, Inner, Locked},
     Bond,
 };
-use crate::trace;
+use crate::{features::Features, trace};
 use kernel::{
+    current,
+    mm::MmWithUser,
     prelude::*,
     sync::{Arc, LockedBy},
 };
@@ -236,9 +239,9 @@ impl Bond {
         drop((left, listed, hearer));
     }
 
-    /// Live → stopping, by this task, if the driver is to be called for an end like `why`. Waits,
-    /// without the lock, for those who are starting the device.
-    ///
+    /// Live → stopping, by this task, if the driver is to be called for an end like `why`, or somebody
+    /// is starting the device. Waits, without the lock, for those who are. Gives the call, if one is
+    /// due.
     pub(super) fn begin_stop(&self, inner: &mut Locked<'_>, why: End) -> Option<Stopping> {
         let record = self.record_mut(inner);
 
@@ -247,11 +250,16 @@ impl Bond {
         };
         let owner = record.owner.as_ref()?;
         // As it is now: it may be unregistered before it is called, but not before it returns.
-        let call = owner.call(&self.device, why)?;
+        let call = owner.call(&self.device, why);
+
+        // The exit of a process ends no bond without a call.
+        if call.is_none() && (starting == 0 || why == End::Exit) {
+            return None;
+        }
         // One that is called whatever ends the bond has no other part in it from here on.
         let owner = match call {
-            Call::Object(_) => record.owner.take(),
-            Call::Plain(..) => None,
+            Some(Call::Object(_)) => record.owner.take(),
+            _ => None,
         };
 
         record.state = BondState::Stopping {
@@ -267,16 +275,13 @@ impl Bond {
             self.space.wait(inner);
         }
         drop(owner);
-        Some(Stopping(call))
+        call.map(Stopping)
     }
 
     /// How often its driver, which has heard that the process has exited, may unbind it by mistake.
     fn late_unbinds(&self, inner: &Inner) -> u32 {
-        let record = self.record(inner);
-        let exited = record.state.is_stopping();
-
-        match &record.owner {
-            Some(AnyOwner::Plain(plain)) if exited && plain.names_by_pasid() && self.pasid != 0 => {
+        match self.owner(inner) {
+            Some(AnyOwner::Plain(plain)) if plain.names_by_pasid() && self.pasid != 0 => {
                 u32::try_from(self.refs_in(inner)).unwrap_or(0)
             }
             _ => 0,
@@ -285,12 +290,15 @@ impl Bond {
 
     /// Live or stopping → ended. Detaches first; then nothing lists the bond; then its PASID, or the
     /// place without one, is given back. `false` if it had ended.
-    pub(super) fn finish(&self, mut inner: Locked<'_>) -> bool {
+    pub(super) fn finish(&self, mut inner: Locked<'_>, why: End) -> bool {
         if !self.is_there(&inner) {
             return false;
         }
         let waited_for = self.record(&inner).state.is_stopping();
-        let late = self.late_unbinds(&inner);
+        let late = match why {
+            End::Exit => self.late_unbinds(&inner),
+            _ => 0,
+        };
         let record = self.record_mut(&mut inner);
 
         record.state = BondState::Ended;
@@ -408,7 +416,7 @@ impl Bond {
             // It may have been ended from within the call, and the address space retired.
             inner = self.space.lock_anyway();
         }
-        self.finish(inner)
+        self.finish(inner, why)
     }
 
     fn stop(&self, stopping: Stopping, why: End) {
@@ -417,6 +425,38 @@ impl Bond {
         let _refused = waits.refuse(&self.attachment, self.device.endpoint.dev());
 
         stopping.0.run(&self.device, self.pasid, why);
+    }
+
+    /// Whether the calling task's memory is that of its process. Any context.
+    pub(crate) fn is_callers(&self) -> bool {
+        let task = current!();
+
+        task.mm()
+            .is_some_and(|mm| core::ptr::eq(mm.as_raw(), self.space.mm().as_raw()))
+    }
+
+    /// The driver's side of the bond of `device` and `mm` with `flags`, if there is one that is not about
+    /// to end. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: the device was not initialised with these flags. `ENOMEM`.
+    pub(crate) fn owner_of(
+        device: &SvaDevice,
+        mm: &MmWithUser,
+        flags: Features,
+    ) -> Result<Option<AnyOwner>> {
+        let flags = device.features.of_bond(flags).ok_or(EINVAL)?;
+        let space = device.core.space(mm)?;
+        let Some(inner) = space.lock() else {
+            device.core.forget_space(&space);
+            return Ok(None);
+        };
+        let there = inner.bonds.of_device(device, flags);
+        let owner = there.and_then(|bond| bond.owner(&inner).cloned());
+
+        space.unlock(&device.core, inner);
+        Ok(owner)
     }
 
     /// Calls `start` with the PASID, unless the bond is ending; the driver is not called before

@@ -4,7 +4,7 @@
 
 use super::device::SvaDevice;
 use crate::fault::{hearers::Hear, refusal::Refusal};
-use core::any::TypeId;
+use core::any::{Any, TypeId};
 use kernel::{device::Device, prelude::*, sync::Arc};
 
 /// Why a bond ends.
@@ -33,6 +33,9 @@ pub(crate) struct Identity {
 /// leaves.
 pub(crate) trait Owner: Send + Sync {
     fn identity(&self) -> Identity;
+
+    /// For the interface that has made it.
+    fn as_any(&self) -> &dyn Any;
 
     /// The same for `device`, which came into the group; `None` if its driver is another.
     fn for_device(&self, device: &SvaDevice) -> Option<Result<Arc<dyn Owner>>>;

@@ -5,6 +5,7 @@
 use crate::bond::{group::GroupBond, Bond};
 use core::{ops::Range, ptr::NonNull};
 use kernel::{
+    ffi::c_int,
     prelude::*,
     sync::{Arc, ArcBorrow},
 };
@@ -53,6 +54,17 @@ impl OwnedHandle {
     }
 }
 
+/// Calls `start` while each of the bonds is being started.
+fn start_all(first: &Bond, others: &[Arc<Bond>], start: &mut dyn FnMut()) -> Result {
+    first.start(|_| match others.split_first() {
+        Some((next, others)) => start_all(next, others, start),
+        None => {
+            start();
+            Ok(())
+        }
+    })?
+}
+
 impl<'a> LentHandle<'a> {
     /// # Safety
     ///
@@ -88,6 +100,32 @@ impl<'a> LentHandle<'a> {
             }
             Self::Group(group) => group.members(),
         }
+    }
+
+    /// See [`Bond::is_callers`].
+    pub(super) fn is_callers(&self) -> bool {
+        match self {
+            Self::Device(bond) => bond.is_callers(),
+            Self::Group(group) => group.is_callers(),
+        }
+    }
+
+    /// Calls `start`, unless the bond has ended: of a group's devices none ends meanwhile.
+    pub(super) fn start(&self, start: impl FnOnce(u32) -> c_int) -> Result<c_int> {
+        let pasid = self.pasid();
+        let bonds = self.bonds()?;
+        let mut started = Err(ESRCH);
+
+        let mut start = Some(start);
+
+        if let Some((first, others)) = bonds.split_first() {
+            start_all(first, others, &mut || {
+                if let Some(start) = start.take() {
+                    started = Ok(start(pasid));
+                }
+            })?;
+        }
+        started
     }
 
     /// The bond of one of its devices: all reach the same memory.

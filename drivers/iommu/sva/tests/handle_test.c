@@ -3,6 +3,7 @@
 
 #define SVA_TEST_LINUX_NAMES
 #include <linux/delay.h>
+#include <linux/kthread.h>
 #include <linux/sched/mm.h>
 
 #include "fixture.h"
@@ -194,6 +195,85 @@ static void members_of_a_group(struct kunit *test)
 	KUNIT_EXPECT_NE(test, 0, sva_test_read(b, pasid, space->addr, &value));
 }
 
+struct slow_start {
+	struct sva_bond *bond;
+	struct completion begun, go_on, done;
+	int result;
+	u32 pasid;
+	bool returned;
+};
+
+static int start_slowly(u32 pasid, void *arg)
+{
+	struct slow_start *slow = arg;
+
+	slow->pasid = pasid;
+	complete(&slow->begun);
+	wait_for_completion(&slow->go_on);
+	msleep(100);
+	WRITE_ONCE(slow->returned, true);
+	return 7;
+}
+
+static int starting_thread(void *arg)
+{
+	struct slow_start *slow = arg;
+
+	slow->result = sva_start(slow->bond, start_slowly, slow);
+	complete(&slow->done);
+	return 0;
+}
+
+/* Whatever ends the bond waits for who is starting the device, and nobody starts it later. */
+static void no_end_while_the_device_is_started(struct kunit *test)
+{
+	struct mock_smmu_device config = { .pasid_bits = 10, .group = 7940 };
+
+	for (int how = 0; how < 3; how++) {
+		struct device *dev = sva_test_device(test, how == 2 ? &config : NULL);
+		struct sva_test_mm *space = sva_test_mm(test);
+		struct slow_start slow = {};
+
+		if (how == 2)
+			slow.bond = sva_bind_members(dev->iommu_group, space->mm, SVA_TEST_FLAGS,
+						     NULL, NULL);
+		else
+			slow.bond = sva_bind(dev, space->mm, SVA_TEST_FLAGS, NULL, NULL);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, slow.bond);
+		init_completion(&slow.begun);
+		init_completion(&slow.go_on);
+		init_completion(&slow.done);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(starting_thread, &slow, "start"));
+		wait_for_completion(&slow.begun);
+		KUNIT_EXPECT_EQ(test, sva_bond_pasid(slow.bond), slow.pasid);
+		complete(&slow.go_on);
+		KUNIT_EXPECT_EQ(test, 0, sva_device_shutdown(dev));
+		KUNIT_EXPECT_TRUE(test, READ_ONCE(slow.returned));
+		wait_for_completion(&slow.done);
+		KUNIT_EXPECT_EQ(test, 7, slow.result);
+		KUNIT_EXPECT_EQ(test, -ESRCH, sva_start(slow.bond, start_slowly, &slow));
+		sva_unbind(slow.bond);
+		KUNIT_EXPECT_EQ(test, 0, sva_device_init(dev, SVA_TEST_FLAGS, 0));
+		sva_test_unuse(space);
+	}
+}
+
+static void whose_memory_it_is(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test), *other;
+	struct sva_bond *bond = sva_bind(dev, space->mm, SVA_TEST_FLAGS, NULL, NULL);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, bond);
+	KUNIT_EXPECT_TRUE(test, sva_bond_is_callers(bond));
+	sva_test_unuse(space);
+	KUNIT_EXPECT_FALSE(test, sva_bond_is_callers(bond));
+	other = sva_test_mm(test);
+	KUNIT_EXPECT_NOT_NULL(test, other);
+	KUNIT_EXPECT_FALSE(test, sva_bond_is_callers(bond));
+	sva_unbind(bond);
+}
+
 static void errors_are_pointers(struct kunit *test)
 {
 	struct device *dev = sva_test_device(test, NULL);
@@ -216,6 +296,8 @@ static struct kunit_case sva_handle_cases[] = {
 	KUNIT_CASE(shutdown_waits_for_a_callback_that_has_unbound),
 	KUNIT_CASE(shutdown_ends_it_before),
 	KUNIT_CASE(members_of_a_group),
+	KUNIT_CASE(no_end_while_the_device_is_started),
+	KUNIT_CASE(whose_memory_it_is),
 	KUNIT_CASE(errors_are_pointers),
 	{}
 };

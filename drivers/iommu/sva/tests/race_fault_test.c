@@ -244,6 +244,54 @@ static void r17_copy_while_the_mapping_changes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, sva_device_init(dev, SVA_TEST_FLAGS, 0));
 }
 
+static int start_access(u32 pasid, void *arg)
+{
+	struct access *access = arg;
+	u64 value;
+
+	return sva_test_read(access->dev, pasid, access->addr, &value);
+}
+
+struct starting {
+	struct sva_bond *bond;
+	struct access access;
+};
+
+static int start_access_thread(void *arg)
+{
+	struct starting *starting = arg;
+
+	starting->access.result = sva_start(starting->bond, start_access, &starting->access);
+	complete(&starting->access.done);
+	return 0;
+}
+
+/* The end waits for who is starting the device, and that for no page which cannot come. */
+static void r18_device_at_work_when_its_bond_ends(struct kunit *test)
+{
+	struct device *dev = sva_test_device(test, NULL);
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct starting starting = { .access = { .dev = dev, .addr = space->addr } };
+	struct held_mapping mapping;
+	unsigned long begin;
+
+	starting.bond = sva_bind(dev, space->mm, SVA_TEST_FLAGS, NULL, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, starting.bond);
+	hold(test, &mapping, space);
+	force(test, SVA_TEST_WAITS, FORCED_TO_THE_END, nothing, NULL);
+	init_completion(&starting.access.done);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(start_access_thread, &starting, "start"));
+	KUNIT_EXPECT_EQ(test, 0, forced_result());
+	begin = jiffies;
+	sva_unbind(starting.bond);
+	/* Less than the device would wait for. */
+	KUNIT_EXPECT_TRUE(test, time_before(jiffies, begin + 5 * HZ));
+	KUNIT_EXPECT_TRUE(test, completion_done(&starting.access.done) ||
+			  wait_for_completion_timeout(&starting.access.done, HZ));
+	KUNIT_EXPECT_EQ(test, -EFAULT, starting.access.result);
+	let_go(&mapping);
+}
+
 /* A member leaves a group that stays bound, when a request of its is about to wait. */
 static void r4_member_leaves_while_its_request_begins_to_wait(struct kunit *test)
 {
@@ -303,6 +351,7 @@ static struct kunit_case sva_race_fault_cases[] = {
 	KUNIT_CASE(r4_member_leaves_while_its_request_begins_to_wait),
 	KUNIT_CASE(r5_unbind_with_a_group_that_waits),
 	KUNIT_CASE(r5_unbind_with_a_stall_that_waits),
+	KUNIT_CASE(r18_device_at_work_when_its_bond_ends),
 	KUNIT_CASE(r17_copy_while_the_mapping_changes),
 	KUNIT_CASE(r16_too_many_wait_and_then_the_bond_ends),
 	KUNIT_CASE(r14_report_that_outlives_the_detach),
