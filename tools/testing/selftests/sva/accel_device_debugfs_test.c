@@ -2,6 +2,7 @@
 /* What the kernel tells of a device in debugfs. */
 
 #include "accel.h"
+#include "configfs.h"
 #include "debugfs.h"
 #include "driver.h"
 
@@ -41,6 +42,34 @@ TEST(what_a_device_is)
 	EXPECT_EQ(0, access(path, F_OK));
 	ASSERT_TRUE(read_value(SVA_DEVICES DEVICE, "member", value, sizeof(value)));
 	EXPECT_STREQ(DEVICE " pasid+iopf", value);
+}
+
+/* Also of a device that its driver could not initialise: why. */
+TEST(why_a_device_is_not_initialised)
+{
+	const char *dir = LOADED "/refused";
+	char name[64], path[128], value[128];
+
+	if (access("/sys/bus/platform/drivers/sva_test", F_OK))
+		SKIP(return, "the module with the test driver is not loaded");
+	ASSERT_EQ(0, config_make(dir, "driver", "sva_test", "pasid_bits", "0", "online", "1",
+				 NULL));
+	ASSERT_EQ(0, config_get(dir, "device", name, sizeof(name)));
+	snprintf(path, sizeof(path), SVA_DEVICES "%s", name);
+	EXPECT_TRUE(read_value(path, "refused", value, sizeof(value)));
+	EXPECT_STREQ("1 no SVA: the device or its IOMMU has no PASIDs", value);
+	EXPECT_FALSE(read_value(path, "features", value, sizeof(value)));
+	/* When it can be, the file is that of what it is then. */
+	ASSERT_EQ(0, config_set(dir, "online", "0"));
+	ASSERT_EQ(0, config_set(dir, "pasid_bits", "8"));
+	ASSERT_EQ(0, config_set(dir, "online", "1"));
+	ASSERT_EQ(0, config_get(dir, "device", name, sizeof(name)));
+	snprintf(path, sizeof(path), SVA_DEVICES "%s", name);
+	EXPECT_TRUE(read_value(path, "features", value, sizeof(value)));
+	EXPECT_STREQ("pasid+iopf", value);
+	EXPECT_EQ(0, config_set(dir, "online", "0"));
+	EXPECT_EQ(0, config_rmdir(dir));
+	EXPECT_NE(0, access(path, F_OK));
 }
 
 TEST(bonds_of_a_device)
