@@ -105,6 +105,7 @@ int bench_request(void);
 int bench_folios(void);
 int bench_pages(void);
 int bench_stream(void);
+int bench_prefetch(void);
 int bench_bonds(void);
 int bench_memory(void);
 int bench_unmap(void);

@@ -39,6 +39,7 @@ static const struct part {
 	{ "folios", bench_folios },
 	{ "pages", bench_pages },
 	{ "stream", bench_stream },
+	{ "prefetch", bench_prefetch },
 	{ "bonds", bench_bonds },
 	{ "memory", bench_memory },
 	{ "munmap", bench_unmap },

@@ -219,6 +219,28 @@ int bench_pages(void)
 	return each_peer(BENCH_NULL, 4 * GROUPS * LARGEST, measure_sizes);
 }
 
+/* What the CPU's own is to: the driver knows what its device will use. */
+static int measure_prefetch(struct bound *bound)
+{
+	u64 begin, value;
+	ssize_t there;
+
+	if (bound->peer != &bench_ours)
+		return 0;
+	begin = bench_now();
+	there = sva_prefetch(bound->bond.ours, bound->space.addr, bound->space.len, true);
+	value = div_u64(bench_now() - begin, STREAM);
+	if (there != STREAM)
+		return there < 0 ? there : -EAGAIN;
+	bench_report("prefetch of 4096", bound->peer->name, 0, value, "instructions");
+	return 0;
+}
+
+int bench_prefetch(void)
+{
+	return each_peer(BENCH_NULL, STREAM, measure_prefetch);
+}
+
 /* Whether a device would find the page. */
 static bool present(unsigned long addr)
 {

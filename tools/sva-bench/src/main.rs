@@ -21,6 +21,14 @@ fn report(row: &str, value: u64) {
     println!("{row} | cpu | 0 | {value} | instructions");
 }
 
+/// What a page costs that is made by `MADV_POPULATE_WRITE`, if this kernel has that.
+fn populate() -> Option<u64> {
+    let memory = Mapping::new(PAGES)?;
+    let begin = now();
+
+    memory.populate().then(|| (now() - begin) / PAGES as u64)
+}
+
 fn main() -> ExitCode {
     let Some(memory) = Mapping::new(PAGES) else {
         eprintln!("sva-bench: no memory");
@@ -51,6 +59,9 @@ fn main() -> ExitCode {
     for row in ["single cold page", "group of 64"] {
         report(row, cold);
         report(&format!("{row}, null hardware"), cold);
+    }
+    if let Some(populated) = populate() {
+        report("prefetch of 4096", populated);
     }
     report("stream of 4096", stream);
     report("stream of 4096, null hardware", stream);

@@ -26,6 +26,7 @@ const PROT_READ_WRITE: c_int = 1 | 2;
 const MAP_PRIVATE: c_int = 0x02;
 const MAP_ANONYMOUS: c_int = 0x20;
 const MADV_NOHUGEPAGE: c_int = 15;
+const MADV_POPULATE_WRITE: c_int = 23;
 
 /// The size of a page in the guest.
 pub const PAGE: usize = 4096;
@@ -69,6 +70,12 @@ impl Mapping {
             start: NonNull::new(start.cast())?,
             len,
         })
+    }
+
+    /// Has all pages there, for writing; whether the kernel can.
+    pub fn populate(&self) -> bool {
+        // SAFETY: The range is ours; what is in it does not change.
+        unsafe { madvise(self.start.as_ptr().cast(), self.len, MADV_POPULATE_WRITE) == 0 }
     }
 
     /// The memory as numbers.
