@@ -35,7 +35,7 @@ install-sdk:
 
 endif
 
-run test bench profile shell check rust-analyzer docs rustdoc:
+run test bench profile agree shell check rust-analyzer docs rustdoc:
 	@scripts/$@
 
 format:
@@ -49,6 +49,7 @@ make run               builds, boots a guest, runs the demonstration in it
 make test              builds, boots a guest, runs all tests in it
 make bench             measures what operations cost, beside Linux's own
 make profile           tells which functions an operation's instructions are spent in
+make agree             compares the model of an SMMU with QEMU's, in random cases
 make shell             an interactive guest with the modules loaded
 make check             formatting, lints, coding style
 make format            formats the Rust files
@@ -75,6 +76,8 @@ DESTDIR=<folder>       install-sdk: where to
 NODES=2                test: in a guest with two NUMA nodes
 SMMU=stock             run, test, shell: under the kernel's own driver for SMMUv3
 PART=<part side hw>    profile: such as 'bind ours null', 'request in_tree mock'
+CASES=<n> READS=<n>    agree: how many (10,000,000), and how many with reads (2,000)
+SEED=<n> FIRST=<n>     agree: what they are made from (random), the number of the first (0)
 BASE=<git revision>    bench: also measures that one, and compares
 BUILD=<folder>         where the build's output goes (build/)
 TOOLCHAIN=host         this machine's own tools instead of the sandbox
@@ -87,8 +90,8 @@ export HELP
 help:
 	@echo "$$HELP"
 
-.PHONY: help run test bench profile shell check format modules modules-checked modules_install \
+.PHONY: help run test bench profile agree shell check format modules modules-checked modules_install \
 	clean check-kernel distclean-cache rust-analyzer install-sdk docs rustdoc
 
 # Arguments reach the scripts through the environment.
-export V DEBUG FLAVOUR TESTS NODES SMMU EXTRA DESTDIR BASE PART JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX
+export V DEBUG FLAVOUR TESTS NODES SMMU EXTRA DESTDIR BASE PART CASES READS SEED FIRST JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX

@@ -3,6 +3,7 @@
 """Tests of the scripts: a guest's fault or failed test must not get by those that judge,
 and a mistake of the user's is told in a line, before anything is done."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -158,6 +159,33 @@ class Ktap(Case):
         self.assertEqual(status, 1)
 
 
+class AgreeReport(Case):
+    RESULT = "agree: result seed=3 cases=9 differences=2 unexplained={}"
+
+    def judge(self, *lines):
+        output = os.path.join(self.folder.name, "agree.json")
+        with open(self.log, "w", encoding="utf-8") as file:
+            file.write(stamped("\n".join(lines)))
+        command = [os.path.join(SCRIPTS, "agree-report"), output, self.log]
+        done = subprocess.run(command, capture_output=True)
+        if not os.path.exists(output):
+            return done.returncode, None
+        with open(output, encoding="utf-8") as file:
+            return done.returncode, json.load(file)
+
+    def test_explained(self):
+        status, result = self.judge("agree: class Odd: 2, such as case 7", self.RESULT.format(0))
+        expected = {"seed": 3, "cases": 9, "differences": 2, "unexplained": 0}
+        self.assertEqual((status, result), (0, {**expected, "classes": {"Odd": 2}}))
+
+    def test_unexplained(self):
+        status, result = self.judge(self.RESULT.format(1))
+        self.assertEqual((status, result["unexplained"]), (1, 1))
+
+    def test_no_result(self):
+        self.assertEqual(self.judge("agree: class Odd: 2"), (1, None))
+
+
 # A script, what the user said, and what is wrong with it.
 MISTAKES = [
     ("run", {"TOOLCHAIN": "foo"}, "TOOLCHAIN=foo: it is 'sandbox' or 'host'"),
@@ -180,6 +208,10 @@ MISTAKES = [
     ("profile", {"PART": "nonsense"}, "PART=nonsense: it is one of bind request"),
     ("profile", {"PART": "bind mine"}, "PART=bind mine: "),
     ("bench", {"DEBUG": "1"}, "run 'make bench' without DEBUG."),
+    ("agree", {"CASES": "many"}, "CASES=many: it is a number."),
+    ("agree", {"READS": "-1"}, "READS=-1: it is a number."),
+    ("agree", {"SEED": "0x1"}, "SEED=0x1: it is a number."),
+    ("agree", {"DEBUG": "1"}, "run 'make agree' without DEBUG."),
 ]
 
 
