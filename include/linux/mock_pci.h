@@ -37,7 +37,7 @@ struct mock_pci_host;
  * @sid_base: what the SMMU adds to Requester IDs
  *
  * Return: the bridge, or an ERR_PTR: -EEXIST if there is one of that name, -EBUSY if there
- * is no room for its memory, -ENOMEM.
+ * is no room for its memory, -ENODEV if there is no such SMMU, -ENOMEM.
  */
 struct mock_pci_host *mock_pci_host_create(const char *name, const char *smmu, u32 sid_base);
 

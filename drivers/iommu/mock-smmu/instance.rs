@@ -27,7 +27,6 @@ use crate::{
 use kernel::{
     device::Device,
     prelude::*,
-    str::CString,
     sync::Arc, //
 };
 use kernel_ext::{
@@ -37,10 +36,9 @@ use kernel_ext::{
 };
 use smmuv3::{
     device::DeviceSpec,
-    ports::Connection,
     requester::{
         Count,
-        Requester, //
+        Upstream, //
     }, //
 };
 
@@ -178,31 +176,23 @@ impl Instance {
         &self.requesters
     }
 
-    /// Connects a port of StreamID `sid`, for a device called `device` that somebody else plugs in.
-    /// May sleep.
+    /// It, for somebody else who plugs in devices behind it.
     ///
     /// # Errors
     ///
-    /// Those of [`Connection::new`].
-    pub(crate) fn connect(&self, device: &CStr, sid: u32) -> Result<Requester> {
-        let node = IommuNode::of(self.device()).ok_or(ENODEV)?;
+    /// `ENODEV` if it has no firmware node.
+    pub(crate) fn upstream(&self) -> Result<Upstream> {
         let able = self.smmu().features();
         let spec = DeviceSpec {
             ats: able.ats,
             pri: able.pri,
             ..DeviceSpec::DEFAULT
         };
-        let connection = Connection::new(
-            self.hw.clone(),
-            node.clone(),
-            CString::try_from(device)?,
-            sid,
-            port_config(&spec, able.ssid_bits),
-        )?;
 
-        Ok(Requester::of(
-            connection,
-            node,
+        Ok(Upstream::new(
+            self.hw.clone(),
+            IommuNode::of(self.device()).ok_or(ENODEV)?,
+            port_config(&spec, able.ssid_bits),
             self.iommu.clone(),
             &self.requesters,
         ))

@@ -25,7 +25,7 @@ use smmuv3::{
         Numbers, //
     },
     host::Host,
-    requester::Requester, //
+    requester::Upstream, //
 };
 
 /// StreamIDs from here on are for devices that are given none, where an SMMU has as many.
@@ -175,11 +175,11 @@ impl Host for Instances {
         device.map(|device| device.port().sid()).ok_or(ENOENT)
     }
 
-    fn connect(&self, smmu: &CStr, device: &CStr, sid: u32) -> Result<Requester> {
+    fn upstream(&self, smmu: &CStr) -> Result<Upstream> {
         let list = self.list.lock();
         let mut instances = list.iter();
         let found = instances.find(|i| i.device().name() == smmu);
 
-        found.ok_or(ENODEV)?.connect(device, sid)
+        found.ok_or(ENODEV)?.upstream()
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         Config,
         Smmu, //
     },
-    requester::Requester, //
+    requester::Upstream, //
 };
 use core::ops::Deref;
 use kernel::{
@@ -84,15 +84,14 @@ pub trait Host: Send + Sync {
     /// `ENOENT` if it is behind no SMMU here.
     fn sid_of(&self, dev: &Device) -> Result<u32>;
 
-    /// Connects a port of StreamID `sid` to the SMMU called `smmu`, for a device called `device` that
-    /// somebody else plugs in. Until it is dropped the SMMU stays.
+    /// The SMMU called `smmu`, for somebody else who plugs in devices behind it. Until the result is
+    /// dropped the SMMU stays.
     ///
     /// # Errors
     ///
-    /// `ENODEV` if there is no such SMMU; `EBUSY` if `sid` is taken; `EINVAL` if the SMMU does not have
-    /// it; `EOPNOTSUPP` if the host has no such devices; `ENOSPC`; `ENOMEM`.
-    fn connect(&self, smmu: &CStr, device: &CStr, sid: u32) -> Result<Requester> {
-        let _ = (smmu, device, sid);
+    /// `ENODEV` if there is no such SMMU; `EOPNOTSUPP` if that cannot be; `ENOMEM`.
+    fn upstream(&self, smmu: &CStr) -> Result<Upstream> {
+        let _ = smmu;
         Err(EOPNOTSUPP)
     }
 }

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Requesters on buses that others model: the port of a device that is plugged in there.
+//! Requesters on buses that others model: the ports of devices that are plugged in there.
 
 use crate::{
     host,
     hw::{
         Fabric,
-        Port, //
+        PortConfig,
+        Smmu, //
     },
     ports::Connection, //
 };
 use core::any::Any;
 use kernel::{
     prelude::*,
+    str::CString,
     sync::{
         atomic::{
             Atomic,
@@ -23,7 +25,7 @@ use kernel::{
 };
 use kernel_ext::fwspec::IommuNode;
 
-/// How many requesters are behind an SMMU.
+/// How many of others use an SMMU.
 pub struct Count(Atomic<u32>);
 
 impl Count {
@@ -58,41 +60,39 @@ impl Drop for Counted {
     }
 }
 
-/// A connected port, for a device that somebody else plugs in. While it lives the SMMU stays; to be
-/// dropped when the device has left its IOMMU group.
-pub struct Requester {
-    connection: Connection,
+/// An SMMU, for who plugs in devices behind it. While it lives the SMMU stays.
+pub struct Upstream {
+    hw: Arc<Smmu>,
     node: IommuNode,
+    config: PortConfig,
     _iommu: Arc<dyn Any + Send + Sync>,
     // Dropped last.
     _counted: Counted,
 }
 
-impl Requester {
-    /// Connects a port for the device that is called `device` to the SMMU called `smmu`, which sees it
-    /// under `sid`. What it may do `fabric` says, at any time. May sleep.
+impl Upstream {
+    /// The SMMU called `smmu`. May sleep.
     ///
     /// # Errors
     ///
-    /// Those of [`host::Host::connect`], and `ENODEV` if no module is loaded that has an SMMU.
-    pub fn new(smmu: &CStr, device: &CStr, sid: u32, fabric: Arc<dyn Fabric>) -> Result<Self> {
-        let requester = host::ask(|host| host.connect(smmu, device, sid))?;
-
-        requester.port().set_fabric(fabric);
-        Ok(requester)
+    /// Those of [`host::Host::upstream`], and `ENODEV` if no module is loaded that has an SMMU.
+    pub fn find(smmu: &CStr) -> Result<Self> {
+        host::ask(|host| host.upstream(smmu))
     }
 
-    /// For hosts: one with this connection to the SMMU that firmware calls `node`, of which there are
-    /// `count`. It keeps `iommu` alive.
-    pub fn of(
-        connection: Connection,
+    /// For hosts: that SMMU, which firmware calls `node`, and of which `count` tells whether it must
+    /// stay. Ports are as `config` says. It keeps `iommu` alive.
+    pub fn new(
+        hw: Arc<Smmu>,
         node: IommuNode,
+        config: PortConfig,
         iommu: Arc<dyn Any + Send + Sync>,
         count: &Arc<Count>,
     ) -> Self {
         Self {
-            connection,
+            hw,
             node,
+            config,
             _iommu: iommu,
             _counted: Counted::new(count),
         }
@@ -103,8 +103,19 @@ impl Requester {
         &self.node
     }
 
-    /// The port.
-    pub fn port(&self) -> &Arc<Port> {
-        self.connection.port()
+    /// Connects a port of StreamID `sid` for the device that is called `device`. What it may do
+    /// `fabric` says, at any time. The result is to be dropped when the device has left its IOMMU
+    /// group. May sleep; asks no host.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connection::new`].
+    pub fn connect(&self, device: &CStr, sid: u32, fabric: Arc<dyn Fabric>) -> Result<Connection> {
+        let device = CString::try_from(device)?;
+        let connection =
+            Connection::new(self.hw.clone(), self.node.clone(), device, sid, self.config)?;
+
+        connection.port().set_fabric(fabric);
+        Ok(connection)
     }
 }

@@ -92,7 +92,7 @@ pub(crate) unsafe extern "C" fn mock_pci_host_create(
     let create = || {
         let name = CString::try_from_fmt(fmt!("mock_pci-{}", name.to_str()?))?;
 
-        Hierarchy::new(&name, smmu.try_into()?, sid_base)
+        Hierarchy::new(&name, smmu, sid_base)
     };
 
     match create() {

@@ -21,7 +21,6 @@ use kernel::{
     device::Device,
     new_mutex,
     prelude::*,
-    str::CString,
     sync::{
         aref::ARef,
         Arc,
@@ -32,6 +31,7 @@ use kernel_ext::pci_host::{
     Address,
     HostBridge, //
 };
+use smmuv3::requester::Upstream;
 
 /// How many buses are behind a root port.
 const BUSES_OF_ROOT_PORT: u8 = 8;
@@ -65,10 +65,10 @@ impl Hierarchy {
     ///
     /// # Errors
     ///
-    /// Those of [`HostBridge::new`].
-    pub(crate) fn new(name: &CStr, smmu: CString, sid_base: u32) -> Result<Arc<Self>> {
-        let slots = Slots::new(smmu, sid_base)?;
-        let seen = Arc::new(Seen(slots.clone()), GFP_KERNEL)?;
+    /// Those of [`Upstream::find`] and of [`HostBridge::new`].
+    pub(crate) fn new(name: &CStr, smmu: &CStr, sid_base: u32) -> Result<Arc<Self>> {
+        let slots = Slots::new()?;
+        let seen = Seen::new(slots.clone(), Upstream::find(smmu)?, sid_base)?;
         let bridge = HostBridge::new(name, LAST_BUS, MEMORY, seen)?;
 
         Arc::pin_init(

@@ -17,7 +17,7 @@
 //! # Locks, outermost first
 //!
 //! configfs's own; a directory's state; [`hierarchy`]'s of the host; the kernel's for rescan and
-//! removal; [`slots`]' list of requesters, and the mock SMMU's of instances. Registers have none: the
+//! removal; [`slots`]' list of connections. Registers have none: the
 //! kernel accesses them with interrupts off and a raw spinlock held.
 
 use kernel::prelude::*;

@@ -23,7 +23,6 @@ use core::ops::RangeInclusive;
 use kernel::{
     new_mutex,
     prelude::*,
-    str::CString,
     sync::{
         atomic::{
             Acquire,
@@ -40,7 +39,10 @@ use kernel_ext::pci_host::{
     Host,
     NewFunction, //
 };
-use smmuv3::requester::Requester;
+use smmuv3::{
+    ports::Connection,
+    requester::Upstream, //
+};
 
 /// How many functions there can be.
 pub(crate) const SLOTS: usize = 64;
@@ -131,39 +133,24 @@ impl Slot {
     }
 }
 
-/// All functions behind a bridge, and what it takes to put them behind an SMMU.
-#[pin_data]
+/// All functions behind a bridge.
 pub(crate) struct Slots {
     slots: KVVec<Slot>,
-    /// The SMMU's name, and what it adds to a Requester ID.
-    smmu: CString,
-    sid_base: u32,
-    /// Of the functions that the kernel has found.
-    #[pin]
-    requesters: Mutex<KVec<(Address, Requester)>>,
 }
 
 impl Slots {
-    /// Room for functions behind `smmu`. May sleep.
+    /// Room for functions. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(smmu: CString, sid_base: u32) -> Result<Arc<Self>> {
+    pub(crate) fn new() -> Result<Arc<Self>> {
         let mut slots = KVVec::with_capacity(SLOTS, GFP_KERNEL)?;
 
         for _ in 0..SLOTS {
             slots.push(Slot::new(), GFP_KERNEL)?;
         }
-        Arc::pin_init(
-            pin_init!(Self {
-                slots,
-                smmu,
-                sid_base,
-                requesters <- new_mutex!(KVec::new(), "mock_pci_requesters"),
-            }),
-            GFP_KERNEL,
-        )
+        Ok(Arc::new(Self { slots }, GFP_KERNEL)?)
     }
 
     /// The function in slot `index`.
@@ -253,56 +240,87 @@ impl Slots {
 
         found.map(|(index, _)| index)
     }
+}
 
-    fn connect(self: &Arc<Self>, function: &NewFunction<'_>) -> Result {
+/// What the kernel sees, and what it takes to put functions behind an SMMU.
+///
+/// A port that somebody holds for longer keeps [`Slots`] only, and so neither this nor the SMMU.
+#[pin_data]
+pub(crate) struct Seen {
+    slots: Arc<Slots>,
+    upstream: Upstream,
+    /// What the SMMU adds to a Requester ID.
+    sid_base: u32,
+    /// Of the functions that the kernel has found.
+    #[pin]
+    connections: Mutex<KVec<(Address, Connection)>>,
+}
+
+impl Seen {
+    /// Functions behind `upstream`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(slots: Arc<Slots>, upstream: Upstream, sid_base: u32) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                slots,
+                upstream,
+                sid_base,
+                connections <- new_mutex!(KVec::new(), "mock_pci_connections"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Called while a bus's notifiers are, which are not to wait for who makes devices.
+    fn connect(&self, function: &NewFunction<'_>) -> Result {
         let at = function.address();
-        let index = self.at(at).ok_or(ENODEV)?;
+        let index = self.slots.at(at).ok_or(ENODEV)?;
         let sid = self.sid_base.checked_add(at.rid().into()).ok_or(EINVAL)?;
-        let path = Path::new(self, index)?;
+        let path = Path::new(&self.slots, index)?;
         let name = function.device().name();
-        let requester = Requester::new(&self.smmu, name, sid, path)?;
+        let connection = self.upstream.connect(name, sid, path)?;
 
-        self.requesters.lock().reserve(1, GFP_KERNEL)?;
-        function.put_behind(requester.node(), sid)?;
-        self.requesters.lock().push((at, requester), GFP_KERNEL)?;
+        self.connections.lock().reserve(1, GFP_KERNEL)?;
+        function.put_behind(self.upstream.node(), sid)?;
+        self.connections.lock().push((at, connection), GFP_KERNEL)?;
         Ok(())
     }
 }
 
-/// What the kernel sees.
-pub(crate) struct Seen(pub(crate) Arc<Slots>);
-
 impl Host for Seen {
     fn read(&self, at: Address, offset: usize, size: usize) -> Option<u32> {
-        let index = self.0.at(at)?;
-        let value = self.0.slot(index).config.read(offset, size);
+        let index = self.slots.at(at)?;
+        let value = self.slots.slot(index).config.read(offset, size);
         let header = (at::HEADER..at::HEADER + 4).contains(&offset)
             && (offset..offset + size).contains(&at::HEADER_TYPE);
 
-        if header && self.0.has_siblings(index) {
+        if header && self.slots.has_siblings(index) {
             return Some(value | MULTIFUNCTION << (8 * (at::HEADER_TYPE - offset)));
         }
         Some(value)
     }
 
     fn write(&self, at: Address, offset: usize, size: usize, value: u32) {
-        if let Some(index) = self.0.at(at) {
-            self.0.slot(index).write(offset, size, value);
+        if let Some(index) = self.slots.at(at) {
+            self.slots.slot(index).write(offset, size, value);
         }
     }
 
     fn added(&self, function: &NewFunction<'_>) {
-        if let Err(error) = self.0.connect(function) {
+        if let Err(error) = self.connect(function) {
             dev_err!(function.device(), "not behind its SMMU: {error:?}\n");
         }
     }
 
     fn removed(&self, at: Address) {
-        let mut requesters = self.0.requesters.lock();
-        let index = requesters.iter().position(|(there, _)| *there == at);
-        let gone = index.and_then(|index| requesters.remove(index).ok());
+        let mut connections = self.connections.lock();
+        let index = connections.iter().position(|(there, _)| *there == at);
+        let gone = index.and_then(|index| connections.remove(index).ok());
 
-        drop(requesters);
+        drop(connections);
         drop(gone);
     }
 }

@@ -90,9 +90,9 @@ impl HostDir {
                 Ok(())
             }
             (None, true) => {
-                let smmu = (&*state.smmu).try_into()?;
+                let hierarchy = Hierarchy::new(&self.name, &state.smmu, state.sid_base)?;
 
-                state.hierarchy = Some(Hierarchy::new(&self.name, smmu, state.sid_base)?);
+                state.hierarchy = Some(hierarchy);
                 Ok(())
             }
         }

@@ -293,13 +293,22 @@ TEST_F(pci, nonsense_is_refused)
 	EXPECT_EQ(-EBUSY, config_set(SECOND, "online", "1"));
 }
 
-/* Behind an SMMU that is not there functions have no IOMMU, and work is not for them. */
 TEST_F(pci, no_such_smmu)
 {
 	ASSERT_EQ(0, config_set(HOST, "online", "0"));
 	ASSERT_EQ(0, config_set(HOST, "smmu", "nowhere"));
+	EXPECT_EQ(-ENODEV, config_set(HOST, "online", "1"));
+	EXPECT_EQ(-ENODEV, config_mkdir(PORT));
+}
+
+/* Who comes second has no IOMMU, and work is not for it. */
+TEST_F(pci, a_stream_that_is_taken)
+{
+	ASSERT_EQ(0, config_set(HOST, "online", "0"));
+	ASSERT_EQ(0, config_set(HOST, "sid_base", "0"));
 	ASSERT_EQ(0, config_set(HOST, "online", "1"));
 	ASSERT_EQ(0, config_make(PORT, "online", "1", NULL));
+	/* It would be 0x100, which is a platform device's. */
 	ASSERT_EQ(0, config_make(END, "online", "1", NULL));
 	EXPECT_EQ(-ENOENT, open_accel(END));
 }
