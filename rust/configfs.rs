@@ -97,3 +97,17 @@ impl<Parent, Data> Drop for DefaultGroup<Parent, Data> {
         }
     }
 }
+
+/// Gives a subsystem that was just made a lock class of our own, so that there can be subsystems of
+/// more than one module: lockdep takes the kernel crate's for two of one key. Any context.
+pub fn set_lock_class<Data>(subsystem: &Arc<Subsystem<Data>>) {
+    // SAFETY: It is a live subsystem, of which this is the group.
+    let group = unsafe { Subsystem::group(Arc::as_ptr(subsystem)) }.cast_mut();
+
+    // SAFETY: The group is embedded in the subsystem. Nothing but lockdep's note of the mutex changes.
+    unsafe {
+        let raw = kernel::container_of!(group, bindings::configfs_subsystem, su_group);
+
+        bindings::sva_configfs_set_class(raw);
+    }
+}

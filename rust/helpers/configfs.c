@@ -21,3 +21,14 @@ bool rust_helper_sva_configfs_close(struct config_group *group)
 	inode_unlock(dir);
 	return empty;
 }
+
+/*
+ * Gives a subsystem's mutex a lock class of ours. That of the kernel crate is one for all, but
+ * named anew in each module, of which lockdep complains.
+ */
+void rust_helper_sva_configfs_set_class(struct configfs_subsystem *subsystem)
+{
+	static struct lock_class_key key;
+
+	lockdep_set_class(&subsystem->su_mutex, &key);
+}

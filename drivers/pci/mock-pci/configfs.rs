@@ -19,6 +19,7 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
+use kernel_ext::configfs::set_lock_class;
 
 /// The top directory.
 #[pin_data]
@@ -42,10 +43,13 @@ impl Tree {
             attributes: [],
         };
 
-        Ok(Self(Arc::pin_init(
+        let root = Arc::pin_init(
             Subsystem::new(c"mock_pci", root_type, try_pin_init!(Root {})),
             GFP_KERNEL,
-        )?))
+        )?;
+
+        set_lock_class(&root);
+        Ok(Self(root))
     }
 }
 
