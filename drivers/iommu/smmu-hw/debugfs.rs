@@ -13,7 +13,7 @@
 //! | `fail_*/` | fault injection, see [`crate::inject`] |
 //!
 //! After each raw line of a table or queue, a line that begins with `#` tells what it means: the
-//! fields that are not 0, by the names that [`crate::fmt`] gives them.
+//! fields that are not 0, by the names that [`fmt`](mod@crate::fmt) gives them.
 
 mod caches;
 #[cfg(CONFIG_FAULT_INJECTION_DEBUG_FS)]
