@@ -108,7 +108,8 @@ TEST_F(exit_memory, killed_with_a_job_on_a_page_that_never_comes)
 	begin = now_ms();
 	EXPECT_EQ(0, kill(child, SIGKILL));
 	EXPECT_EQ(-EINTR, child_status(child));
-	EXPECT_GT(1000, now_ms() - begin);
+	/* Far from the 10 s that the device itself would wait. */
+	EXPECT_GT(5000, now_ms() - begin);
 	TH_LOG("%llu ms", (unsigned long long)(now_ms() - begin));
 	close(fds[0]);
 }
