@@ -86,21 +86,6 @@ loads_again_and_again() {
 	works && clean
 }
 
-is_on() {
-	! grep -qx "CR0ACK: 0x00000000" $files/regs
-}
-
-# The driver of the SMMU leaves, and comes back, with nothing behind it.
-driver_leaves() {
-	hardware devices=0 || return
-	driver=/sys/bus/platform/drivers/arm-smmu-v3
-	name=$(ls $driver | grep soft-smmu) || return
-	is_on || return
-	echo "$name" > $driver/unbind || return
-	! is_on || return
-	echo "$name" > $driver/bind && is_on
-}
-
 # Events that find no room are lost, the driver is told, and goes on.
 events_overflow() {
 	hardware stall=1 || return
@@ -110,7 +95,7 @@ events_overflow() {
 	[ "$(stat hw_events_lost)" != 0 ] && hardware && works
 }
 
-echo "1..$((14 + $(test -e $files/fail_queue_full; echo $((1 - $?)))))"
+echo "1..$((13 + $(test -e $files/fail_queue_full; echo $((1 - $?)))))"
 check "as_it_comes" works_with
 check "one_table_of_context_descriptors" works_with ssid_bits=8
 check "two_levels_of_tables" works_with ssid_bits=20
@@ -124,7 +109,6 @@ check "no_pasids" no_pasids
 check "never_stalls" never_stalls
 check "short_addresses" short_addresses
 [ ! -e $files/fail_queue_full ] || check "events_overflow" events_overflow
-check "driver_leaves" driver_leaves
 check "loads_again_and_again" loads_again_and_again
 hardware || failures=1
 # Its device went with the SMMU.
