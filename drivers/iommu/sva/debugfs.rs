@@ -270,6 +270,7 @@ fn live(core: &Core) -> Result<(FaultTotals, usize, usize)> {
     let devices = core.devices()?;
 
     sum.add_totals(&core.totals.ended);
+    sum.add_spare(&core.waits);
     for device in &devices {
         let bonds = device.bonds()?;
 

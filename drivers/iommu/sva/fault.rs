@@ -5,6 +5,7 @@
 //! Most need nothing but memory, and are served at once, in the thread that reports them
 //! ([`serve`]). What may have to wait goes to a worker ([`waiting`]), within bounds ([`waits`]).
 
+mod activity;
 pub(crate) mod asked;
 pub(crate) mod hearers;
 pub(crate) mod read_ahead;

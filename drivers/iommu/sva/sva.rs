@@ -28,7 +28,7 @@
 //! | `fault` | page requests |
 //! | `fault/service`, `serve` | of one attachment; those that need not wait |
 //! | `fault/waiting`, `waits` | one group that waits; all of them, and their bounds |
-//! | `fault/read_ahead`, `stats` | faulting in what a device is about to ask for; counts |
+//! | `fault/read_ahead`, `stats`, `activity` | faulting in what a device is about to ask for; counts; both of one attachment |
 //! | `fault/refusal`, `hearers` | why a request is refused; who is told |
 //! | `features`, `trace` | flags; events as they happen |
 //!

@@ -212,7 +212,7 @@ impl Attachments {
         // It may have come into the group since.
         there.extend(held, mm)?;
         if flags.contains(Feature::NoReadAhead) {
-            service.streams.turn_off();
+            service.read_nothing_ahead();
         }
         Ok(Prepared {
             attachment: there,

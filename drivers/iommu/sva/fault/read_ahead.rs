@@ -26,8 +26,6 @@ const MAX_CAUTION: i8 = 5;
 
 /// The streams of one attachment.
 pub(crate) struct Streams {
-    /// Most pages to read ahead at a time; 0 if it is turned off.
-    max: Atomic<u32>,
     streams: [Atomic<u64>; STREAMS],
     /// Where to look first for a place.
     hand: Atomic<i8>,
@@ -105,27 +103,23 @@ pub(crate) enum Step {
     New { wasted: u64 },
 }
 
-impl Streams {
-    /// No streams yet. Up to `max` pages will be read ahead at a time; with 0 none.
-    pub(crate) fn new(max: u32) -> Self {
+impl Default for Streams {
+    /// No streams yet.
+    fn default() -> Self {
         Self {
-            max: Atomic::new(max.min(MAX_WINDOW)),
             streams: [const { Atomic::new(Stream::NONE.0) }; STREAMS],
             hand: Atomic::new(0),
             caution: Atomic::new(0),
         }
     }
+}
 
-    /// Reads nothing ahead from now on.
-    pub(crate) fn turn_off(&self) {
-        self.max.store(0, Relaxed);
-    }
-
+impl Streams {
     /// Takes note of a request for the pages from number `first` to before `end`, of which at
-    /// least one was not there.
+    /// least one was not there. Up to `max` pages are to be read ahead; with 0 none.
     #[inline(always)]
-    pub(crate) fn advance(&self, first: u64, end: u64) -> Step {
-        let max = u64::from(self.max.load(Relaxed));
+    pub(crate) fn advance(&self, first: u64, end: u64, max: u32) -> Step {
+        let max = u64::from(max.min(MAX_WINDOW));
 
         if max == 0 {
             return Step::New { wasted: 0 };
@@ -209,7 +203,7 @@ mod tests {
 
     /// A device that asks for `page` and gets all that is read ahead. How many pages that were.
     fn ask(streams: &Streams, page: u64) -> u64 {
-        match streams.advance(page, page + 1) {
+        match streams.advance(page, page + 1, 64) {
             Step::Stream(plan) => {
                 streams.settle(plan, page + 1 + plan.window, plan.window);
                 plan.window
@@ -250,7 +244,7 @@ mod tests {
 
     #[test]
     fn window_grows_in_order() {
-        let streams = Streams::new(64);
+        let streams = Streams::default();
 
         assert_eq!(ask(&streams, 100), 0);
         assert_eq!(ask(&streams, 101), 4);
@@ -263,12 +257,12 @@ mod tests {
 
     #[test]
     fn stream_takes_few_requests() {
-        assert!(stream(&Streams::new(64), 1 << 30, 4096) <= 4096 / 32);
+        assert!(stream(&Streams::default(), 1 << 30, 4096) <= 4096 / 32);
     }
 
     #[test]
     fn two_streams_at_once() {
-        let streams = Streams::new(64);
+        let streams = Streams::default();
         let (mut src, mut dst, mut requests) = (1000, 900_000, 0);
 
         while src < 1000 + 4096 {
@@ -281,18 +275,18 @@ mod tests {
 
     #[test]
     fn groups_are_one_step() {
-        let streams = Streams::new(64);
+        let streams = Streams::default();
 
-        assert_eq!(streams.advance(64, 128), Step::New { wasted: 0 });
+        assert_eq!(streams.advance(64, 128, 64), Step::New { wasted: 0 });
         assert!(matches!(
-            streams.advance(128, 192),
+            streams.advance(128, 192, 64),
             Step::Stream(Plan { window: 64, .. })
         ));
     }
 
     #[test]
     fn random_requests_read_nothing() {
-        let streams = Streams::new(64);
+        let streams = Streams::default();
         let (mut page, mut read) = (12345_u64, 0);
 
         for _ in 0..1000 {
@@ -306,7 +300,7 @@ mod tests {
 
     #[test]
     fn waste_makes_cautious() {
-        let streams = Streams::new(64);
+        let streams = Streams::default();
         let mut read = 0;
 
         // Pairs: each looks like a stream at first.
@@ -324,13 +318,14 @@ mod tests {
 
     #[test]
     fn wasted_windows_are_counted() {
-        let streams = Streams::new(64);
+        let streams = Streams::default();
         let mut wasted = 0;
 
         ask(&streams, 10);
         assert_eq!(ask(&streams, 11), 4);
         for i in 0..16 {
-            if let Step::New { wasted: more } = streams.advance(1 << (20 + i), (1 << (20 + i)) + 1)
+            if let Step::New { wasted: more } =
+                streams.advance(1 << (20 + i), (1 << (20 + i)) + 1, 64)
             {
                 wasted += more;
             }
@@ -340,7 +335,7 @@ mod tests {
 
     #[test]
     fn read_ahead_that_fell_short_shrinks() {
-        let streams = Streams::new(64);
+        let streams = Streams::default();
 
         ask(&streams, 10);
         assert_eq!(ask(&streams, 11), 4);
@@ -351,12 +346,10 @@ mod tests {
 
     #[test]
     fn off_reads_nothing() {
-        let streams = Streams::new(64);
+        let streams = Streams::default();
 
         assert_eq!(ask(&streams, 10), 0);
         assert_eq!(ask(&streams, 11), 4);
-        streams.turn_off();
-        assert_eq!(stream(&streams, 16, 100), 100);
-        assert_eq!(stream(&Streams::new(0), 16, 100), 100);
+        assert_eq!(streams.advance(16, 17, 0), Step::New { wasted: 0 });
     }
 }

@@ -13,6 +13,7 @@
 //! For a device that goes through memory in order, pages are faulted in ahead: see `read_ahead`.
 
 use super::{
+    activity::Activity,
     read_ahead::Step,
     refusal::{Reason, Refusal},
     service::FaultService, //
@@ -21,7 +22,8 @@ use core::{iter, ops::Range};
 use kernel::{
     mm::MmWithUser,
     page::PAGE_SHIFT,
-    prelude::*, //
+    prelude::*,
+    sync::atomic::ordering::Relaxed, //
 };
 use kernel_ext::{
     fault::{Access, PageRequest, Requests},
@@ -163,9 +165,10 @@ impl FaultService {
     ///
     /// One request that fails does not keep the others from being served.
     #[inline]
-    pub(super) fn serve(&self, mm: &MmWithUser, group: &Requests) -> Progress {
+    pub(super) fn serve(&self, activity: &Activity, mm: &MmWithUser, group: &Requests) -> Progress {
         let mut service = Service {
             faults: self,
+            activity,
             mm,
             locked: None,
             singly: false,
@@ -198,8 +201,10 @@ impl FaultService {
         pages: Range<u64>,
         access: Access,
     ) -> (u64, u64) {
+        let activity = self.activity();
         let mut service = Service {
             faults: self,
+            activity,
             mm,
             locked: None,
             singly: false,
@@ -241,7 +246,7 @@ impl FaultService {
             }
         }
         if new > 0 {
-            self.stats.read_ahead.add(new);
+            activity.stats.read_ahead.add(new);
         }
         (ready + new, next)
     }
@@ -250,6 +255,7 @@ impl FaultService {
 /// The service of one group.
 struct Service<'a> {
     faults: &'a FaultService,
+    activity: &'a Activity,
     mm: &'a MmWithUser,
     /// The mapping that was served last: at most one at a time.
     locked: Option<LockedVma<'a>>,
@@ -379,12 +385,13 @@ impl<'a> Service<'a> {
     /// Faults in what is likely to be asked for after `asked`, whose last page lies in the mapping
     /// that is locked, if one still is.
     fn read_ahead(&mut self, asked: Range<u64>, access: Access) {
-        let streams = &self.faults.streams;
-        let plan = match streams.advance(asked.start, asked.end) {
+        let Activity { stats, streams } = self.activity;
+        let max = self.faults.read_ahead.load(Relaxed);
+        let plan = match streams.advance(asked.start, asked.end, max) {
             Step::Stream(plan) => plan,
             Step::New { wasted } => {
                 if wasted > 0 {
-                    self.faults.stats.wasted.add(wasted);
+                    stats.wasted.add(wasted);
                 }
                 return;
             }
@@ -422,7 +429,7 @@ impl<'a> Service<'a> {
                     _ => break,
                 }
             }
-            self.faults.stats.read_ahead.add(read);
+            stats.read_ahead.add(read);
         }
         streams.settle(plan, pages.start, pages.start - asked.end);
     }

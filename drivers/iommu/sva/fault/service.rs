@@ -3,10 +3,9 @@
 //! The page requests of one attachment: who serves them, and what is known of them.
 
 use super::{
+    activity::Begun,
     hearers::Hearers,
-    read_ahead::Streams,
     refusal::{Reason, Refusal},
-    stats::FaultStats,
     waiting::Waiting,
     waits::Waits,
     GroupAttachment, //
@@ -35,8 +34,9 @@ pub(crate) struct FaultService {
     users: Atomic<u32>,
     /// How many groups wait.
     pub(super) waiting: Atomic<u32>,
-    pub(crate) stats: FaultStats,
-    pub(crate) streams: Streams,
+    /// Most pages to read ahead at a time; 0 if that is turned off.
+    pub(super) read_ahead: Atomic<u32>,
+    pub(super) begun: Begun,
     pub(super) waits: Arc<Waits>,
     pub(crate) hearers: Hearers,
 }
@@ -51,7 +51,8 @@ impl FaultHandler for FaultService {
         trace::page_requests(&mut group);
 
         let service = attachment.handler();
-        let stats = &service.stats;
+        let activity = service.activity();
+        let stats = &activity.stats;
 
         let user = match service.serves {
             true => mm.mmget_not_zero(),
@@ -75,7 +76,7 @@ impl FaultHandler for FaultService {
         // Were this the last reference, its exit would run right here, and want this thread to
         // get on.
         let user = MmWithUser::into_mmput_async(user);
-        let progress = service.serve(&user, &group);
+        let progress = service.serve(activity, &user, &group);
 
         // Before the answer: who has it may rely on the process's exit not having to wait for us.
         drop(user);
@@ -112,8 +113,10 @@ impl FaultHandler for FaultService {
         let service = attachment.handler();
         let refusal = Refusal::of_all(&group, Reason::Ending);
 
-        service.stats.others.add(u64::from(refusal.requests) - 1);
-        service.stats.refused.add(u64::from(refusal.requests));
+        let stats = &service.activity().stats;
+
+        stats.others.add(u64::from(refusal.requests) - 1);
+        stats.refused.add(u64::from(refusal.requests));
         service.tell(&group, &refusal);
         answer(group, Response::Invalid);
     }
@@ -141,8 +144,8 @@ impl FaultService {
             serves,
             users: Atomic::new(0),
             waiting: Atomic::new(0),
-            stats: FaultStats::default(),
-            streams: Streams::new(read_ahead),
+            read_ahead: Atomic::new(read_ahead),
+            begun: Begun::new(),
             waits: waits.clone(),
             hearers: Hearers::new(),
         }
@@ -154,6 +157,11 @@ impl FaultService {
         self.waits.refused(refusal.reason).add(1);
         trace::refusal(group, refusal);
         self.hearers.tell(group, refusal);
+    }
+
+    /// Reads nothing ahead from now on.
+    pub(crate) fn read_nothing_ahead(&self) {
+        self.read_ahead.store(0, Relaxed);
     }
 
     /// How many bonds use the attachment, as long as nobody else has the address space's lock.

@@ -5,7 +5,10 @@
 //! The fault path counts in the attachment that it serves and nowhere else, so that no two
 //! address spaces share a cache line. An attachment's counts are added to the totals when it ends.
 
-use super::GroupAttachment;
+use super::{
+    waits::Waits,
+    GroupAttachment, //
+};
 use kernel::sync::atomic::{ordering::Relaxed, Atomic};
 
 /// A number that only grows.
@@ -83,20 +86,24 @@ impl FaultTotals {
 
     /// Adds what arrived at an attachment.
     pub(crate) fn add(&self, attachment: &GroupAttachment) {
-        self.absorb(attachment.groups(), &attachment.handler().stats);
+        self.groups.add(attachment.groups());
+        if let Some(stats) = attachment.handler().stats() {
+            self.absorb(stats);
+        }
+    }
+
+    /// Adds what belongs to attachments that there was no memory for.
+    pub(crate) fn add_spare(&self, waits: &Waits) {
+        self.absorb(&waits.spare.stats);
     }
 
     /// Adds what `other` has.
     pub(crate) fn add_totals(&self, other: &Self) {
-        self.absorb(other.groups.get(), &other.all);
+        self.groups.add(other.groups.get());
+        self.absorb(&other.all);
     }
 
-    fn absorb(&self, groups: u64, other: &FaultStats) {
-        // Many bonds end without any page request.
-        if groups == 0 {
-            return;
-        }
-        self.groups.add(groups);
+    fn absorb(&self, other: &FaultStats) {
         self.all.others.add(other.others.get());
         self.all.refused.add(other.refused.get());
         self.all.ready.add(other.ready.get());

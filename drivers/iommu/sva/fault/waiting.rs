@@ -100,8 +100,10 @@ impl Waiting {
                 None => Refusal::new(first, reason, late),
             };
 
-            service.stats.refused.add(late as u64);
-            service.stats.waited.add(late as u64);
+            let stats = &service.activity().stats;
+
+            stats.refused.add(late as u64);
+            stats.waited.add(late as u64);
             service.tell(&group, &refusal);
             trace::page_response(&group, Response::Invalid);
             group.respond(Response::Invalid);
@@ -309,8 +311,10 @@ impl Waiting {
         };
 
         if asker.is_device() {
-            service.stats.refused.add(missing as u64);
-            service.stats.waited.add(self.requests.len() as u64);
+            let stats = &service.activity().stats;
+
+            stats.refused.add(missing as u64);
+            stats.waited.add(self.requests.len() as u64);
         }
         if ending == Some(Reason::NeverCame) {
             service.waits.timed_out.add(1);

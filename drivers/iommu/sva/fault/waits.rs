@@ -8,6 +8,7 @@
 //! those whose time is up, or whose process has gone but for us.
 
 use super::{
+    activity::Activity,
     refusal::Reason,
     stats::Counter,
     waiting::Waiting,
@@ -68,6 +69,8 @@ pub(crate) struct Waits {
     pub(crate) timed_out: Counter,
     /// All groups that were refused, by the reason of the first request.
     refused: [Counter; Reason::ALL.len()],
+    /// For the page requests of attachments that there was no memory for.
+    pub(super) spare: Activity,
 }
 
 struct Waiters {
@@ -231,6 +234,7 @@ impl Waits {
             over_limit: Counter::default(),
             timed_out: Counter::default(),
             refused: Default::default(),
+            spare: Activity::default(),
         })
     }
 
