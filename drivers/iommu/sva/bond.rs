@@ -26,6 +26,7 @@ mod copy;
 pub(crate) mod core;
 pub(crate) mod device;
 mod exit;
+mod exit_calls;
 pub(crate) mod group;
 mod join;
 mod life;

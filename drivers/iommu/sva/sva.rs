@@ -14,7 +14,7 @@
 //! |---|---|
 //! | `api`, `c_api`, `debugfs` | the faces: drivers in Rust, drivers in C, people |
 //! | `bond` | a device may use the address space of a process |
-//! | `bond/life` | the states of a bond, and all that leads from one to another |
+//! | `bond/life` | the states of a bond, and all that leads from one to another; what ends it: `life/end` |
 //! | `bond/space` | what one process has here, under one lock |
 //! | `bond/device` | a device between init and shutdown |
 //! | `bond/group`, `members`, `join` | the bond of an IOMMU group; binding all members, or none; those who come later |
@@ -22,7 +22,7 @@
 //! | `bond/owner` | the driver's side of a bond, and when it is called |
 //! | `bond/owed` | unbinds that may come late |
 //! | `bond/copy` | the memory of a bond's process, for the driver |
-//! | `bond/exit` | what happens when a process exits |
+//! | `bond/exit`, `exit_calls` | what happens when a process exits; the calls of drivers for that |
 //! | `bond/pin`, `reserved` | memory that a device needs no page requests for; that none may use |
 //! | `bond/core`, `why` | the address spaces by mm, the devices; reasons for people |
 //! | `fault` | page requests |

@@ -4,6 +4,7 @@
 
 use super::{
     device::SvaDevice,
+    exit_calls::ExitCalls,
     owner::Calls,
     space::AddressSpace,
     why::Refusals, //
@@ -68,6 +69,8 @@ pub(crate) struct Core {
     pub(crate) queue: Arc<OwnedQueue>,
     /// Where the exits of processes are dealt with.
     pub(crate) exits: OwnedQueue,
+    #[pin]
+    pub(super) exit_calls: ExitCalls,
     /// The page requests that take long. Their queue is not that above: nothing flushes theirs.
     pub(crate) waits: Arc<Waits>,
     pub(crate) totals: Totals,
@@ -86,6 +89,7 @@ impl Core {
             calls,
             queue: Arc::new(OwnedQueue::new(c"sva")?, GFP_KERNEL)?,
             exits: OwnedQueue::new(c"sva_exits")?,
+            exit_calls <- ExitCalls::new(),
             waits: Arc::pin_init(Waits::new(), GFP_KERNEL)?,
             totals: Totals::default(),
             refusals <- Refusals::new(),

@@ -19,16 +19,14 @@ use core::{any::Any, ops::RangeInclusive};
 use kernel::{
     device::{Bound, Device},
     mm::Mm,
-    new_condvar, new_mutex,
+    new_mutex,
     prelude::*,
-    sync::{Arc, CondVar, Mutex},
-    time::{delay::fsleep, Delta},
+    sync::{Arc, Mutex},
 };
 use kernel_ext::{
     devres::{self, DeviceData},
     dma_owner::DmaOwner,
     endpoint::Endpoint,
-    task::TaskName,
     tree::{impl_tree_item, Tree},
 };
 
@@ -45,9 +43,6 @@ pub(crate) struct SvaDevice {
     pub(crate) totals: Totals,
     #[pin]
     state: Mutex<DeviceState>,
-    /// A call of the driver has returned.
-    #[pin]
-    called: CondVar,
 }
 
 /// A handler, whose type its driver knows.
@@ -64,8 +59,6 @@ struct DeviceState {
     dma: Option<DmaOwner>,
     /// Unbinds that may come late.
     owed: Owed,
-    /// Who is just calling the driver for an exit.
-    calls: KVec<TaskName>,
 }
 
 impl DeviceState {
@@ -138,11 +131,9 @@ impl SvaDevice {
                         handler,
                         dma: None,
                         owed: Owed::default(),
-                        calls: KVec::new(),
                     },
                     "sva_device"
                 ),
-                called <- new_condvar!("sva_device_called"),
             }),
             GFP_KERNEL,
         )?;
@@ -192,12 +183,10 @@ impl SvaDevice {
         let ended = self.end_bonds(End::Shutdown);
 
         self.core.remove_device(self);
-        let mut state = self.state.lock();
+        // Those for bonds that the driver has ended from within.
+        self.core.exit_calls.wait_for_others(self);
 
-        // Calls for bonds that the driver has ended from within. Not our own, if this is from one.
-        while state.calls.iter().any(|&task| task != TaskName::current()) {
-            self.called.wait(&mut state);
-        }
+        let mut state = self.state.lock();
         // Whoever still names the device must not have code of the driver with it.
         let left = (state.dma.take(), state.handler.take());
 
@@ -227,34 +216,6 @@ impl SvaDevice {
     pub(crate) fn count(&self, what: impl Fn(&Totals)) {
         what(&self.totals);
         what(&self.core.totals);
-    }
-
-    /// This task is about to call the driver for an exit. May sleep.
-    pub(super) fn begin_call(&self) {
-        // A call must not be lost, and a few bytes will be had.
-        while self
-            .state
-            .lock()
-            .calls
-            .push(TaskName::current(), GFP_KERNEL)
-            .is_err()
-        {
-            fsleep(Delta::from_millis(1));
-        }
-    }
-
-    /// That has returned.
-    pub(super) fn end_call(&self) {
-        let mut state = self.state.lock();
-        let own = state
-            .calls
-            .iter()
-            .position(|&task| task == TaskName::current());
-
-        if let Some(own) = own {
-            let _ = state.calls.remove(own);
-        }
-        self.called.notify_all();
     }
 
     fn first_bond(&self) -> Option<Arc<Bond>> {
