@@ -38,7 +38,9 @@ FIXTURE_VARIANT_ADD(end, request_unanswered_without_pasid) {
 
 FIXTURE_SETUP(end)
 {
-	ASSERT_EQ(0, config_make(DEVICE, "driver", "mock_vfio", "online", "1", NULL));
+	/* Where a stalled access is not taken back, the device waits so long before it is gone. */
+	ASSERT_EQ(0, config_make(DEVICE, "driver", "mock_vfio", "timeout_ms", "3000",
+				 "online", "1", NULL));
 }
 
 FIXTURE_TEARDOWN(end)
