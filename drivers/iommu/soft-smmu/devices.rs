@@ -30,7 +30,8 @@ use smmuv3::{
     hw::{
         self,
         Config,
-        PortConfig, //
+        PortConfig,
+        PortLimits, //
     },
     ports::Connection, //
 };
@@ -45,14 +46,34 @@ struct Plugged {
     connection: Connection,
 }
 
+/// What a port can do. Page requests are answered by nobody: that driver denies them.
+fn port_config(ats: bool, limits: PortLimits) -> PortConfig {
+    PortConfig {
+        ats,
+        ats_no_ssid: ats,
+        pri: false,
+        needs_pasid: false,
+        max_outstanding: limits.max_outstanding,
+        max_retries: limits.max_retries,
+        timeout_ms: limits.timeout_ms,
+        gives_up: false,
+    }
+}
+
+struct State {
+    plugged: KVec<Plugged>,
+    /// Whether a driver has the SMMU.
+    driven: bool,
+}
+
 /// The SMMU and what is behind it. What it leaves behind when it is dropped: nothing; sleeps.
 ///
-/// The lock is held while devices are added and removed, and so while their drivers probe and leave:
-/// those must not come back here.
+/// The lock is held while devices are added and removed, and so while their drivers probe and leave,
+/// and while the SMMU's does: those must not come back here.
 #[pin_data]
 pub(crate) struct Devices {
     #[pin]
-    plugged: Mutex<KVec<Plugged>>,
+    state: Mutex<State>,
     // After the devices.
     smmu: Smmu,
 }
@@ -66,7 +87,10 @@ impl Devices {
     pub(crate) fn new(smmu: Smmu) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
-                plugged <- new_mutex!(KVec::new(), "soft_smmu_devices"),
+                state <- new_mutex!(
+                    State { plugged: KVec::new(), driven: true },
+                    "soft_smmu_devices"
+                ),
                 smmu,
             }),
             GFP_KERNEL,
@@ -80,7 +104,31 @@ impl Devices {
 
     /// Removes all devices. Sleeps.
     pub(crate) fn clear(&self) {
-        self.plugged.lock().clear();
+        self.state.lock().plugged.clear();
+    }
+
+    /// Whether a driver has the SMMU. May sleep.
+    pub(crate) fn is_driven(&self) -> bool {
+        self.state.lock().driven
+    }
+
+    /// Has the kernel's driver leave the SMMU, or probe it again. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if devices are behind it, which that driver would leave in the lurch; those of
+    /// [`Smmu::attach_driver`].
+    pub(crate) fn drive(&self, driven: bool) -> Result {
+        let mut state = self.state.lock();
+
+        match (state.driven, driven) {
+            (true, false) if !state.plugged.is_empty() => return Err(EBUSY),
+            (true, false) => self.smmu.release_driver(),
+            (false, true) => self.smmu.attach_driver()?,
+            _ => {}
+        }
+        state.driven = driven;
+        Ok(())
     }
 
     /// The lowest number of which no device called `name` is here.
@@ -108,16 +156,7 @@ impl Devices {
             self.smmu.node().clone(),
             CString::try_from_fmt(fmt!("{}.{id}", name.to_str()?))?,
             sid,
-            PortConfig {
-                ats: false,
-                ats_no_ssid: false,
-                pri: false,
-                needs_pasid: false,
-                max_outstanding: spec.limits.max_outstanding,
-                max_retries: spec.limits.max_retries,
-                timeout_ms: spec.limits.timeout_ms,
-                gives_up: false,
-            },
+            port_config(false, spec.limits),
         )?;
         let mut properties = KVec::with_capacity(2, GFP_KERNEL)?;
         let mut cell = |name, value| {
@@ -164,10 +203,14 @@ impl Host for Devices {
         if smmu.is_some_and(|smmu| self.hw_of(smmu).is_none()) {
             return Err(ENODEV);
         }
-        let mut plugged = self.plugged.lock();
+        let mut state = self.state.lock();
+        if !state.driven {
+            return Err(ENODEV);
+        }
+        let plugged = &mut state.plugged;
         let id = match numbers.id {
             Some(id) => id,
-            None => Self::free_id(&plugged, name)?,
+            None => Self::free_id(plugged, name)?,
         };
         let free = || (FIRST_FREE_SID..).find(|&sid| !self.smmu.hw().has_port(sid));
         let sid = numbers.sid.or_else(free).ok_or(ENOSPC)?;
@@ -180,7 +223,7 @@ impl Host for Devices {
     }
 
     fn remove_device(&self, dev: &Device) -> Result {
-        let mut plugged = self.plugged.lock();
+        let plugged = &mut self.state.lock().plugged;
         let at = plugged
             .iter()
             .position(|p| ptr::eq(p.device.device(), dev))
@@ -191,8 +234,8 @@ impl Host for Devices {
     }
 
     fn sid_of(&self, dev: &Device) -> Result<u32> {
-        let plugged = self.plugged.lock();
-        let mut plugged = plugged.iter();
+        let state = self.state.lock();
+        let mut plugged = state.plugged.iter();
         let found = plugged.find(|p| ptr::eq(p.device.device(), dev));
         found.map(|p| p.connection.port().sid()).ok_or(ENOENT)
     }

@@ -38,8 +38,9 @@ const PASID_BITS: [u8; 2] = [16, 8];
 /// The module's data, dropped in this order.
 pub(crate) struct SoftSmmu {
     _host: host::Installed,
-    devices: Arc<Devices>,
+    // Nobody has the SMMU's driver come and go any more.
     _debugfs: debugfs::Shown,
+    devices: Arc<Devices>,
 }
 
 /// What the module's parameters ask for.
@@ -69,8 +70,8 @@ impl kernel::Module for SoftSmmu {
         let cpu = u32::try_from(module_parameters::cpu.value()).unwrap_or_else(|_| cpu::last());
         let config = config();
         let smmu = Smmu::new(config, cpu)?;
-        let debugfs = debugfs::show(smmu.hw())?;
         let devices = Devices::new(smmu)?;
+        let debugfs = debugfs::show(&devices)?;
 
         if module_parameters::devices.value() {
             for pasid_bits in PASID_BITS {

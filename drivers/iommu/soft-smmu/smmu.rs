@@ -29,6 +29,9 @@ use smmuv3::{
     mmio::RegisterFile, //
 };
 
+/// What the SMMU is called here, as the mock's first is.
+pub(crate) const NAME: &CStr = c"smmu0";
+
 /// A wired interrupt of the SMMU.
 struct Wire(Interrupt);
 
@@ -97,6 +100,20 @@ impl Smmu {
             node: firmware.node().ok_or(ENODEV)?,
             firmware,
         })
+    }
+
+    /// Has the kernel's driver probe it. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if no driver takes it; those of the driver's probe.
+    pub(crate) fn attach_driver(&self) -> Result {
+        self.firmware.attach_driver()
+    }
+
+    /// Has the driver leave it, which turns it off. No device is behind it. Sleeps.
+    pub(crate) fn release_driver(&self) {
+        self.firmware.release_driver();
     }
 
     /// The hardware.

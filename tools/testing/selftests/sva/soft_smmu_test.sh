@@ -86,6 +86,25 @@ loads_again_and_again() {
 	works && clean
 }
 
+is_on() {
+	! grep -qx "CR0ACK: 0x00000000" $files/regs
+}
+
+# The driver of the SMMU leaves, and comes back to what it has left; not under devices.
+driver_leaves() {
+	hardware || return
+	! echo unbind 2> /dev/null > $files/driver && is_on && hardware devices=0 || return
+	for _ in 1 2 3; do
+		echo unbind > $files/driver && grep -qx none $files/driver && ! is_on || return
+		mine=/sys/kernel/config/mock_smmu/smmu0/mine
+		mkdir $mine || return
+		! echo 1 2> /dev/null > $mine/online && echo bind > $files/driver && is_on &&
+			echo 1 > $mine/online && works
+		status=$?
+		rmdir $mine && [ $status = 0 ] && clean || return
+	done
+}
+
 # Events that find no room are lost, the driver is told, and goes on.
 events_overflow() {
 	hardware stall=1 || return
@@ -95,7 +114,7 @@ events_overflow() {
 	[ "$(stat hw_events_lost)" != 0 ] && hardware && works
 }
 
-echo "1..$((13 + $(test -e $files/fail_queue_full; echo $((1 - $?)))))"
+echo "1..$((14 + $(test -e $files/fail_queue_full; echo $((1 - $?)))))"
 check "as_it_comes" works_with
 check "one_table_of_context_descriptors" works_with ssid_bits=8
 check "two_levels_of_tables" works_with ssid_bits=20
@@ -109,6 +128,7 @@ check "no_pasids" no_pasids
 check "never_stalls" never_stalls
 check "short_addresses" short_addresses
 [ ! -e $files/fail_queue_full ] || check "events_overflow" events_overflow
+check "driver_leaves" driver_leaves
 check "loads_again_and_again" loads_again_and_again
 hardware || failures=1
 # Its device went with the SMMU.
