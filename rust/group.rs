@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/iommu.h`](srctree/include/linux/iommu.h)
 
-use crate::bindings;
+use crate::{
+    bindings,
+    pci_function::pasid_is_off, //
+};
 use core::ptr::NonNull;
 use kernel::{
     device::Device,
@@ -108,7 +111,9 @@ impl IommuGroup {
 
     /// The largest PASID that all members which send PASIDs can send; 0 if none does. May sleep.
     ///
-    /// Attaching a PASID reaches all of them, whoever asked for it.
+    /// Attaching a PASID reaches all of them, whoever asked for it; also one that was not let send
+    /// any, if the IOMMU's driver has left it its count. Such a driver may have no room for the PASID
+    /// of that one, and not look (arm-smmu-v3), so that it is 0 then.
     pub fn max_pasid(&self) -> u32 {
         let mut least = u32::MAX;
 
@@ -118,7 +123,9 @@ impl IommuGroup {
             // with it `dev->iommu`.
             let max = unsafe { (*(*crate::device_raw(dev)).iommu).max_pasids };
 
-            if max > 0 {
+            if max > 0 && pasid_is_off(dev) {
+                least = 1;
+            } else if max > 0 {
                 least = least.min(max);
             }
             Ok(())

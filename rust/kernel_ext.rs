@@ -33,6 +33,7 @@ pub mod iopf_queue;
 pub mod killable;
 pub mod misc_device;
 pub mod mm_fault;
+pub mod module_ref;
 pub mod module_version;
 pub mod notifier;
 pub mod pasid;

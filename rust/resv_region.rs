@@ -9,7 +9,8 @@
 
 use crate::{
     bindings,
-    group::IommuGroup, //
+    group::IommuGroup,
+    pci_function::PciFunction, //
 };
 use core::ops::Range;
 use kernel::{
@@ -95,8 +96,8 @@ impl ResvList<'_> {
 }
 
 impl IommuGroup {
-    /// The ranges, in whole pages, that no member's DMA can translate: reserved ones, and those
-    /// that must be mapped one to one. May sleep; takes the group's mutex.
+    /// The ranges, in whole pages, that no member's DMA can translate: reserved ones, those that must
+    /// be mapped one to one, and what PCI buses keep for BARs. May sleep; takes the group's mutex.
     ///
     /// # Errors
     ///
@@ -125,8 +126,25 @@ impl IommuGroup {
             }
         }
         to_result(error)?;
-        ranges
+        let mut ranges = ranges?;
+
+        self.for_each(|member| add_windows(member, &mut ranges))?;
+        Ok(ranges)
     }
+}
+
+/// Adds the memory of the host bridge that `dev` is behind, if it is a PCI function. Few IOMMUs'
+/// drivers list that: the DMA API keeps out of there of its own accord.
+fn add_windows(dev: &Device, ranges: &mut KVec<Range<u64>>) -> Result {
+    let mut windows = KVec::new();
+
+    if let Some(function) = PciFunction::of(dev) {
+        function.add_windows(&mut windows)?;
+    }
+    for window in windows {
+        ranges.push(whole_pages(window.start, window.len), GFP_KERNEL)?;
+    }
+    Ok(())
 }
 
 /// As [`IommuGroup::untranslated`], of one device: what a driver, firmware and bus say of it does not
@@ -136,6 +154,14 @@ impl IommuGroup {
 ///
 /// `ENOMEM`.
 pub(crate) fn untranslated(dev: &Device<Bound>) -> Result<KVec<Range<u64>>> {
+    let mut ranges = listed(dev)?;
+
+    add_windows(dev, &mut ranges)?;
+    Ok(ranges)
+}
+
+/// What the IOMMU's driver lists.
+fn listed(dev: &Device<Bound>) -> Result<KVec<Range<u64>>> {
     let dev = crate::device_raw(dev);
     let mut head = bindings::list_head::default();
     let list = &raw mut head;

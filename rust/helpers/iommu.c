@@ -62,10 +62,17 @@ int rust_helper_sva_iommu_device_register(struct iommu_device *iommu, const stru
 int rust_helper_sva_dev_iommu_init_added(struct device *dev, struct fwnode_handle *iommu,
 					 u32 id)
 {
+	int ret;
+
 	guard(mutex)(&probe_mutex);
 	if (dev->iommu)
 		return -EBUSY;
-	return rust_helper_sva_dev_iommu_init(dev, iommu, &id, 1);
+	ret = rust_helper_sva_dev_iommu_init(dev, iommu, &id, 1);
+	if (ret)
+		return ret;
+	/* What is between PCI devices and an SMMU here passes ATS on. */
+	dev->iommu->fwspec->flags |= IOMMU_FWSPEC_PCI_RC_ATS;
+	return 0;
 }
 
 /* Undoes sva_dev_iommu_init() for a device that could not be added. */

@@ -22,7 +22,8 @@ use crate::{
     },
     hw,
     line::Line,
-    mmio::RegisterFile, //
+    mmio::RegisterFile,
+    MockSmmu, //
 };
 use kernel::{
     device::Device,
@@ -32,6 +33,7 @@ use kernel::{
 use kernel_ext::{
     fwspec::IommuNode,
     iommu_device::IommuDevice,
+    module_ref::ModuleRef,
     notifier, //
 };
 use smmuv3::{
@@ -180,7 +182,7 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// `ENODEV` if it has no firmware node.
+    /// `ENODEV` if it has no firmware node, or the module is being unloaded.
     pub(crate) fn upstream(&self) -> Result<Upstream> {
         let able = self.smmu().features();
         let spec = DeviceSpec {
@@ -195,6 +197,7 @@ impl Instance {
             port_config(&spec, able.ssid_bits),
             self.iommu.clone(),
             &self.requesters,
+            ModuleRef::of::<MockSmmu>()?,
         ))
     }
 

@@ -23,7 +23,10 @@ use kernel::{
         Arc, //
     }, //
 };
-use kernel_ext::fwspec::IommuNode;
+use kernel_ext::{
+    fwspec::IommuNode,
+    module_ref::ModuleRef, //
+};
 
 /// How many of others use an SMMU.
 pub struct Count(Atomic<u32>);
@@ -66,8 +69,9 @@ pub struct Upstream {
     node: IommuNode,
     config: PortConfig,
     _iommu: Arc<dyn Any + Send + Sync>,
-    // Dropped last.
+    // Dropped last: the SMMU's module, too, only then may go.
     _counted: Counted,
+    _module: ModuleRef,
 }
 
 impl Upstream {
@@ -81,13 +85,14 @@ impl Upstream {
     }
 
     /// For hosts: that SMMU, which firmware calls `node`, and of which `count` tells whether it must
-    /// stay. Ports are as `config` says. It keeps `iommu` alive.
+    /// stay. Ports are as `config` says. It keeps `iommu` alive, and the host's module loaded.
     pub fn new(
         hw: Arc<Smmu>,
         node: IommuNode,
         config: PortConfig,
         iommu: Arc<dyn Any + Send + Sync>,
         count: &Arc<Count>,
+        module: ModuleRef,
     ) -> Self {
         Self {
             hw,
@@ -95,6 +100,7 @@ impl Upstream {
             config,
             _iommu: iommu,
             _counted: Counted::new(count),
+            _module: module,
         }
     }
 

@@ -2,7 +2,13 @@
 
 //! The devices behind the SMMU.
 
-use crate::smmu::Smmu;
+use crate::{
+    module::SoftSmmu,
+    smmu::{
+        Smmu,
+        NAME, //
+    }, //
+};
 use core::ptr;
 use kernel::{
     device::Device,
@@ -15,11 +21,14 @@ use kernel::{
         Mutex, //
     }, //
 };
-use kernel_ext::platform_device::{
-    IommuSpec,
-    PlatformDevice,
-    Property,
-    Value, //
+use kernel_ext::{
+    module_ref::ModuleRef,
+    platform_device::{
+        IommuSpec,
+        PlatformDevice,
+        Property,
+        Value, //
+    }, //
 };
 use smmuv3::{
     device::{
@@ -33,7 +42,11 @@ use smmuv3::{
         PortConfig,
         PortLimits, //
     },
-    ports::Connection, //
+    ports::Connection,
+    requester::{
+        Count,
+        Upstream, //
+    }, //
 };
 
 /// StreamIDs from here on are for devices that are given none, where the SMMU has as many.
@@ -74,6 +87,8 @@ struct State {
 pub(crate) struct Devices {
     #[pin]
     state: Mutex<State>,
+    /// Of others.
+    requesters: Arc<Count>,
     // After the devices.
     smmu: Smmu,
 }
@@ -85,12 +100,15 @@ impl Devices {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(smmu: Smmu) -> Result<Arc<Self>> {
+        let requesters = Count::new()?;
+
         Arc::pin_init(
             pin_init!(Self {
                 state <- new_mutex!(
                     State { plugged: KVec::new(), driven: true },
                     "soft_smmu_devices"
                 ),
+                requesters,
                 smmu,
             }),
             GFP_KERNEL,
@@ -122,7 +140,9 @@ impl Devices {
         let mut state = self.state.lock();
 
         match (state.driven, driven) {
-            (true, false) if !state.plugged.is_empty() => return Err(EBUSY),
+            (true, false) if !state.plugged.is_empty() || !self.requesters.is_zero() => {
+                return Err(EBUSY);
+            }
             (true, false) => self.smmu.release_driver(),
             (false, true) => self.smmu.attach_driver()?,
             _ => {}
@@ -238,5 +258,22 @@ impl Host for Devices {
         let mut plugged = state.plugged.iter();
         let found = plugged.find(|p| ptr::eq(p.device.device(), dev));
         found.map(|p| p.connection.port().sid()).ok_or(ENOENT)
+    }
+
+    fn upstream(&self, smmu: &CStr) -> Result<Upstream> {
+        // Held until the requester is counted: the driver stays then.
+        let state = self.state.lock();
+
+        if !state.driven || smmu != NAME {
+            return Err(ENODEV);
+        }
+        Ok(Upstream::new(
+            self.smmu.hw().clone(),
+            self.smmu.node().clone(),
+            port_config(true, PortLimits::DEFAULT),
+            self.smmu.firmware().clone(),
+            &self.requesters,
+            ModuleRef::of::<SoftSmmu>()?,
+        ))
     }
 }

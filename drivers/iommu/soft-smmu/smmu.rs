@@ -121,6 +121,11 @@ impl Smmu {
         &self.hw
     }
 
+    /// What firmware has of it.
+    pub(crate) fn firmware(&self) -> &Arc<FirmwareDevice> {
+        &self.firmware
+    }
+
     /// What devices behind it call it.
     pub(crate) fn node(&self) -> &IommuNode {
         &self.node

@@ -56,6 +56,8 @@ pub enum Why {
     Occupied,
     /// No PASID is left that it can send.
     NoPasidLeft,
+    /// PASIDs of another device of its group are off, and the IOMMU's driver counts them.
+    OthersPasidsOff,
     /// A member of its group could not come back.
     DriverCoreOwnsDma,
     /// It is being shut down, or its driver leaves it.
@@ -94,6 +96,9 @@ impl Why {
             }
             e if e == EBUSY => Some(Self::PlaceTaken),
             e if e == EADDRINUSE => Some(Self::Occupied),
+            e if e == ENOSPC && device.endpoint.group().max_pasid() == 0 => {
+                Some(Self::OthersPasidsOff)
+            }
             e if e == ENOSPC => Some(Self::NoPasidLeft),
             e if e == EPERM => Some(Self::DriverCoreOwnsDma),
             e if e == ENODEV => Some(Self::Leaving),
@@ -139,6 +144,10 @@ impl Why {
                 "not bound: the process uses addresses that the IOMMU cannot translate"
             }
             Self::NoPasidLeft => "not bound: no PASID is left that it can send",
+            Self::OthersPasidsOff => {
+                "not bound: PASIDs of another device of its group are off, but attached like all by \
+                 the driver of the IOMMU"
+            }
             Self::DriverCoreOwnsDma => {
                 "not bound: a member of its group could not come back (set driver_managed_dma)"
             }
@@ -163,7 +172,7 @@ impl Why {
             Self::NoSuchPasids | Self::WithoutPasid | Self::WithoutIopf => EINVAL,
             Self::Exists => EEXIST,
             Self::Occupied => EADDRINUSE,
-            Self::NoPasidLeft => ENOSPC,
+            Self::NoPasidLeft | Self::OthersPasidsOff => ENOSPC,
             Self::DriverCoreOwnsDma => EPERM,
         }
     }

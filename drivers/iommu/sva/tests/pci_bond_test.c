@@ -18,8 +18,10 @@ static void set_up(struct kunit *test, struct bond_case *c)
 	c->port = pci_case_port(test, c->host, NULL, ISOLATED);
 	c->end = pci_case_endpoint(test, c->host, c->port);
 	c->space = sva_test_mm(test);
+	pci_case_touch(test, c->end, c->space);
 	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(&c->end->pdev->dev, c->space->mm, &c->pasid,
 						       SVA_TEST_FLAGS, NULL));
+	KUNIT_EXPECT_TRUE(test, c->end->pdev->ats_enabled);
 }
 
 static int dma(struct bond_case *c, unsigned long addr)
@@ -39,6 +41,7 @@ static void page_requests(struct kunit *test)
 	u64 value;
 
 	set_up(test, &c);
+	KUNIT_ASSERT_TRUE(test, c.end->pdev->pri_enabled);
 	KUNIT_EXPECT_EQ(test, 0, dma(&c, c.space->addr));
 	KUNIT_EXPECT_EQ(test, 0, get_user(value, (u64 __user *)c.space->addr));
 	KUNIT_EXPECT_EQ(test, 0x77, value);

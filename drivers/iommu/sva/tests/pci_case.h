@@ -25,6 +25,7 @@ struct pci_case *pci_case_port(struct kunit *test, struct mock_pci_host *host,
 			       struct pci_case *parent, u16 acs);
 struct pci_case *pci_case_endpoint(struct kunit *test, struct mock_pci_host *host,
 				   struct pci_case *parent);
+void pci_case_touch(struct kunit *test, struct pci_case *c, struct sva_test_mm *space);
 void pci_case_unplug(struct pci_case *c, bool surprise);
 void pci_case_find(struct kunit *test, struct pci_case *c);
 
