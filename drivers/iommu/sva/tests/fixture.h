@@ -84,5 +84,6 @@ extern struct kunit_suite sva_rights_suite;
 extern struct kunit_suite sva_refusals_suite;
 extern struct kunit_suite sva_copy_suite;
 extern struct kunit_suite sva_pasid_suite;
+extern struct kunit_suite sva_in_tree_fault_suite;
 
 #endif /* SVA_TEST_FIXTURE_H */
