@@ -71,6 +71,7 @@ JOBS=<n>               parallel jobs (all processors)
 DEBUG=1                the debug kernel, where there is one
 FLAVOUR=<name>         another kernel of scripts/flavours (minimal: only run)
 TESTS=<pattern>        test: only suites and selftests with such names ('sva_*')
+ROUNDS=<n>             test: how often tests of races do what they do (1)
 EXTRA=<folder>         test, shell: a driver of your own too; of the tests only its own
 DESTDIR=<folder>       install-sdk: where to
 NODES=2                test: in a guest with two NUMA nodes
@@ -94,4 +95,4 @@ help:
 	clean check-kernel distclean-cache rust-analyzer install-sdk docs rustdoc
 
 # Arguments reach the scripts through the environment.
-export V DEBUG FLAVOUR TESTS NODES SMMU EXTRA DESTDIR BASE PART CASES READS SEED FIRST JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX
+export V DEBUG FLAVOUR TESTS ROUNDS NODES SMMU EXTRA DESTDIR BASE PART CASES READS SEED FIRST JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX

@@ -115,6 +115,15 @@ struct sva_test_mm *sva_test_mm(struct kunit *test)
 	return space;
 }
 
+/* Pages that were touched go, so that they are missing again. */
+void sva_test_renew(struct kunit *test, struct sva_test_mm *space)
+{
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(space->addr, space->len));
+	KUNIT_EXPECT_EQ(test, space->addr,
+			vm_mmap(NULL, space->addr, space->len, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, 0));
+}
+
 /* The last user of the address space goes. */
 void sva_test_mm_exit(struct kunit *test, struct sva_test_mm *space)
 {

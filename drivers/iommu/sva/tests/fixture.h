@@ -26,6 +26,9 @@ extern struct platform_driver sva_test_driver, sva_test_dma_driver;
 extern struct pci_driver sva_test_pci_driver;
 extern struct miscdevice sva_test_pin_file;
 
+/* How often tests of races do what they do: more takes longer, and finds more. */
+extern unsigned int sva_test_rounds;
+
 /* An address space without a task of its own; the test's thread uses it. */
 struct sva_test_mm {
 	struct mm_struct *mm;
@@ -42,6 +45,7 @@ struct device *sva_test_plain_device(struct kunit *test);
 struct sva_test_mm *sva_test_mm(struct kunit *test);
 void sva_test_use(struct sva_test_mm *space);
 void sva_test_unuse(struct sva_test_mm *space);
+void sva_test_renew(struct kunit *test, struct sva_test_mm *space);
 void sva_test_mm_exit(struct kunit *test, struct sva_test_mm *space);
 
 int sva_test_watch_exit(struct device *dev,
@@ -85,5 +89,6 @@ extern struct kunit_suite sva_refusals_suite;
 extern struct kunit_suite sva_copy_suite;
 extern struct kunit_suite sva_pasid_suite;
 extern struct kunit_suite sva_in_tree_fault_suite;
+extern struct kunit_suite sva_cost_suite;
 
 #endif /* SVA_TEST_FIXTURE_H */

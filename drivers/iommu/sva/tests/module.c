@@ -8,6 +8,10 @@
 
 #include "fixture.h"
 
+unsigned int sva_test_rounds = 1;
+module_param_named(rounds, sva_test_rounds, uint, 0444);
+MODULE_PARM_DESC(rounds, "how often tests of races do what they do");
+
 kunit_test_suites(&sva_bind_suite, &sva_shutdown_suite, &sva_exit_suite, &sva_group_suite,
 		  &sva_pci_suite, &sva_fault_suite, &sva_pin_suite, &sva_pin_release_suite,
 		  &sva_reserved_regions_suite, &sva_reserved_life_suite, &sva_rid_suite,
@@ -15,7 +19,7 @@ kunit_test_suites(&sva_bind_suite, &sva_shutdown_suite, &sva_exit_suite, &sva_gr
 		  &sva_alloc_suite, &sva_trace_suite, &sva_count_suite, &sva_port_suite,
 		  &sva_race_suite, &sva_race_group_suite, &sva_race_fault_suite, &sva_handle_suite,
 		  &sva_rights_suite, &sva_refusals_suite, &sva_copy_suite,
-		  &sva_pasid_suite, &sva_in_tree_fault_suite);
+		  &sva_pasid_suite, &sva_in_tree_fault_suite, &sva_cost_suite);
 
 static int __init sva_test_init(void)
 {

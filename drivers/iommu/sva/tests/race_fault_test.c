@@ -122,21 +122,24 @@ static void unbind_with_a_group_that_waits(struct kunit *test, bool stall)
 	struct access access = { .dev = dev, .addr = space->addr };
 	struct held_mapping mapping;
 	unsigned long begin;
+	unsigned int i;
 	int pasid;
 	u64 value;
 
-	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &access.pasid,
-						       SVA_TEST_FLAGS, NULL));
-	hold(test, &mapping, space);
-	force(test, SVA_TEST_WAITS, FORCED_TO_THE_END, nothing, NULL);
-	start(test, &access, access_thread);
-	KUNIT_EXPECT_EQ(test, 0, forced_result());
-	/* Its page cannot come now. */
-	begin = jiffies;
-	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, access.pasid));
-	KUNIT_EXPECT_EQ(test, -EFAULT, result_of(&access));
-	KUNIT_EXPECT_TRUE(test, time_before(jiffies, begin + SOON));
-	let_go(&mapping);
+	for (i = 0; i < sva_test_rounds; i++) {
+		KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &access.pasid,
+							       SVA_TEST_FLAGS, NULL));
+		hold(test, &mapping, space);
+		force(test, SVA_TEST_WAITS, FORCED_TO_THE_END, nothing, NULL);
+		start(test, &access, access_thread);
+		KUNIT_EXPECT_EQ(test, 0, forced_result());
+		/* Its page cannot come now. */
+		begin = jiffies;
+		KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, access.pasid));
+		KUNIT_EXPECT_EQ(test, -EFAULT, result_of(&access));
+		KUNIT_EXPECT_TRUE(test, time_before(jiffies, begin + SOON));
+		let_go(&mapping);
+	}
 
 	KUNIT_ASSERT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &pasid, SVA_TEST_FLAGS,
 						       NULL));

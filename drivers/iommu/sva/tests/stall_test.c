@@ -3,7 +3,6 @@
 
 #include <linux/delay.h>
 #include <linux/iommu.h>
-#include <linux/mman.h>
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
 
@@ -112,7 +111,8 @@ static void s10_unbind_with_stalls_in_flight(struct kunit *test)
 	struct device *dev = stalling_device(test);
 	struct sva_test_mm *space = sva_test_mm(test);
 	struct toucher *toucher = kunit_kzalloc(test, sizeof(*toucher), GFP_KERNEL);
-	int i, pasid;
+	unsigned int i;
+	int pasid;
 
 	KUNIT_ASSERT_NOT_NULL(test, toucher);
 	toucher->dev = dev;
@@ -122,14 +122,10 @@ static void s10_unbind_with_stalls_in_flight(struct kunit *test)
 	toucher->pasid = pasid;
 	INIT_WORK(&toucher->work, touch);
 	queue_work(system_dfl_wq, &toucher->work);
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < 20 * sva_test_rounds; i++) {
 		usleep_range(200, 400);
 		KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
-		/* The pages go, so that the next round stalls too. */
-		KUNIT_EXPECT_EQ(test, 0, vm_munmap(space->addr, space->len));
-		KUNIT_EXPECT_EQ(test, space->addr,
-				vm_mmap(NULL, space->addr, space->len, PROT_READ | PROT_WRITE,
-					MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, 0));
+		sva_test_renew(test, space);
 		KUNIT_EXPECT_EQ(test, 0, iommu_sva_bind_device(dev, space->mm, &pasid,
 							       SVA_TEST_FLAGS, NULL));
 	}
@@ -139,12 +135,43 @@ static void s10_unbind_with_stalls_in_flight(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iommu_sva_unbind_device(dev, pasid));
 }
 
+/* The device goes while it works, and with it its bond. */
+static void s10_unplug_with_stalls_in_flight(struct kunit *test)
+{
+	struct mock_smmu_device config = {
+		.name = "sva_test", .id = 9999, .pasid_bits = 10, .stall = true,
+	};
+	struct sva_test_mm *space = sva_test_mm(test);
+	struct toucher toucher = { .space = space };
+	unsigned int i;
+
+	for (i = 0; i < 10 * sva_test_rounds; i++) {
+		toucher.dev = mock_smmu_device_create(&config);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, toucher.dev);
+		get_device(toucher.dev);
+		toucher.stop = false;
+		KUNIT_EXPECT_EQ(test, 0, iommu_sva_bind_device(toucher.dev, space->mm,
+							       &toucher.pasid, SVA_TEST_FLAGS,
+							       NULL));
+		INIT_WORK_ONSTACK(&toucher.work, touch);
+		queue_work(system_dfl_wq, &toucher.work);
+		usleep_range(200, 1000);
+		mock_smmu_device_destroy(toucher.dev);
+		WRITE_ONCE(toucher.stop, true);
+		flush_work(&toucher.work);
+		destroy_work_on_stack(&toucher.work);
+		put_device(toucher.dev);
+		sva_test_renew(test, space);
+	}
+}
+
 static struct kunit_case sva_stall_cases[] = {
 	KUNIT_CASE(stall_brings_the_page),
 	KUNIT_CASE(s6_stall_without_pasid),
 	KUNIT_CASE(s7_stall_is_refused),
 	KUNIT_CASE(s8_exit_of_a_stalling_bond),
 	KUNIT_CASE(s10_unbind_with_stalls_in_flight),
+	KUNIT_CASE(s10_unplug_with_stalls_in_flight),
 	{}
 };
 
