@@ -74,6 +74,8 @@ mod dma_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod engine_tests;
 #[cfg(CONFIG_KUNIT = "y")]
+mod epd_tests;
+#[cfg(CONFIG_KUNIT = "y")]
 mod event_priority_tests;
 #[cfg(CONFIG_KUNIT = "y")]
 mod event_tests;

@@ -53,7 +53,7 @@ impl From<EventId> for Reject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Context {
     pub(super) asid: u16,
-    /// All accesses fault.
+    /// The tables are not walked. What the TLB has is used all the same.
     pub(super) epd0: bool,
     /// The top byte of addresses is ignored.
     pub(super) tbi: bool,
@@ -71,6 +71,8 @@ pub(super) struct Context {
 
 /// Where an address is looked up.
 pub(super) struct Place {
+    /// Whether the tables may be walked where the TLB has nothing.
+    pub(super) walks: bool,
     pub(super) tables: Tables,
     /// The address, as the TLB knows it.
     pub(super) va: u64,
@@ -79,14 +81,15 @@ pub(super) struct Place {
 }
 
 impl Context {
-    /// Where `va` is looked up; `None` if that is disabled or `va` is out of range.
+    /// Where `va` is looked up; `None` if `va` is out of range.
     pub(super) fn place(&self, va: u64) -> Option<Place> {
         const TOP_BYTE: u64 = 0xff << 56;
 
         if va & 1 << 55 == 0 {
             let va = if self.tbi { cd::untagged(va) } else { va };
-            let inside = !self.epd0 && va >> self.tables.input_bits == 0;
+            let inside = va >> self.tables.input_bits == 0;
             return inside.then_some(Place {
+                walks: !self.epd0,
                 tables: self.tables,
                 va,
                 offset: va,
@@ -96,6 +99,7 @@ impl Context {
         let va = if tbi { va | TOP_BYTE } else { va };
         let inside = !va >> tables.input_bits == 0;
         inside.then_some(Place {
+            walks: true,
             tables,
             va,
             offset: va & ((1 << tables.input_bits) - 1),

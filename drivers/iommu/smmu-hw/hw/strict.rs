@@ -244,7 +244,8 @@ impl Engine {
         let Some(Route::Stage1(context)) = self.route_in_memory(t) else {
             return false;
         };
-        context.place(t.va).is_some_and(|place| {
+        let place = context.place(t.va).filter(|place| place.walks);
+        place.is_some_and(|place| {
             (place.tables.first_level() + 1..=LAST_LEVEL).any(|level| {
                 let step = place.tables.step_to(place.offset, level);
                 step.is_some_and(|step| step.table == table)
@@ -359,7 +360,7 @@ impl Engine {
 
 /// What the tables of `context` give for `access` at `va`.
 pub(super) fn look(context: &Context, va: u64, access: Access) -> Option<Translation> {
-    let place = context.place(va)?;
+    let place = context.place(va).filter(|place| place.walks)?;
     place.tables.peek(place.offset, access).ok()
 }
 

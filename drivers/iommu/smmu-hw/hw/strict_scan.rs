@@ -115,6 +115,7 @@ impl Engine {
         let stream = self.cache.cached_ste(sid).unwrap_or_default();
         let context = config::check_cd(&self.config, &stream, &cd).ok();
         let place = context.and_then(|context| context.place(entry.va));
+        let place = place.filter(|place| place.walks);
         let now = place.and_then(|place| place.tables.step_to(place.offset, entry.step.level));
         (now != Some(entry.step))
             .then(|| left(StrictCache::Walk, sid, None, entry.va, entry.step.table))

@@ -195,6 +195,9 @@ impl Engine {
             // writable by a walk: an entry that does not do is evicted and walked anew.
             self.tlb.invalidate_va(Some(tag), place.va);
         }
+        if !place.walks {
+            return Err(Fault::Translation);
+        }
         self.stats.walks += 1;
         let from = self.begin(&place, t, tag);
         let walks = &mut self.walks;
