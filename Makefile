@@ -35,7 +35,7 @@ install-sdk:
 
 endif
 
-run test bench profile agree shell check rust-analyzer docs rustdoc:
+run test bench profile agree model shell check rust-analyzer docs rustdoc:
 	@scripts/$@
 
 format:
@@ -50,6 +50,7 @@ make test              builds, boots a guest, runs all tests in it
 make bench             measures what operations cost, beside Linux's own
 make profile           tells which functions an operation's instructions are spent in
 make agree             compares the model of an SMMU with QEMU's, in random cases
+make model             has spin search the model of a bond's life for errors
 make shell             an interactive guest with the modules loaded
 make check             formatting, lints, coding style
 make format            formats the Rust files
@@ -91,7 +92,7 @@ export HELP
 help:
 	@echo "$$HELP"
 
-.PHONY: help run test bench profile agree shell check format modules modules-checked modules_install \
+.PHONY: help run test bench profile agree model shell check format modules modules-checked modules_install \
 	clean check-kernel distclean-cache rust-analyzer install-sdk docs rustdoc
 
 # Arguments reach the scripts through the environment.
