@@ -25,7 +25,7 @@ use kernel::{
         atomic::{ordering::Relaxed, Atomic},
         Arc, CondVar, Mutex, SpinLock,
     },
-    time::msecs_to_jiffies,
+    time::{delay::fsleep, msecs_to_jiffies, Delta},
 };
 use kernel_ext::{
     exit_notifier,
@@ -197,14 +197,12 @@ impl Drop for Leave {
 /// Keeps what [`Waits::refuse`] said in force.
 pub(crate) struct Refusal {
     waits: Arc<Waits>,
-    what: Option<(Arc<GroupAttachment>, ARef<Device>)>,
+    what: (Arc<GroupAttachment>, ARef<Device>),
 }
 
 impl Drop for Refusal {
     fn drop(&mut self) {
-        let Some((at, of)) = &self.what else {
-            return;
-        };
+        let (at, of) = &self.what;
         let mut state = self.waits.state.lock();
         let same = |(there, device): &(Arc<GroupAttachment>, ARef<Device>)| {
             Arc::ptr_eq(there, at) && core::ptr::eq(&**device, &**of)
@@ -360,18 +358,19 @@ impl Waits {
         attachment: &Arc<GroupAttachment>,
         device: &Device,
     ) -> Refusal {
-        let refused = (attachment.clone(), ARef::from(device));
-        let mut state = self.state.lock();
-        // Without memory the device waits for as long as its page requests may.
-        let listed = state.refused.push(refused, GFP_KERNEL).is_ok();
+        let refused = || (attachment.clone(), ARef::from(device));
+        let list = || self.state.lock().refused.push(refused(), GFP_KERNEL);
 
-        drop(state);
+        // The driver must not wait for its device, and a few bytes will be had.
+        while list().is_err() {
+            fsleep(Delta::from_millis(1));
+        }
         self.abandon(|there| {
             (there.is_at(attachment) && there.is_of(device)).then_some(Reason::Ending)
         });
         Refusal {
             waits: self.clone(),
-            what: listed.then(|| (attachment.clone(), ARef::from(device))),
+            what: refused(),
         }
     }
 
