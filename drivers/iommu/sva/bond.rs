@@ -276,6 +276,7 @@ impl Bond {
         let mut make = || {
             // First of all, so that its PASID, or the place without, is nobody else's.
             device.list(bond.clone())?;
+            trace::bond_state(bond.traced(), trace::State::Making);
             inner.bonds.add(bond.clone())?;
             // Now: a handler that is registered from here on finds the bond in the list.
             if bond.is_exit_heard(inner) {

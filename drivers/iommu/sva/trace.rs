@@ -18,6 +18,8 @@ mod events {
 
     kernel_ext::tracepoint::declare_trace! {
         pub(super) fn device_init(dev: &Device, features: u32, max_pasid: u32);
+        pub(super) fn device_shutdown(dev: &Device);
+        pub(super) fn bond_state(dev: &Device, pasid: u32, tgid: i32, state: u32);
         pub(super) fn bind(dev: &Device, pasid: u32, tgid: i32, flags: u32, refs: u64);
         pub(super) fn unbind(dev: &Device, pasid: u32, tgid: i32, flags: u32, refs: u64);
         pub(super) fn page_request(dev: &Device, pasid: u32, grpid: u32, addr: u64, access: u32);
@@ -57,6 +59,27 @@ pub(crate) struct Traced<'a> {
 #[inline]
 pub(crate) fn device_init(dev: &Device, features: u32, max_pasid: u32) {
     events::device_init(dev, features, max_pasid);
+}
+
+/// A device has been shut down.
+#[inline]
+pub(crate) fn device_shutdown(dev: &Device) {
+    events::device_shutdown(dev);
+}
+
+/// What state a bond has come into, as numbered in the event.
+#[derive(Clone, Copy)]
+pub(crate) enum State {
+    Making = 1,
+    Live,
+    Stopping,
+    Ended,
+}
+
+/// A bond has come into this state, or is about to.
+#[inline(never)]
+pub(crate) fn bond_state(bond: Traced<'_>, state: State) {
+    events::bond_state(bond.dev, bond.pasid, bond.pid, state as u32);
 }
 
 /// Whether somebody wants to know of each bind and unbind.

@@ -19,6 +19,13 @@ TRACE_DEFINE_ENUM(IOMMU_PAGE_RESP_SUCCESS);
 TRACE_DEFINE_ENUM(IOMMU_PAGE_RESP_INVALID);
 TRACE_DEFINE_ENUM(IOMMU_PAGE_RESP_FAILURE);
 
+#define show_sva_bond_state(state)				\
+	__print_symbolic(state,					\
+			 { 1, "making" },			\
+			 { 2, "live" },				\
+			 { 3, "stopping" },			\
+			 { 4, "ended" })
+
 /* IOMMU_SVA_FEAT_* */
 #define show_sva_features(features)				\
 	__print_flags(features, "+",				\
@@ -71,6 +78,52 @@ TRACE_EVENT(device_init,
 
 	TP_printk("dev=%s features=%s max_pasid=%u", __get_str(dev),
 		  show_sva_features(__entry->features), __entry->max_pasid)
+);
+
+/* A device has been shut down: its bonds have ended before. */
+TRACE_EVENT(device_shutdown,
+
+	TP_PROTO(struct device *dev),
+
+	TP_ARGS(dev),
+
+	TP_STRUCT__entry(
+		__string(dev, dev_name(dev))
+	),
+
+	TP_fast_assign(
+		__assign_str(dev);
+	),
+
+	TP_printk("dev=%s", __get_str(dev))
+);
+
+/*
+ * A bond comes into @state: "making" before it is attached, "stopping" before its driver
+ * is called, "ended" after the detach and before its PASID can be had again.
+ */
+TRACE_EVENT(bond_state,
+
+	TP_PROTO(struct device *dev, u32 pasid, s32 tgid, u32 state),
+
+	TP_ARGS(dev, pasid, tgid, state),
+
+	TP_STRUCT__entry(
+		__string(dev, dev_name(dev))
+		__field(u32, pasid)
+		__field(s32, tgid)
+		__field(u32, state)
+	),
+
+	TP_fast_assign(
+		__assign_str(dev);
+		__entry->pasid = pasid;
+		__entry->tgid = tgid;
+		__entry->state = state;
+	),
+
+	TP_printk("dev=%s pasid=%u tgid=%d state=%s", __get_str(dev), __entry->pasid,
+		  __entry->tgid, show_sva_bond_state(__entry->state))
 );
 
 /* @tgid is the process that bound first; @refs what the bond counts afterwards. */

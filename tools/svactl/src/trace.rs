@@ -110,6 +110,8 @@ impl Drop for Tracer {
 pub fn parse(line: &str) -> Option<Map<String, Value>> {
     let names = [
         "device_init",
+        "device_shutdown",
+        "bond_state",
         "bind",
         "unbind",
         "page_request",
@@ -164,6 +166,7 @@ fn text(event: &Map<String, Value>) -> String {
             get("access"),
             get("reason").replace('_', " ")
         ),
+        "bond_state" => format!("{head} is {}", get("state")),
         "mm_exit" => format!("{head} process {} exits", get("tgid")),
         name @ ("bind" | "unbind") => {
             format!(

@@ -193,6 +193,7 @@ impl SvaDevice {
         drop(state);
         drop(left);
         self.forgive();
+        trace::device_shutdown(self.endpoint.dev());
         ended
     }
 

@@ -224,11 +224,13 @@ impl Bond {
     /// Making → live.
     pub(super) fn go_live(&self, inner: &mut Inner) {
         self.record_mut(inner).state = BondState::Live { starting: 0 };
+        trace::bond_state(self.traced(), trace::State::Live);
     }
 
     /// Making → ended: nobody has seen it at work. It is not attached.
     pub(super) fn discard(&self, inner: &mut Inner) {
         let hearer = self.stop_hearing();
+        let had_place = self.of_device.is_listed();
 
         self.device.unlist(self);
 
@@ -238,6 +240,9 @@ impl Bond {
         record.state = BondState::Ended;
         let left = (record.owner.take(), record.group.take(), record.held.take());
 
+        if had_place {
+            trace::bond_state(self.traced(), trace::State::Ended);
+        }
         drop((left, listed, hearer));
     }
 
@@ -268,6 +273,7 @@ impl Bond {
             by: TaskName::current(),
             starting,
         };
+        trace::bond_state(self.traced(), trace::State::Stopping);
         // Who is starting the device may wait for it, which must not wait for a page then.
         let waits = &self.device.core.waits;
         let _refused =
@@ -331,6 +337,9 @@ impl Bond {
                 totals.ended.add(&self.attachment);
             }
         });
+        // While nobody else can have its PASID.
+        trace::unbind(self.traced(), 0);
+        trace::bond_state(self.traced(), trace::State::Ended);
         drop(attached);
         if let Some(debt) = debt {
             self.device.owe(debt);
@@ -338,7 +347,6 @@ impl Bond {
         if waited_for {
             self.space.wake();
         }
-        trace::unbind(self.traced(), 0);
         self.space.unlock(&self.device.core, inner);
         self.pins.end();
         // Last of all: a device that leaves waits for this.
