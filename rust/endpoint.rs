@@ -251,6 +251,18 @@ impl Held {
         crate::device_raw(&self.0.dev)
     }
 
+    /// Whether page requests of the device reach the kernel now: the IOMMU's driver says so when it
+    /// attaches a domain that serves them, if both device and IOMMU have any. Any context.
+    pub fn has_page_requests(&self) -> bool {
+        // SAFETY: The device is held, so it keeps `dev->iommu`. The pointer is only looked at, and
+        // may change at any time.
+        unsafe {
+            !(&raw const (*(*self.as_raw()).iommu).fault_param)
+                .read_volatile()
+                .is_null()
+        }
+    }
+
     /// The endpoint, which may be left by its device once this is dropped.
     pub fn endpoint(&self) -> &Arc<Endpoint> {
         &self.0

@@ -328,7 +328,7 @@ impl<T: Driver> Ops<T> {
         let handles = unsafe { (*domain).iopf_handler }.is_some();
 
         from_result(|| {
-            let queue = client.driver().fault_queue().filter(|_| handles);
+            let queue = client.driver().fault_queue(client).filter(|_| handles);
             let new = match &queue {
                 // SAFETY: The device is probed until `release_device`, which closes it.
                 Some(queue) => unsafe { faults.begin(queue, pasid)? },

@@ -40,6 +40,12 @@ mod with_pci {
             unsafe { bindings::sva_pci_ats_supported(device_raw(self.0)) }
         }
 
+        /// Whether it can ask for pages.
+        pub fn has_pri(&self) -> bool {
+            // SAFETY: It is a PCI device.
+            unsafe { bindings::sva_pci_pri_supported(device_raw(self.0)) }
+        }
+
         /// Lets it translate by ATS, in pages, and ask for pages if `pri` and if it can. Not before
         /// the IOMMU answers it.
         ///
@@ -115,6 +121,11 @@ impl<'a> PciFunction<'a> {
 
     /// See the other.
     pub fn has_ats(&self) -> bool {
+        false
+    }
+
+    /// See the other.
+    pub fn has_pri(&self) -> bool {
         false
     }
 

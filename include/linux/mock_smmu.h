@@ -39,6 +39,7 @@ struct mock_smmu_region {
  * @pasid_bits: bits of a PASID; 0 for a device without PASIDs
  * @ats: ATS and PRI: it can wait for missing pages. A device with PASIDs has
  *	them in any case, unless it stalls
+ * @no_pri: it has no page requests, but @ats
  * @stall: its accesses wait for missing pages inside the SMMU
  * @group: devices with the same number share an IOMMU group; 0 is a group of
  *	its own
@@ -51,6 +52,7 @@ struct mock_smmu_device {
 	int id;
 	unsigned int pasid_bits;
 	bool ats;
+	bool no_pri;
 	bool stall;
 	unsigned int group;
 	bool translated;

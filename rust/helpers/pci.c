@@ -114,6 +114,16 @@ bool rust_helper_sva_pci_ats_supported(struct device *dev)
 	return pci_ats_supported(to_pci_dev(dev));
 }
 
+/* Whether @dev has page requests. */
+bool rust_helper_sva_pci_pri_supported(struct device *dev)
+{
+#ifdef CONFIG_PCI_PRI
+	return pci_pri_supported(to_pci_dev(dev));
+#else
+	return false;
+#endif
+}
+
 #ifdef CONFIG_PCI_PRI
 /* As the kernel's pci_enable_pri(), which is not for modules. */
 static int enable_pri(struct pci_dev *pdev)

@@ -67,8 +67,8 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// `ENOMEM`, which is logged only: the core believes that `list` is complete.
     fn resv_regions(&self, client: &Client<Self>, list: &mut ResvList<'_>) -> Result;
 
-    /// Where page requests of the instance's devices go; `None` if it has none.
-    fn fault_queue(&self) -> Option<Arc<IopfQueue>>;
+    /// Where page requests of a device go; `None` if it, or the instance, has none.
+    fn fault_queue(&self, client: &Client<Self>) -> Option<Arc<IopfQueue>>;
 
     /// Lets accesses without PASID through untranslated. Called under the group's mutex.
     ///

@@ -122,13 +122,16 @@ impl MockDevice {
         };
         let reserved = regions(&spec.resv, ResvKind::Reserved)?;
         let direct = regions(&spec.resv, ResvKind::Direct)?;
-        let mut properties = KVec::with_capacity(7, GFP_KERNEL)?;
+        let mut properties = KVec::with_capacity(8, GFP_KERNEL)?;
         if spec.pasid_bits != 0 {
             let bits = u32::from(spec.pasid_bits);
             properties.push(cell(c"pasid-num-bits", bits), GFP_KERNEL)?;
         }
         if spec.ats {
             properties.push(cell(c"ats-supported", 1), GFP_KERNEL)?;
+        }
+        if spec.pri {
+            properties.push(cell(master::ASKS, 1), GFP_KERNEL)?;
         }
         if let Some(group) = spec.group {
             properties.push(cell(c"iommu-group-id", group), GFP_KERNEL)?;

@@ -54,6 +54,8 @@ pub struct Master {
     sid: u32,
     group: Option<u32>,
     ats: bool,
+    /// Whether it asks for missing pages.
+    asks: bool,
     /// Whether its context descriptors are in use at all times.
     always: bool,
     translates_dma: bool,
@@ -80,6 +82,9 @@ pub const DIRECT: &CStr = c"iommu-direct";
 
 /// The property of a device's node that says that its accesses may wait for long, if not 0.
 pub const STALLS: &CStr = c"dma-can-stall";
+
+/// The property of a device's node that says that it has page requests (PRI), if not 0.
+pub const ASKS: &CStr = c"pri-supported";
 
 /// The property of a device's node that has the DMA API map memory for it in the SMMU, if not 0.
 pub const TRANSLATED: &CStr = c"iommu-translated";
@@ -117,7 +122,7 @@ pub type Bonds = RBTree<u32, Arc<AddressSpace>>;
 
 impl Master {
     /// Takes the device `dev` with the given StreamIDs. Its software node says the rest:
-    /// `pasid-num-bits`, `ats-supported`, `dma-can-stall`, `iommu-group-id`, [`TRANSLATED`]; and
+    /// `pasid-num-bits`, `ats-supported`, [`ASKS`], [`STALLS`], `iommu-group-id`, [`TRANSLATED`]; and
     /// [`RESERVED`] and [`DIRECT`], each with pairs of first address and length. A PCI function says
     /// it by its capabilities, and may send PASIDs from now on. May sleep.
     ///
@@ -154,6 +159,10 @@ impl Master {
             None => flag(c"ats-supported"),
         };
         let ats = smmu.features().ats && can_ats;
+        let can_ask = match &pci {
+            Some(pci) => pci.has_pri(),
+            None => flag(ASKS),
+        };
         let model = smmu.features().stall_model;
         let stalls = match model {
             regs::STALL_NONE => false,
@@ -175,6 +184,7 @@ impl Master {
             sid,
             group: property(c"iommu-group-id"),
             ats,
+            asks: ats && can_ask && smmu.features().pri,
             always: able != 0 && (ssid_bits != 0 || ats),
             translates_dma: flag(TRANSLATED),
             stalls,
@@ -201,6 +211,11 @@ impl Master {
     /// Whether it sends PASIDs.
     pub fn has_pasids(&self) -> bool {
         self.has_pasids
+    }
+
+    /// Whether it has page requests, and its SMMU too.
+    pub fn asks(&self) -> bool {
+        self.asks
     }
 
     /// Whether it has an ATC, which must be invalidated.

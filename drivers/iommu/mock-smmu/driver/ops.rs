@@ -168,9 +168,12 @@ impl Driver for Smmu {
         list.add(&MSI_WINDOW)
     }
 
-    fn fault_queue(&self) -> Option<Arc<IopfQueue>> {
-        let faults = self.features.pri || self.features.stalls();
-        self.faults.lock().clone().filter(|_| faults)
+    fn fault_queue(&self, client: &Client) -> Option<Arc<IopfQueue>> {
+        let master = client.data();
+        self.faults
+            .lock()
+            .clone()
+            .filter(|_| master.asks() || master.stalls())
     }
 
     fn attach_identity(&self, client: &Client) -> Result {

@@ -232,7 +232,7 @@ mod tests {
             ..FaultReport::default()
         };
         // No domain handles faults, so the device is on no queue: nobody is asked.
-        check!(client.driver().fault_queue().is_some());
+        check!(client.driver().fault_queue(&client).is_some());
         check!(client.faults().report(request) == Err(ENODEV));
         check!(instance.smmu().priq().stats().responses.load(Relaxed) == 0);
         instance.remove_device(0)?;

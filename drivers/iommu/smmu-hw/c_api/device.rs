@@ -58,7 +58,7 @@ pub(crate) unsafe extern "C" fn mock_smmu_device_create(
         let mut spec = DeviceSpec {
             pasid_bits: u8::try_from(config.pasid_bits).map_err(|_| EINVAL)?,
             ats,
-            pri: ats,
+            pri: ats && !config.no_pri,
             group: (config.group != 0).then_some(config.group),
             stall: config.stall,
             translated: config.translated,
