@@ -31,6 +31,7 @@ mod iommu_ops;
 mod iommu_paging_ops;
 pub mod iopf_queue;
 pub mod killable;
+pub mod map_space;
 pub mod misc_device;
 pub mod mm_fault;
 pub mod module_ref;

@@ -16,6 +16,13 @@ use kernel::{
     sync::aref::ARef,
 };
 
+/// How many pages the current process may have pinned, by its `RLIMIT_MEMLOCK`: all, if it has
+/// `CAP_IPC_LOCK`.
+pub fn own_limit() -> usize {
+    // SAFETY: May be called by any task.
+    unsafe { bindings::sva_own_pin_limit() }
+}
+
 /// How many pages are pinned and released at once: nothing is locked for longer.
 pub const BATCH: usize = 512;
 
@@ -31,9 +38,11 @@ struct Charge {
 
 impl Charge {
     /// Counts `pages` more, or `ENOMEM` if that is more than the process may pin.
-    fn new(mm: &MmWithUser, pages: usize) -> Result<Self> {
+    fn new(mm: &MmWithUser, pages: usize, limit: usize) -> Result<Self> {
         // SAFETY: The address space is live while it is borrowed. On failure nothing is counted.
-        kernel::error::to_result(unsafe { bindings::sva_charge_pinned(mm.as_raw(), pages) })?;
+        kernel::error::to_result(unsafe {
+            bindings::sva_charge_pinned(mm.as_raw(), pages, limit)
+        })?;
         // INVARIANT: Just counted.
         Ok(Self {
             mm: ARef::from(&**mm),
@@ -81,7 +90,7 @@ impl PinnedRange {
     /// The pages count as pinned by the process (`VmPin`), each time that they are pinned. The
     /// limit is `RLIMIT_MEMLOCK` of the process that owns `mm`, where the kernel keeps track of
     /// that (memory control groups), else of the calling one; callers with `CAP_IPC_LOCK` have
-    /// none.
+    /// none. For kernel threads, which have it, `limit` is in force besides, in pages.
     ///
     /// May sleep, also for I/O; takes `mmap_lock`.
     ///
@@ -93,10 +102,10 @@ impl PinnedRange {
     /// - `EOPNOTSUPP`: a file that lies in memory itself (DAX).
     /// - `ENOMEM`: more than the process may pin, or no memory.
     /// - `EINTR`: the calling task is being killed.
-    pub fn new(mm: &MmWithUser, range: Range<usize>, write: bool) -> Result<Self> {
+    pub fn new(mm: &MmWithUser, range: Range<usize>, write: bool, limit: usize) -> Result<Self> {
         Self::check(&range)?;
         let count = range.len() / PAGE_SIZE;
-        let charge = Charge::new(mm, count)?;
+        let charge = Charge::new(mm, count, limit)?;
         // INVARIANT: No pages yet.
         let mut pinned = Self {
             // A size too large for the allocator is the caller's, and no reason to warn.
@@ -172,6 +181,16 @@ impl PinnedRange {
     /// How many pages are pinned.
     pub fn pages(&self) -> usize {
         self.pages.len()
+    }
+
+    /// The pages, which stay pinned while this is borrowed.
+    pub(crate) fn raw_pages(&self) -> &[*mut bindings::page] {
+        &self.pages
+    }
+
+    /// Whether a device may write to them.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.write
     }
 }
 

@@ -54,6 +54,31 @@ struct sva_bond;
  * one that asks for it asks for all.
  */
 #define IOMMU_SVA_FEAT_NO_READ_AHEAD	BIT(2)
+/*
+ * Whatever of PASIDs and page requests the device and its IOMMU have, for a driver that
+ * reaches memory by sva_bond_range(): asked for at init and at bind, both work for any
+ * device that is behind an IOMMU (one without PASIDs must be alone in its group). A device
+ * without PASIDs gives what it accesses without to its bonds: see sva_bind().
+ * sva_bond_mode() tells what a bond is.
+ */
+#define IOMMU_SVA_FEAT_ANY		BIT(3)
+/*
+ * With IOMMU_SVA_FEAT_ANY, at init and at bind: on a device without PASIDs several
+ * processes may have bonds at once, and share its addresses. The driver sees to it that
+ * for each process the device uses none but those of that process's ranges. Without
+ * this one process at a time has a device without PASIDs.
+ */
+#define IOMMU_SVA_FEAT_SHARED_ADDRESSES	BIT(4)
+
+/* How the device of a bond reaches the process's memory. */
+enum sva_mode {
+	/* by the process's addresses, and it waits for pages: any memory, at any time */
+	SVA_MODE_SHARED = 1,
+	/* by the process's addresses: what is in a range, and stays mapped there */
+	SVA_MODE_PINNED,
+	/* by addresses that a range tells: what is in it. Without PASID */
+	SVA_MODE_MAPPED,
+};
 
 /**
  * typedef sva_exit_t - told that a process which was bound is gone
@@ -121,6 +146,20 @@ struct sva_bond_ops {
 	sva_exit_t exit;
 	void (*refused)(struct device *dev, u32 pasid, void *drvdata,
 			const struct sva_refusal *refusal);
+};
+
+/**
+ * struct sva_range - memory that a bond's device reaches
+ * @addr: the address of the first byte for the device
+ *
+ * The rest is for sva_range_end().
+ */
+struct sva_range {
+	u64 addr;
+	/* private: what is kept for it */
+	struct sva_bond *bond;
+	unsigned long first, len;
+	u64 number;
 };
 
 #if IS_ENABLED(CONFIG_IOMMU_API) && IS_ENABLED(CONFIG_IOMMU_IOPF) && \
@@ -350,7 +389,8 @@ u32 sva_bond_pasid(const struct sva_bond *bond);
  * * -EFAULT	- part of the range is not mapped, is not memory, is not to be
  *		  accessed so by the process, or (with @write) is shared with a
  *		  file on a disk
- * * -EOPNOTSUPP - a file that lies in memory itself (DAX)
+ * * -EOPNOTSUPP - a file that lies in memory itself (DAX); or the device has addresses
+ *		  of its own (SVA_MODE_MAPPED), and needs sva_bond_range()
  * * -ENOMEM	- more than RLIMIT_MEMLOCK, or no memory
  * * -EINTR	- the caller is being killed
  * After an error nothing more is pinned than before.
@@ -371,6 +411,74 @@ int sva_bond_pin(struct sva_bond *bond, unsigned long addr, size_t len, bool wri
  * is no pin of exactly this range, or the process has exited.
  */
 int sva_bond_unpin(struct sva_bond *bond, unsigned long addr, size_t len);
+
+/**
+ * sva_bond_mode() - How the device of a bond reaches the process's memory
+ * @bond: the bond
+ *
+ * It does not change. Of a group's bond the mode of each member may differ; this is the
+ * one that takes most.
+ *
+ * Context: Process context; for the bond of a group it may sleep.
+ * Return: how.
+ */
+enum sva_mode sva_bond_mode(const struct sva_bond *bond);
+
+/**
+ * sva_bond_range() - Have the device reach memory, whatever it can
+ * @bond: the bond
+ * @addr: first address; its top byte is ignored
+ * @len: number of bytes
+ * @write: whether the device is to write too
+ * @range: where what the device needs is put
+ *
+ * What it takes depends on sva_bond_mode(). SVA_MODE_SHARED: nothing, and nothing is
+ * looked at: that the process has no memory there, the device finds out. Else the pages
+ * that the bytes touch are pinned, as by sva_bond_pin(). SVA_MODE_MAPPED: and mapped, at
+ * the process's own address if nothing has that in the device's space of addresses, else
+ * at another.
+ *
+ * If the process unmaps the memory, a device in SVA_MODE_PINNED loses it; in
+ * SVA_MODE_MAPPED it goes on with the pages that were there. Ranges may overlap: each
+ * is one of its own, and counted. The end of the bond, and before the driver hears of it
+ * the exit of the process, take all from the device; sva_range_end() does nothing
+ * then. In a kernel thread the limit of memory is that of who bound the process.
+ *
+ * Context: Process context, may sleep for pages that are not there, as sva_copy_to()
+ * does. Takes mmap_lock.
+ * Return:
+ * * 0		- the device can use @range->addr until sva_range_end()
+ * * -EINVAL	- the range is empty or wraps
+ * * -ENOSPC	- the device has no addresses left
+ * * -ETIMEDOUT, -EBUSY - as sva_copy_to()
+ * * else as sva_bond_pin(); sva_bond_why_not() tells more of -EFAULT
+ */
+int sva_bond_range(struct sva_bond *bond, unsigned long addr, size_t len, bool write,
+		   struct sva_range *range);
+
+/**
+ * sva_range_end() - Take what sva_bond_range() gave from the device
+ * @range: the range, whose bond has not been given back by sva_unbind()
+ *
+ * The device must not use it any more. Does nothing if the bond has ended.
+ *
+ * Context: Process context, may sleep.
+ */
+void sva_range_end(struct sva_range *range);
+
+/**
+ * sva_bond_why_not() - Why a process may not do something, or cannot have a page
+ * @bond: the bond
+ * @addr: where; its top byte is ignored
+ * @write: whether it is to write
+ *
+ * For a driver that was refused a range, which no page request has been for.
+ *
+ * Context: As sva_copy_to().
+ * Return: an enum sva_reason, 0 if it may and can; -ESRCH if the bond has ended or its
+ * process has exited, -EINTR if the caller is being killed.
+ */
+int sva_bond_why_not(struct sva_bond *bond, unsigned long addr, bool write);
 
 /**
  * sva_start() - Have the device work in the address space, unless the bond has ended
@@ -530,6 +638,26 @@ static inline int sva_bond_pin(struct sva_bond *bond, unsigned long addr, size_t
 }
 
 static inline int sva_bond_unpin(struct sva_bond *bond, unsigned long addr, size_t len)
+{
+	return -ENODEV;
+}
+
+static inline enum sva_mode sva_bond_mode(const struct sva_bond *bond)
+{
+	return SVA_MODE_SHARED;
+}
+
+static inline int sva_bond_range(struct sva_bond *bond, unsigned long addr, size_t len,
+				 bool write, struct sva_range *range)
+{
+	return -ENODEV;
+}
+
+static inline void sva_range_end(struct sva_range *range)
+{
+}
+
+static inline int sva_bond_why_not(struct sva_bond *bond, unsigned long addr, bool write)
 {
 	return -ENODEV;
 }

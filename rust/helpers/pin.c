@@ -2,6 +2,7 @@
 /* Pages that stay where they are. */
 
 #include <linux/capability.h>
+#include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/sched/signal.h>
@@ -42,6 +43,34 @@ void rust_helper_sva_unpin_user_pages(struct page **pages, unsigned long nr, boo
 	cond_resched();
 }
 
+/*
+ * Maps @nr pages in @domain, from @iova on, for reading, and for writing if @write: all
+ * of them, or none. May sleep.
+ */
+int rust_helper_sva_map_pages(struct iommu_domain *domain, unsigned long iova,
+			      struct page *const *pages, unsigned long nr, bool write)
+{
+	int prot = IOMMU_READ | IOMMU_CACHE | (write ? IOMMU_WRITE : 0), ret;
+	unsigned long done, run;
+	phys_addr_t phys;
+
+	for (done = 0; done < nr; done += run) {
+		phys = page_to_phys(pages[done]);
+		for (run = 1; done + run < nr; run++)
+			if (page_to_phys(pages[done + run]) != phys + run * PAGE_SIZE)
+				break;
+		ret = iommu_map(domain, iova + done * PAGE_SIZE, phys, run * PAGE_SIZE, prot,
+				GFP_KERNEL_ACCOUNT);
+		if (ret) {
+			if (done)
+				iommu_unmap(domain, iova, done * PAGE_SIZE);
+			return ret;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
 /* How many pages the process that owns @mm may pin. */
 static unsigned long sva_pin_limit(struct mm_struct *mm)
 {
@@ -57,11 +86,22 @@ static unsigned long sva_pin_limit(struct mm_struct *mm)
 	return limit;
 }
 
-/* Counts @pages more as pinned in @mm, unless they are more than may be. */
-int rust_helper_sva_charge_pinned(struct mm_struct *mm, unsigned long pages)
+/* How many pages the caller may pin. */
+unsigned long rust_helper_sva_own_pin_limit(void)
 {
-	if (atomic64_add_return(pages, &mm->pinned_vm) > sva_pin_limit(mm) &&
-	    !capable(CAP_IPC_LOCK)) {
+	return capable(CAP_IPC_LOCK) ? ULONG_MAX : rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+}
+
+/*
+ * Counts @pages more as pinned in @mm, unless they are more than may be: of a kernel
+ * thread, which could do anything, more than @limit.
+ */
+int rust_helper_sva_charge_pinned(struct mm_struct *mm, unsigned long pages, unsigned long limit)
+{
+	unsigned long now = atomic64_add_return(pages, &mm->pinned_vm);
+
+	if ((now > sva_pin_limit(mm) && !capable(CAP_IPC_LOCK)) ||
+	    (now > limit && current->flags & PF_KTHREAD)) {
 		atomic64_sub(pages, &mm->pinned_vm);
 		return -ENOMEM;
 	}

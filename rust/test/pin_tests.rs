@@ -16,7 +16,7 @@ mod tests {
     };
 
     fn errors_on(mm: &TestMm, range: Range<usize>, write: bool) -> Option<Error> {
-        PinnedRange::new(mm.mm(), range, write).err()
+        PinnedRange::new(mm.mm(), range, write, usize::MAX).err()
     }
 
     #[test]
@@ -25,8 +25,8 @@ mod tests {
         let pages = 2 * BATCH + 3;
         let start = mm.map(pages, Protection::ReadWrite)?;
         let range = start..start + pages * PAGE_SIZE;
-        let pinned = PinnedRange::new(mm.mm(), range.clone(), true)?;
-        let twice = PinnedRange::new(mm.mm(), range.clone(), false)?;
+        let pinned = PinnedRange::new(mm.mm(), range.clone(), true, usize::MAX)?;
+        let twice = PinnedRange::new(mm.mm(), range.clone(), false, usize::MAX)?;
         let counts = (pinned.pages(), twice.pages());
 
         drop((pinned, twice));

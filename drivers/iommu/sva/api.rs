@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The interface for drivers in Rust: devices. Bonds are in [`bond`], pins in [`pinned`].
+//! The interface for drivers in Rust: devices. Bonds are in [`bond`], pins in [`pinned`], memory for
+//! devices of any kind in [`range`].
 //!
 //! In the examples `dev` is a device that has its driver, `mm` a process, `engine` the driver's
 //! object for the device, and `queue` what the device is to do in the process. They are compiled
@@ -32,9 +33,10 @@ use kernel_ext::{devres, endpoint::Endpoint};
 pub(crate) mod bond;
 mod owner;
 pub(crate) mod pinned;
+pub(crate) mod range;
 
 use self::owner::RustOwner;
-pub use self::{bond::Bond, pinned::Pinned};
+pub use self::{bond::Bond, pinned::Pinned, range::Range};
 pub use crate::bond::{
     owner::End,
     why::{Refused, Why},
@@ -263,6 +265,30 @@ impl<T: Handler> Device<T> {
         flags: Features,
         make: impl FnOnce() -> Result<Arc<T::BondData>>,
     ) -> Result<Bond<T>, Refused> {
+        self.with_data(mm, flags, make, |data| self.bind(mm, flags, data))
+    }
+
+    /// As [`Self::bind_group`], with data found or made like [`Self::bind_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::bind_group`], and what `make` says.
+    pub fn bind_group_with(
+        &self,
+        mm: &MmWithUser,
+        flags: Features,
+        make: impl FnOnce() -> Result<Arc<T::BondData>>,
+    ) -> Result<Bond<T>, Refused> {
+        self.with_data(mm, flags, make, |data| self.bind_group(mm, flags, data))
+    }
+
+    fn with_data(
+        &self,
+        mm: &MmWithUser,
+        flags: Features,
+        make: impl FnOnce() -> Result<Arc<T::BondData>>,
+        bind: impl Fn(Arc<T::BondData>) -> Result<Bond<T>, Refused>,
+    ) -> Result<Bond<T>, Refused> {
         let mut make = Some(make);
         let mut made = None;
 
@@ -278,7 +304,7 @@ impl<T: Handler> Device<T> {
                 (None, None) => made.clone().ok_or(EEXIST)?,
             };
 
-            match self.bind(mm, flags, data.clone()) {
+            match bind(data.clone()) {
                 // Another has made one, or the bond has ended, in between.
                 Err(e) if e == EEXIST && self.is_other(mm, flags, &data)? => (),
                 result => return result,

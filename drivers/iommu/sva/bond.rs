@@ -31,10 +31,12 @@ pub(crate) mod group;
 mod join;
 mod life;
 mod list;
+mod mapped;
 pub(crate) mod members;
 mod owed;
 pub(crate) mod owner;
 pub(crate) mod pin;
+mod range;
 mod reserved;
 mod rid;
 mod space;
@@ -64,6 +66,8 @@ pub(crate) struct Bond {
     pub(crate) attachment: Arc<GroupAttachment>,
     pub(crate) pasid: u32,
     pub(crate) flags: Features,
+    /// Whether its device waits for pages: set once it is attached.
+    asks: Atomic<bool>,
     life: Life,
     /// Released after the device has been detached.
     pub(crate) pins: Pins,
@@ -156,23 +160,30 @@ impl Bond {
         request: Request<F>,
     ) -> Result<Arc<Self>, Refused>
     where
-        F: FnOnce() -> Result<AnyOwner>,
+        F: Fn() -> Result<AnyOwner>,
     {
         let flags = request.flags;
+        let mut result = Err(EINVAL);
 
-        Self::try_bind(device, mm, request).map_err(|e| device.refuse_bind(e, flags))
+        for candidate in device.features.candidates(flags) {
+            result = Self::try_bind(device, mm, candidate, &request);
+            // Then what comes next is tried, if anything does.
+            if !result.as_ref().is_err_and(|&e| e == EOPNOTSUPP) {
+                break;
+            }
+        }
+        result.map_err(|e| device.refuse_bind(e, flags))
     }
 
     fn try_bind<F>(
         device: &Arc<SvaDevice>,
         mm: &MmWithUser,
-        request: Request<F>,
+        flags: Features,
+        request: &Request<F>,
     ) -> Result<Arc<Self>>
     where
-        F: FnOnce() -> Result<AnyOwner>,
+        F: Fn() -> Result<AnyOwner>,
     {
-        let flags = device.features.of_bond(request.flags).ok_or(EINVAL)?;
-
         loop {
             let space = device.core.space(mm)?;
             let Some(mut inner) = space.lock() else {
@@ -203,7 +214,7 @@ impl Bond {
 
     /// Whether a bind with `flags` of `identity` may count as this bond, or `EEXIST`.
     fn check_same(&self, inner: &Inner, flags: Features, identity: Identity) -> Result {
-        if self.flags == flags && self.is_of(inner, identity) {
+        if self.flags.is_same(flags) && self.is_of(inner, identity) {
             Ok(())
         } else {
             Err(EEXIST)
@@ -217,10 +228,10 @@ impl Bond {
         inner: &mut Inner,
         mm: &MmWithUser,
         flags: Features,
-        request: Request<F>,
+        request: &Request<F>,
     ) -> Result<Arc<Self>>
     where
-        F: FnOnce() -> Result<AnyOwner>,
+        F: Fn() -> Result<AnyOwner>,
     {
         let held = device.endpoint.hold().ok_or(ENODEV)?;
 
@@ -254,22 +265,24 @@ impl Bond {
             attachment,
             pasid,
             mut new,
+            entered,
         } = inner
             .attachments
             .prepare(device, &held, mm, terms.flags, terms.scope)?;
         let bond = Arc::pin_init(
-            pin_init!(Self {
+            try_pin_init!(Self {
                 device: device.clone(),
                 space: space.clone(),
                 attachment,
                 pasid,
                 flags: terms.flags,
+                asks: Atomic::new(false),
                 life: Life::new(space, terms.owner, terms.group, held),
-                pins: Pins::new(),
+                pins: Pins::new(entered)?,
                 own: Count(Atomic::new(0)),
                 of_space: Links::new(),
                 of_device: Links::new(),
-            }),
+            }? Error),
             GFP_KERNEL,
         )?;
         let alone = terms.scope == Scope::Device || !terms.flags.contains(Feature::Pasid);
@@ -294,14 +307,26 @@ impl Bond {
 
                 new.attach(&bond.attachment, held, mm)?;
             }
-            // Who came into the group just before the attach was reached by it.
-            let used = if alone && device.endpoint.group().len() != 1 {
-                Err(EBUSY)
-            } else if terms.flags.contains(Feature::Pasid) {
-                inner.attachments.begin_use(&bond.attachment)
-            } else {
-                Ok(())
+            let asks = terms.flags.contains(Feature::Iopf)
+                && !terms.flags.contains(Feature::Mapped)
+                && bond.held(inner).is_some_and(Held::has_page_requests);
+
+            bond.asks.store(asks, Relaxed);
+            // It will need some.
+            let room = match terms.flags.contains(Feature::Any) && !asks {
+                true => bond.pins.make_limited_room(),
+                false => Ok(()),
             };
+            let used = room.and_then(|()| {
+                // Who came into the group just before the attach was reached by it.
+                if alone && device.endpoint.group().len() != 1 {
+                    Err(EBUSY)
+                } else if terms.flags.contains(Feature::Pasid) {
+                    inner.attachments.begin_use(&bond.attachment)
+                } else {
+                    Ok(())
+                }
+            });
 
             used.inspect_err(|_| {
                 if new.is_some() {
@@ -340,7 +365,7 @@ impl Bond {
             dev: self.device.endpoint.dev(),
             pasid: self.pasid,
             pid: self.space.pid,
-            flags: self.flags.into(),
+            flags: self.shown().into(),
         }
     }
 }

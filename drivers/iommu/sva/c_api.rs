@@ -35,6 +35,7 @@ use kernel_ext::{
 };
 
 mod handle;
+mod range;
 mod seed;
 
 use self::handle::{Handle, LentHandle, OwnedHandle};

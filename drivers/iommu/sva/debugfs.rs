@@ -147,7 +147,7 @@ fn bond_line(bond: &Bond, f: &mut Formatter<'_>) -> fmt::Result {
         bond.pasid,
         bond.space.pid,
         refs,
-        bond.flags.name(),
+        bond.shown().name(),
         faults.requests(),
         faults.served(),
         faults.all.refused.get(),

@@ -24,6 +24,7 @@
 //! | `bond/copy` | the memory of a bond's process, for the driver |
 //! | `bond/exit`, `exit_calls` | what happens when a process exits; the calls of drivers for that |
 //! | `bond/pin`, `reserved` | memory that a device needs no page requests for; that none may use |
+//! | `bond/range`, `mapped` | memory for a device, whatever that can; for one without page tables |
 //! | `bond/core`, `why` | the address spaces by mm, the devices; reasons for people |
 //! | `fault` | page requests |
 //! | `fault/service`, `serve` | of one attachment; those that need not wait |
@@ -57,9 +58,9 @@ mod fault;
 mod features;
 mod trace;
 
-pub use api::{find, max_pasid, Bond, Device, End, Handler, Pinned, Refused, Why};
+pub use api::{find, max_pasid, Bond, Device, End, Handler, Pinned, Range, Refused, Why};
 pub use fault::refusal::{Reason, Refusal};
-pub use features::{Feature, Features};
+pub use features::{Feature, Features, Mode};
 pub use kernel_ext::fault::{Access, AccessKind};
 
 use crate::{

@@ -20,6 +20,7 @@ mod end_tests;
 mod fixture;
 mod group_tests;
 mod pin_tests;
+mod range_tests;
 mod record;
 mod refusal_tests;
 

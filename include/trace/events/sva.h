@@ -30,7 +30,9 @@ TRACE_DEFINE_ENUM(IOMMU_PAGE_RESP_FAILURE);
 #define show_sva_features(features)				\
 	__print_flags(features, "+",				\
 		      { 1 << 0, "pasid" },			\
-		      { 1 << 1, "iopf" })
+		      { 1 << 1, "iopf" },			\
+		      { 1 << 4, "shared_addresses" },		\
+		      { 1U << 31, "mapped" })
 
 #define show_sva_access(access)					\
 	__print_flags(access, "",				\

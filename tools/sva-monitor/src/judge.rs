@@ -28,6 +28,8 @@ pub struct Judge {
     asked: HashMap<(Device, Pasid, u32), i64>,
     /// Devices that have been shut down.
     gone: HashSet<Device>,
+    /// Devices whose bonds without PASID may be several: no event tells which of them it is of.
+    sharing: HashSet<Device>,
     /// Events have been lost: what is not known may be.
     blind: bool,
     pub events: u64,
@@ -53,6 +55,7 @@ impl Judge {
             bonds: BTreeMap::new(),
             asked: HashMap::new(),
             gone: HashSet::new(),
+            sharing: HashSet::new(),
             blind: false,
             events: 0,
             losses: 0,
@@ -65,9 +68,11 @@ impl Judge {
             Line::Marker(_) => Ok(()),
             Line::Lost => {
                 let (events, losses) = (self.events, self.losses + 1);
+                let sharing = std::mem::take(&mut self.sharing);
 
                 *self = Self {
                     blind: true,
+                    sharing,
                     events,
                     losses,
                     ..Self::new()
@@ -112,6 +117,11 @@ impl Judge {
         match name {
             "device_init" => {
                 self.gone.remove(&device);
+                if text(fields, "features")?.contains("shared_addresses") {
+                    self.sharing.insert(device);
+                } else {
+                    self.sharing.remove(&device);
+                }
                 Ok(())
             }
             "device_shutdown" => {
@@ -130,6 +140,7 @@ impl Judge {
                 match name {
                     "page_request" => self.request(device, pasid, fields),
                     "page_response" => self.response(device, pasid, fields),
+                    _ if pasid == 0 && self.sharing.contains(&device) => Ok(()),
                     _ => self.bond(name, (device, pasid), fields),
                 }
             }

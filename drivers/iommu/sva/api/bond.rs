@@ -148,7 +148,7 @@ impl<T: Handler> Bond<T> {
     }
 
     /// The bond of the device itself.
-    fn own(&self) -> &Arc<bond::Bond> {
+    pub(super) fn own(&self) -> &Arc<bond::Bond> {
         match &self.binds {
             Binds::Device(bond) | Binds::Group { own: bond, .. } => bond,
         }

@@ -38,7 +38,8 @@ impl<T: Handler> Bond<T> {
     /// - `ESRCH`: the bond has ended, or its process has exited.
     /// - `EFAULT`: part of the range is not mapped, is not memory, is not to be accessed so by the
     ///   process, or (with `write`) is shared with a file on a disk.
-    /// - `EOPNOTSUPP`: a file that lies in memory itself (DAX).
+    /// - `EOPNOTSUPP`: a file that lies in memory itself (DAX); or the device has addresses of its own
+    ///   ([`Mode::Mapped`](crate::Mode::Mapped)), and needs [`Self::range`].
     /// - `ENOMEM`: more than `RLIMIT_MEMLOCK`, or no memory.
     /// - `EINTR`: the calling task is being killed.
     pub fn pin(&self, range: Range<usize>, write: bool) -> Result<Pinned> {
@@ -49,12 +50,9 @@ impl<T: Handler> Bond<T> {
             return Err(ESRCH);
         }
         for bond in &all {
-            let pin = OnePin {
-                id: bond.pin(range.clone(), write)?,
-                bond: bond.clone(),
-            };
+            let id = bond.pin(range.clone(), write)?;
 
-            pins.push(pin, GFP_KERNEL)?;
+            pins.push(OnePin::new(bond, id), GFP_KERNEL)?;
         }
         Ok(Pinned { _pins: pins })
     }
@@ -70,9 +68,18 @@ pub struct Pinned {
 }
 
 /// A pin of one device's bond.
-struct OnePin {
+pub(super) struct OnePin {
     bond: Arc<bond::Bond>,
     id: PinId,
+}
+
+impl OnePin {
+    pub(super) fn new(bond: &Arc<bond::Bond>, id: PinId) -> Self {
+        Self {
+            bond: bond.clone(),
+            id,
+        }
+    }
 }
 
 impl Drop for OnePin {

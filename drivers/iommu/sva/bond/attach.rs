@@ -2,7 +2,13 @@
 
 //! Attachments: how an address space is reached by the devices of IOMMU groups.
 
-use super::{core::Core, device::SvaDevice, group, rid, Bond, Scope};
+use super::{
+    core::Core,
+    device::SvaDevice,
+    group,
+    mapped::{self, Entered},
+    rid, Bond, Scope,
+};
 use crate::{
     fault::{refusal::Reason, service::FaultService, GroupAttachment},
     features::{Feature, Features},
@@ -37,6 +43,8 @@ pub(crate) struct Prepared {
     pub(super) pasid: u32,
     /// What is to be attached, unless the attachment is there.
     pub(super) new: Option<New>,
+    /// Of a bond whose ranges are mapped.
+    pub(super) entered: Option<Entered>,
 }
 
 /// What is to be attached. Its PASID is not free before this is dropped.
@@ -149,18 +157,21 @@ impl Attachments {
     ///
     /// # Errors
     ///
-    /// - `EBUSY`: without PASID, see [`rid::prepare`].
+    /// - `EBUSY`: without PASID, see [`rid::prepare`], [`mapped::prepare`].
     /// - `EEXIST`: the group is attached with another `IOPF` in its flags.
     /// - `ENOSPC`: no PASID is left that the device can send.
     /// - `ENOMEM`, and what the IOMMU driver says.
     pub(crate) fn prepare(
         &self,
-        device: &SvaDevice,
+        device: &Arc<SvaDevice>,
         held: &Held,
         mm: &MmWithUser,
         flags: Features,
         scope: Scope,
     ) -> Result<Prepared> {
+        if flags.contains(Feature::Mapped) {
+            return mapped::prepare(device, held, flags);
+        }
         if !flags.contains(Feature::Pasid) {
             return rid::prepare(device, held, mm, flags);
         }
@@ -178,6 +189,7 @@ impl Attachments {
         Ok(Prepared {
             attachment: new_attachment(device, flags)?,
             pasid: translation.pasid(),
+            entered: None,
             new: Some(New {
                 translation,
                 shared,
@@ -218,6 +230,7 @@ impl Attachments {
             attachment: there,
             pasid,
             new: None,
+            entered: None,
         })
     }
 
@@ -277,6 +290,12 @@ impl super::space::Inner {
     pub(crate) fn end_use(&mut self, bond: &Bond, held: &Held) -> Option<Arc<SpaceTranslation>> {
         let attachment = &bond.attachment;
 
+        if bond.flags.contains(Feature::Mapped) {
+            // Unmapped, and with the last bond of the device detached.
+            bond.pins.end();
+            bond.abandon_waits(attachment);
+            return None;
+        }
         if !bond.flags.contains(Feature::Pasid) {
             return attachment.detach();
         }

@@ -25,7 +25,7 @@ const PATIENCE: i64 = 10_000;
 const TRIES: u32 = 64;
 
 /// An address as the page table has it: the device ignores the top byte, too.
-fn untagged(addr: u64) -> u64 {
+pub(super) fn untagged(addr: u64) -> u64 {
     addr & ((1 << 56) - 1)
 }
 
@@ -85,7 +85,7 @@ impl Bond {
     /// - `ESRCH`: the bond has ended, or its process has exited.
     /// - `EFAULT`: the process may not do that, or the page cannot be had.
     /// - `ETIMEDOUT`: the page did not come. `EBUSY`: too much waits. `ENOMEM`. `EINTR`.
-    fn touch(
+    pub(super) fn touch(
         &self,
         addr: u64,
         len: usize,
@@ -176,12 +176,15 @@ impl Bond {
         {
             return Ok(());
         }
-        let asked = self.ask(page, access(write))?;
-
-        match asked.wait()? {
+        match self.ask_for(addr as u64, write)? {
             None => Ok(()),
             Some(reason) => Err(error(reason)),
         }
+    }
+
+    /// Has the page at `addr` brought by a worker, for as long as it takes: or why it is not.
+    pub(super) fn ask_for(&self, addr: u64, write: bool) -> Result<Option<Reason>> {
+        self.ask(addr >> PAGE_SHIFT, access(write))?.wait()
     }
 
     fn ask(&self, page: u64, access: Access) -> Result<Asked> {

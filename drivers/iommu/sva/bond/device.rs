@@ -5,6 +5,7 @@
 use super::{
     core::Core,
     join,
+    mapped::Place,
     owed::Owed,
     owner::{Callback, End},
     why::{Refused, Why},
@@ -43,6 +44,9 @@ pub(crate) struct SvaDevice {
     pub(crate) totals: Totals,
     #[pin]
     state: Mutex<DeviceState>,
+    /// For bonds whose ranges are mapped.
+    #[pin]
+    pub(super) mapped: Mutex<Place>,
 }
 
 /// A handler, whose type its driver knows.
@@ -67,8 +71,19 @@ impl DeviceState {
     }
 }
 
+/// The PASID; and what tells bonds without that share the device's addresses.
+fn key(bond: &Bond) -> (u32, usize) {
+    let shares = bond.flags.contains(Feature::SharedAddresses);
+    let space = match shares && bond.flags.contains(Feature::Mapped) {
+        true => bond.space.mm().as_raw().addr(),
+        false => 0,
+    };
+
+    (bond.pasid, space)
+}
+
 impl_tree_item! {
-    impl TreeItem<1> for Bond { self.of_device, key: u32 = |bond| bond.pasid }
+    impl TreeItem<1> for Bond { self.of_device, key: (u32, usize) = |bond| key(bond) }
 }
 
 impl SvaDevice {
@@ -103,9 +118,13 @@ impl SvaDevice {
         })?;
         let limit = max_pasid_of(&endpoint);
 
-        if features.contains(Feature::Pasid) && limit == 0 {
+        let others = features.contains(Feature::Any) && endpoint.group().len() != 1;
+
+        // Without PASID a device must be alone.
+        if (features.contains(Feature::Pasid) || others) && limit == 0 {
             return Err(tell(Why::no_pasids(&endpoint)));
         }
+        let features = features.of_device(limit != 0);
         let (min_pasid, max_pasid) = match *pasids.end() {
             0 => (*pasids.start(), limit),
             max => (*pasids.start(), max.min(limit)),
@@ -134,6 +153,7 @@ impl SvaDevice {
                     },
                     "sva_device"
                 ),
+                mapped <- new_mutex!(Place::default(), "sva_device_mapped"),
             }),
             GFP_KERNEL,
         )?;
@@ -148,7 +168,7 @@ impl SvaDevice {
                 e => e.into(),
             });
         }
-        trace::device_init(dev, features.into(), device.max_pasid);
+        trace::device_init(dev, features.shown(None).into(), device.max_pasid);
         Ok(device)
     }
 
@@ -225,7 +245,7 @@ impl SvaDevice {
 
     /// The bond under `pasid`.
     pub(crate) fn bond(&self, pasid: u32) -> Option<Arc<Bond>> {
-        self.state.lock().bonds.get(&pasid).map(Arc::from)
+        self.state.lock().bonds.get(&(pasid, 0)).map(Arc::from)
     }
 
     /// The PASID of the bond with `mm`; 0 if it has only one without.
@@ -328,7 +348,7 @@ impl SvaDevice {
     pub(super) fn unlist(&self, bond: &Bond) {
         let mut state = self.state.lock();
         let removed = match bond.of_device.is_listed() {
-            true => state.bonds.remove(&bond.pasid),
+            true => state.bonds.remove(&key(bond)),
             false => None,
         };
 

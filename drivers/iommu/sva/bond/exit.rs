@@ -4,9 +4,10 @@
 //!
 //! The IOMMU driver has a notifier of its own: translations end there, whatever we do. Ours exists
 //! only where a driver wants to know, or has pinned memory. It just queues one work item: nothing
-//! waits inside a notifier, which may itself run in a page request's worker. The work waits until
-//! the process's memory is gone, so that no handler keeps it from others, calls the handler of each
-//! bond, without locks, and then ends the bond. A bond without handler just loses its pins.
+//! waits inside a notifier, which may itself run in a page request's worker. The work releases what
+//! is pinned, waits until the process's memory is gone, so that no handler keeps it from others, calls
+//! the handler of each bond, without locks, and then ends the bond. A bond without handler just loses
+//! its pins.
 
 use super::{core::Core, life::Stopping, owner::End, space::AddressSpace, Bond};
 use kernel::{
@@ -68,15 +69,16 @@ impl WorkItem for ExitWork {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        // Pins keep pages, but not their mappings: they can wait, as the memory of others cannot.
+        // No handler is to keep this memory from others, and what is mapped is out of the device's
+        // reach before its driver is called, as is what it reaches by the process's page tables.
+        while let Some(bond) = next_pinned(&this.space) {
+            bond.pins.release();
+        }
         while !exit_notifier::is_empty(this.space.mm()) {
             fsleep(Delta::from_micros(200));
         }
         while let Some((bond, stopping)) = next_bond(&this.space) {
             bond.exit(stopping);
-        }
-        while let Some(bond) = next_pinned(&this.space) {
-            bond.pins.release();
         }
     }
 }

@@ -377,13 +377,15 @@ impl Bond {
         mm: &MmWithUser,
         flags: Features,
     ) -> Result<Option<AnyOwner>> {
-        let flags = device.features.of_bond(flags).ok_or(EINVAL)?;
+        let mut candidates = device.features.candidates(flags).peekable();
+
+        candidates.peek().ok_or(EINVAL)?;
         let space = device.core.space(mm)?;
         let Some(inner) = space.lock() else {
             device.core.forget_space(&space);
             return Ok(None);
         };
-        let there = inner.bonds.of_device(device, flags);
+        let there = candidates.find_map(|flags| inner.bonds.of_device(device, flags));
         let owner = there.and_then(|bond| bond.owner(&inner).cloned());
 
         space.unlock(&device.core, inner);

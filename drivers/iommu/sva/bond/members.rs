@@ -3,6 +3,7 @@
 //! Binding the members of a group: all that are meant, or none (S12, S15).
 
 use super::{
+    core::Core,
     device::SvaDevice,
     group::{members, GroupBond},
     life::Called,
@@ -77,8 +78,44 @@ where
     S: Fn(&SvaDevice) -> bool,
     O: Fn(&SvaDevice) -> Result<AnyOwner>,
 {
-    let core = members(group)?.0.first().ok_or(ENODEV)?.core.clone();
+    let (devices, _) = members(group)?;
+    let first = devices.first().ok_or(ENODEV)?;
+    let device = own.unwrap_or(first);
+    let mut result = Err(EINVAL.into());
 
+    for flags in device.features.candidates(request.flags) {
+        let request = GroupRequest {
+            flags,
+            identity: request.identity,
+            // Of members that could be anything, those that can be this.
+            suits: |device: &SvaDevice| {
+                let can = device.features.of_bond(flags).is_some();
+
+                (request.suits)(device) && (can || !flags.contains(Feature::Any))
+            },
+            owner: &request.owner,
+        };
+
+        result = bind_with_flags(&device.core, group, own, mm, &request);
+        // Then what comes next is tried, if anything does.
+        if !matches!(&result, Err(e) if *e == EOPNOTSUPP) {
+            break;
+        }
+    }
+    result
+}
+
+fn bind_with_flags<S, O>(
+    core: &Arc<Core>,
+    group: &IommuGroup,
+    own: Option<&Arc<SvaDevice>>,
+    mm: &MmWithUser,
+    request: &GroupRequest<S, O>,
+) -> Result<Bound, Refused>
+where
+    S: Fn(&SvaDevice) -> bool,
+    O: Fn(&SvaDevice) -> Result<AnyOwner>,
+{
     loop {
         let space = core.space(mm)?;
         let Some(mut inner) = space.lock() else {
@@ -102,7 +139,7 @@ where
             None => {
                 let bound = bind_locked(group, own, mm, request, &space, &mut inner);
 
-                space.unlock(&core, inner);
+                space.unlock(core, inner);
                 return bound;
             }
             Some(Called::Here) => return Err(EBUSY.into()),

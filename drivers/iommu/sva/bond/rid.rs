@@ -39,6 +39,7 @@ pub(super) fn prepare(
     Ok(Prepared {
         attachment: new_attachment(device, flags)?,
         pasid: Pasid::NONE,
+        entered: None,
         new: Some(New::alone(Translation::new(
             SvaDomain::alloc(held, mm)?,
             Pasid::none(),

@@ -90,7 +90,7 @@ impl<'a> LentHandle<'a> {
     }
 
     /// The bonds of its devices.
-    fn bonds(&self) -> Result<KVec<Arc<Bond>>> {
+    pub(super) fn bonds(&self) -> Result<KVec<Arc<Bond>>> {
         match self {
             Self::Device(bond) => {
                 let mut bonds = KVec::new();

@@ -9,6 +9,7 @@ use crate::bond::{
     owner::{Callback, End, Hears, Plain},
     Bond,
 };
+use crate::features::{Feature, Features};
 use kernel::{
     device::Device,
     ffi::{c_int, c_ulong, c_void},
@@ -76,6 +77,10 @@ export! {
     ) -> c_int {
         errno((|| {
             if mm.is_null() || pasid.is_null() {
+                return Err(EINVAL);
+            }
+            // Two of these bonds have one name.
+            if Features::from_bits(flags)?.contains(Feature::SharedAddresses) {
                 return Err(EINVAL);
             }
             // SAFETY: By this function's contract.

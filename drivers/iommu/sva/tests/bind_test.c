@@ -143,7 +143,7 @@ static void s3_init_refuses_what_cannot_work(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENODEV, plain_state->init_error);
 	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, state->init_error);
 	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_sva_device_init(NULL, SVA_TEST_FLAGS, 0));
-	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_sva_device_init(dev, 1 << 3, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_sva_device_init(dev, 1 << 5, 0));
 }
 
 static void s4_einval(struct kunit *test)
@@ -159,7 +159,7 @@ static void s4_einval(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_sva_bind_device(dev, space->mm, NULL,
 							     SVA_TEST_FLAGS, NULL));
 	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_sva_bind_device(dev, space->mm, &pasid,
-							     SVA_TEST_FLAGS | (1 << 3), NULL));
+							     SVA_TEST_FLAGS | (1 << 5), NULL));
 	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_sva_unbind_device(NULL, 1));
 
 	/* A subset of what the device was initialised with is all that a bond may have. */

@@ -90,5 +90,7 @@ extern struct kunit_suite sva_copy_suite;
 extern struct kunit_suite sva_pasid_suite;
 extern struct kunit_suite sva_in_tree_fault_suite;
 extern struct kunit_suite sva_cost_suite;
+extern struct kunit_suite sva_range_suite;
+extern struct kunit_suite sva_range_end_suite;
 
 #endif /* SVA_TEST_FIXTURE_H */

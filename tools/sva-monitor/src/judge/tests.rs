@@ -45,6 +45,16 @@ fn a_life() {
 }
 
 #[test]
+fn bonds_that_share_addresses_are_not_told_apart() {
+    let making = "bond_state dev=a pasid=0 tgid=7 state=making";
+    let init = |features| format!("device_init dev=a features={features} max_pasid=0");
+    let twice = |features| judge(&[&init(features), making, making]).len();
+
+    assert_eq!(twice("iopf+shared_addresses"), 0);
+    assert_eq!(twice("iopf"), 1);
+}
+
+#[test]
 fn each_forbidden_thing() {
     let cases: &[&[&str]] = &[
         // Arrows that there are not.
