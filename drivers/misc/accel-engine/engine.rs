@@ -62,6 +62,20 @@ pub struct Outcome {
     pub recorded: bool,
 }
 
+impl Outcome {
+    /// Of a job that was not begun.
+    pub const STOPPED: Self = Self {
+        completion: Completion {
+            status: Status::Stopped as u32,
+            reason: 0,
+            result: 0,
+            bytes: 0,
+            fault_address: 0,
+        },
+        recorded: false,
+    };
+}
+
 /// Carries out the job whose descriptor is at `desc`, and writes its completion record. May sleep.
 ///
 /// `buffer` is at least 16 bytes; what it holds does not matter.

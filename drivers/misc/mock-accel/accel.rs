@@ -23,6 +23,16 @@ use sva::{
     Features, //
 };
 
+/// What the device may use, and how its jobs reach it. All accesses go by ranges, each with the addresses of
+/// its own process only, so that processes may share those of a device without PASIDs.
+const FEATURES: Features = Features::ANY_SHARED;
+
+/// Tells a bond from others.
+pub(crate) struct Process {
+    /// Two without contents could be one.
+    _some: u8,
+}
+
 /// What lives on while a file is open, even if the device is gone.
 ///
 /// Lock order: a context's bond → `contexts`; a context's state → `workers`. No lock of a context
@@ -90,25 +100,25 @@ impl Accel {
 }
 
 impl sva::Handler for Accel {
-    /// The contexts are found by their PASIDs.
-    type BondData = ();
+    /// By which the contexts of a process are found: on a device without PASIDs all have the same.
+    type BondData = Process;
 
-    fn stop(&self, pasid: u32, _data: &Arc<()>, why: End) {
+    fn stop(&self, _pasid: u32, process: &Arc<Process>, why: End) {
         let why = match why {
             End::Shutdown => ENODEV,
             End::Exit | End::Unbind => ESRCH,
         };
 
-        self.stop_contexts(why, |context| context.pasid == pasid);
+        self.stop_contexts(why, |context| context.is_of(process));
     }
 
     const HEARS_REFUSALS: bool = true;
 
-    fn refused(&self, pasid: u32, _data: &Arc<()>, refusal: &sva::Refusal) {
+    fn refused(&self, _pasid: u32, process: &Arc<Process>, refusal: &sva::Refusal) {
         let contexts = self.contexts.lock();
 
         // Whichever of them it is whose job asks: the page is the same to all.
-        for context in contexts.iter().filter(|there| there.pasid == pasid) {
+        for context in contexts.iter().filter(|there| there.is_of(process)) {
             context.refused(refusal);
         }
     }
@@ -120,7 +130,6 @@ pub(crate) struct BoundAccel {
     // device; first each bond, before which `stop` ends its jobs.
     sva: sva::Device<Accel>,
     accel: Working,
-    no_data: Arc<()>,
 }
 
 impl BoundAccel {
@@ -128,13 +137,13 @@ impl BoundAccel {
     ///
     /// # Errors
     ///
-    /// - `ENODEV`: the device is not behind a mock SMMU, or has no PASIDs, or its SMMU cannot
-    ///   share address spaces. Such devices are not for this driver.
+    /// - `ENODEV`: the device is not behind a mock SMMU, or has no PASIDs and is not alone in its
+    ///   group. Such devices are not for this driver.
     /// - `ENOMEM`.
     pub(crate) fn new(dev: &Device<Bound>) -> Result<Self> {
         let accel = Working(Accel::new(dev)?);
         // Its reason is told.
-        let sva = sva::Device::init(dev, Features::SHARED, 0, accel.0.clone()).map_err(|e| {
+        let sva = sva::Device::init(dev, FEATURES, 0, accel.0.clone()).map_err(|e| {
             if e == EOPNOTSUPP {
                 ENODEV
             } else {
@@ -142,11 +151,7 @@ impl BoundAccel {
             }
         })?;
 
-        Ok(Self {
-            sva,
-            accel,
-            no_data: Arc::new((), GFP_KERNEL)?,
-        })
+        Ok(Self { sva, accel })
     }
 
     /// Opens a context for `mm`. May sleep; takes `mmap_lock`.
@@ -158,8 +163,8 @@ impl BoundAccel {
         let accel = &self.accel.0;
         // These devices do not reach each other but through the memory of processes, so it does
         // not matter whether their SMMU can tell them apart.
-        let no_data = self.no_data.clone();
-        let bond = self.sva.bind_group(mm, Features::SHARED, no_data)?;
+        let make = || Ok(Arc::new(Process { _some: 0 }, GFP_KERNEL)?);
+        let bond = self.sva.bind_group_with(mm, FEATURES, make)?;
         let context = Context::new(accel.clone(), mm, bond)?;
 
         context.start(|| accel.contexts.lock().push(context.clone(), GFP_KERNEL))??;

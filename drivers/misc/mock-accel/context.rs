@@ -3,11 +3,15 @@
 //! Contexts: what one open file has of the device.
 
 use crate::{
-    accel::Accel,
+    accel::{
+        Accel,
+        Process, //
+    },
     queue::{
         JobQueue,
         DEPTH, //
     },
+    ranges::Ranges,
     refusals::Refusals,
     uapi::{
         Info,
@@ -23,7 +27,10 @@ use accel_engine::{
     },
     job, //
 };
-use core::ops::Range;
+use core::{
+    cell::RefCell,
+    ops::Range, //
+};
 use kernel::{
     impl_has_work,
     mm::{
@@ -57,7 +64,9 @@ pub(crate) struct Context {
     accel: Arc<Accel>,
     /// The only address space whose pointers mean something here.
     mm: ARef<Mm>,
-    pub(crate) pasid: u32,
+    process: Arc<Process>,
+    pasid: u32,
+    mode: sva::Mode,
     /// Set when no access may begin any more.
     stopped: Atomic<bool>,
     /// Cuts short what the device waits for then.
@@ -76,7 +85,7 @@ pub(crate) struct Context {
     buffer: Mutex<KVVec<u8>>,
     /// From here until the context's end, the device uses the address space.
     #[pin]
-    bond: Mutex<Option<sva::Bond<Accel>>>,
+    bond: Mutex<Option<Arc<sva::Bond<Accel>>>>,
     #[pin]
     work: Work<Context>,
 }
@@ -117,12 +126,15 @@ impl Context {
             bytes: 0,
         };
         let buffer = KVVec::from_elem(0, BUFFER, GFP_KERNEL)?;
+        let bond = Arc::new(bond, GFP_KERNEL)?;
 
         Arc::pin_init(
             pin_init!(Self {
                 accel,
                 mm: ARef::from(&**mm),
+                process: bond.data().clone(),
                 pasid: bond.pasid(),
+                mode: bond.mode(),
                 stopped: Atomic::new(false),
                 early_end <- EarlyEnd::new(),
                 state <- new_mutex!(state, "mock_accel_context"),
@@ -241,6 +253,11 @@ impl Context {
             .note(refusal.addr, refusal.reason as u32);
     }
 
+    /// Whether its bond is that of `process`.
+    pub(crate) fn is_of(&self, process: &Arc<Process>) -> bool {
+        Arc::ptr_eq(&self.process, process)
+    }
+
     /// Whether the context has ended and no access is under way.
     pub(crate) fn is_quiet(&self) -> bool {
         let state = self.state.lock();
@@ -261,6 +278,8 @@ impl Context {
 
         Info {
             pasid: self.pasid,
+            mode: self.mode as u32,
+            reserved: 0,
             queue_depth: DEPTH as u32,
             operations: job::OPERATIONS,
             max_length: job::MAX_LENGTH,
@@ -273,11 +292,20 @@ impl Context {
 
     /// Runs the job whose descriptor is at `desc`.
     fn execute(&self, desc: u64, buffer: &mut [u8]) -> Outcome {
+        // There until the context is quiet.
+        let Some(bond) = self.bond.lock().clone() else {
+            return Outcome::STOPPED;
+        };
+        let ranges = RefCell::new(Ranges::new(&bond));
         let bus = PasidBus {
             dma: &self.accel.dma,
-            pasid: self.pasid,
+            pasid: (self.pasid != 0).then_some(self.pasid),
             stopped: &self.stopped,
-            reason: &|addr| self.refusals.lock().take(addr),
+            reach: &|addr, len, write| ranges.borrow_mut().reach(addr, len, write),
+            reason: &|addr| match self.refusals.lock().take(addr) {
+                0 => ranges.borrow_mut().reason(addr),
+                reason => reason,
+            },
         };
 
         engine::run(&bus, desc, buffer)

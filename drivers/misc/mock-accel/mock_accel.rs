@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`uapi`] | what processes and the device exchange |
 //! | [`queue`] | the jobs of a context between submission and wait |
+//! | [`ranges`] | the memory that the device reaches for a job |
 //! | [`refusals`] | why the device was refused pages |
 //! | [`context`] | an open file's share of the device |
 //! | [`accel`] | the device: its contexts, and their end |
@@ -45,6 +46,7 @@ mod file;
 #[cfg(CONFIG_PCI)]
 mod pci;
 mod queue;
+mod ranges;
 mod refusals;
 mod uapi;
 

@@ -7,7 +7,10 @@ use crate::{
     queue::Doorbell, //
 };
 use accel_engine::{
-    dma::PasidBus,
+    dma::{
+        everywhere,
+        PasidBus, //
+    },
     engine::{
         self,
         BUFFER, //
@@ -139,8 +142,9 @@ impl Worker {
     fn carry_out(&mut self, head: u32) -> bool {
         let bus = PasidBus {
             dma: &self.dma,
-            pasid: self.pasid,
+            pasid: Some(self.pasid),
             stopped: &self.stopped,
+            reach: &everywhere,
             // The kernel's own bond tells nobody.
             reason: &|_| 0,
         };

@@ -108,6 +108,19 @@
 #define MOCK_ACCEL_REASON_NOT_ASKED	8
 #define MOCK_ACCEL_REASON_ENDING	9
 
+/*
+ * How a device reaches the memory of a process, in mock_accel_info.mode. Jobs are the
+ * same in all. But if memory of a job is remapped, or the process forks, while the job
+ * runs, only SHARED does as the process itself would.
+ *
+ * SHARED: by the process's own page tables; it waits for missing pages.
+ * PINNED: the same, but the driver pins what a job uses, page by page.
+ * MAPPED: the driver pins it, and maps it where the device has no PASIDs.
+ */
+#define MOCK_ACCEL_MODE_SHARED		1
+#define MOCK_ACCEL_MODE_PINNED		2
+#define MOCK_ACCEL_MODE_MAPPED		3
+
 /* Alignment of a descriptor and of a completion record, so that neither crosses a page. */
 #define MOCK_ACCEL_DESC_ALIGN		64
 #define MOCK_ACCEL_COMPLETION_ALIGN	32
@@ -165,7 +178,7 @@ struct mock_accel_completion {
 
 /**
  * struct mock_accel_info - a context and its device
- * @pasid: under which the device reaches the memory of the process
+ * @pasid: under which the device reaches the memory of the process; 0 for none
  * @queue_depth: how many jobs may be submitted and not waited for
  * @operations: bit n: the device has the operation with opcode n
  * @max_length: of COPY, FILL, COMPARE and CRC32, in bytes
@@ -173,6 +186,8 @@ struct mock_accel_completion {
  * @jobs: how many jobs of this context have ended
  * @errors: how many of them not with MOCK_ACCEL_SUCCESS
  * @bytes: sum over their completion records
+ * @mode: how the device reaches the memory of the process: MOCK_ACCEL_MODE_*
+ * @reserved: 0
  */
 struct mock_accel_info {
 	__u32 pasid;
@@ -183,6 +198,8 @@ struct mock_accel_info {
 	__u64 jobs;
 	__u64 errors;
 	__u64 bytes;
+	__u32 mode;
+	__u32 reserved;
 };
 
 /**

@@ -35,6 +35,30 @@ pub struct Info {
     pub jobs: u64,
     pub errors: u64,
     pub bytes: u64,
+    mode: u32,
+    reserved: u32,
+}
+
+impl Info {
+    /// Whether the device does what the process could do at any time: `MOCK_ACCEL_MODE_SHARED`.
+    pub fn is_shared(&self) -> bool {
+        self.mode == 1
+    }
+
+    /// How the device reaches the memory of the process.
+    pub fn how(&self) -> String {
+        let how = match self.mode {
+            1 => "page requests",
+            2 => "pinned",
+            3 => "pinned and mapped",
+            _ => "unknown",
+        };
+
+        match self.pasid {
+            0 => format!("no PASID, {how}"),
+            pasid => format!("PASID {pasid}, {how}"),
+        }
+    }
 }
 
 #[derive(Default)]

@@ -64,9 +64,18 @@ pub fn bond(pasid: u32, pid: i32) -> crate::Result<Option<Bond>> {
     let Some(bonds) = bonds()? else {
         return Ok(None);
     };
+    let mut bonds: Vec<_> = bonds
+        .into_iter()
+        .filter(|bond| bond.pasid == pasid)
+        .collect();
+
+    if pasid == 0 {
+        // That says which process as little as nothing does.
+        bonds.retain(|bond| bond.pid == pid);
+    }
     let bond = bonds
         .into_iter()
-        .find(|bond| bond.pasid == pasid)
+        .next()
         .ok_or_else(|| format!("no bond with PASID {pasid} in {BONDS}"))?;
 
     crate::verify(bond.pid == pid, || {

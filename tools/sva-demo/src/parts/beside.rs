@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Another device, on PCI for example, does what the first one did.
+//! Other devices, on PCI, or without page requests or PASIDs, do what the first one did.
 
-use super::list;
+use super::{list, refused};
 use crate::{accel::Accel, pci, Result};
 use std::path::Path;
 
@@ -12,5 +12,6 @@ pub fn run(device: &Path) -> Result<String> {
     let what = pci::describe(device)?.unwrap_or_else(|| device.display().to_string());
 
     list::run(&accel)?;
-    Ok(format!("{what}: such a list too, PASID {}", info.pasid))
+    refused::run(&accel)?;
+    Ok(format!("{what}: such a list too; {}", info.how()))
 }

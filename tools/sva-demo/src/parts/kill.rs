@@ -24,7 +24,7 @@ const SIZE: usize = 1 << 20;
 const ROUNDS: u64 = 4;
 
 pub fn run(device: &Path, table: &mut Table) -> Result<String> {
-    let before = pasids()?;
+    let before = bonds()?;
     let mut victim = Worker::spawn(|link| fill_forever(link, device))?;
     let mut others = Vec::new();
 
@@ -32,12 +32,13 @@ pub fn run(device: &Path, table: &mut Table) -> Result<String> {
         others.push(Worker::spawn(move |link| work(link, device, i))?);
     }
     let lost: u32 = victim.receive()?.parse()?;
+    let victims = (victim.pid(), lost);
     let used: BTreeSet<u32> = others
         .iter_mut()
         .map(|worker| Ok(worker.receive()?.parse()?))
         .collect::<Result<_>>()?;
 
-    verify(pasids()?.is_none_or(|all| all.contains(&lost)), || {
+    verify(bonds()?.is_none_or(|all| all.contains(&victims)), || {
         "there is no bond to lose".into()
     })?;
     for worker in &mut others {
@@ -47,8 +48,8 @@ pub fn run(device: &Path, table: &mut Table) -> Result<String> {
 
     victim.kill()?;
     verify(!victim.wait()?, || "the victim was not killed".into())?;
-    wait_until(|| Ok(pasids()?.is_none_or(|all| !all.contains(&lost))))?;
-    let gone = match pasids()? {
+    wait_until(|| Ok(bonds()?.is_none_or(|all| !all.contains(&victims))))?;
+    let gone = match bonds()? {
         Some(_) => format!("gone in {} ms", killed.elapsed().as_millis()),
         None => "ended".into(),
     };
@@ -60,24 +61,29 @@ pub fn run(device: &Path, table: &mut Table) -> Result<String> {
         worker.send("end")?;
         verify(worker.wait()?, || "a process failed".into())?;
     }
-    wait_until(|| Ok(pasids()? == before))?;
+    wait_until(|| Ok(bonds()? == before))?;
 
     // The lowest free PASID is given first: a lost one would not come again.
     let mut all = used;
 
     all.insert(lost);
     wait_until(|| Ok(reopen(device, OTHERS + 1)? == all))?;
+    let (which, back) = match lost {
+        0 => ("bond".to_string(), ""),
+        lost => (format!("bond of PASID {lost}"), ", all PASIDs back"),
+    };
+
     Ok(format!(
-        "kill in mid-job: bond of PASID {lost} {gone}, {OTHERS} others done, all PASIDs back"
+        "kill in mid-job: {which} {gone}, {OTHERS} others done{back}"
     ))
 }
 
-/// The PASIDs of all bonds; `None` if they cannot be seen. What is checked by them shows later,
-/// and without a time, in the PASIDs that new processes get.
-fn pasids() -> Result<Option<BTreeSet<u32>>> {
+/// The processes and PASIDs of all bonds; `None` if they cannot be seen. What is checked by them shows
+/// later, and without a time, in the PASIDs that new processes get.
+fn bonds() -> Result<Option<BTreeSet<(i32, u32)>>> {
     let bonds = debugfs::bonds()?;
 
-    Ok(bonds.map(|bonds| bonds.iter().map(|bond| bond.pasid).collect()))
+    Ok(bonds.map(|bonds| bonds.iter().map(|bond| (bond.pid, bond.pasid)).collect()))
 }
 
 /// Waits until something holds.

@@ -58,6 +58,14 @@ static inline unsigned int accel_pasid(int fd)
 	return accel_query(fd, &info) ? 0 : info.pasid;
 }
 
+/* MOCK_ACCEL_MODE_*, or 0. */
+static inline unsigned int accel_mode(int fd)
+{
+	struct mock_accel_info info;
+
+	return accel_query(fd, &info) ? 0 : info.mode;
+}
+
 /* The job's number. */
 static inline int64_t accel_submit_at(int fd, uint64_t desc)
 {

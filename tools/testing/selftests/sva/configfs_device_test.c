@@ -173,7 +173,7 @@ TEST_F(configfs, stall_brings_pages)
 }
 
 /* The same device, but for the one file. */
-TEST_F(configfs, without_stall_pages_stay_missing)
+TEST_F(configfs, without_stall_pages_are_pinned)
 {
 	char *memory = map_fresh(page_size());
 	static struct job job;
@@ -183,9 +183,9 @@ TEST_F(configfs, without_stall_pages_stay_missing)
 	fd = open_accel(FIRST);
 	ASSERT_LE(0, fd);
 	job = fill_job(memory, 5, 8);
-	EXPECT_EQ(MOCK_ACCEL_BUS_ERROR, accel_run(fd, &job));
-	*memory = 1;
+	EXPECT_EQ(MOCK_ACCEL_MODE_PINNED, accel_mode(fd));
 	EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_run(fd, &job));
+	EXPECT_EQ(5, *memory);
 	close(fd);
 }
 
@@ -214,10 +214,11 @@ TEST_F(configfs, stall_models)
 						 "stall", may ? "1" : "0", "online", "1", NULL));
 			fd = open_accel(BEHIND);
 			ASSERT_LE(0, fd);
-			EXPECT_EQ(stalls ? MOCK_ACCEL_SUCCESS : MOCK_ACCEL_BUS_ERROR,
-				  accel_fill(fd, memory, 7, 8)) {
+			EXPECT_EQ(stalls ? MOCK_ACCEL_MODE_SHARED : MOCK_ACCEL_MODE_PINNED,
+				  accel_mode(fd)) {
 				TH_LOG("model %d, device %d", model, may);
 			}
+			EXPECT_EQ(MOCK_ACCEL_SUCCESS, accel_fill(fd, memory, 7, 8));
 			close(fd);
 			ASSERT_EQ(0, config_rmdir(BEHIND));
 			ASSERT_EQ(0, config_rmdir(OWN));

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What debugfs tells of a mock SMMU: tables, queues and caches, raw and by name. */
 
-#include "accel.h"
-#include "configfs.h"
+#include "vfio.h"
 
 /* Of mock_accel.0. */
 #define SID 0x100
@@ -184,27 +183,25 @@ static bool counted_more(const char *counter, int64_t before)
 }
 
 /* An access that neither asks for pages nor waits for them leaves an event. */
+/* By a device that can be had access what is not mapped. */
 TEST_F(debugfs, raw_events)
 {
-	const char *dir = LOADED "/kst0";
-	char *page = map_fresh(page_size());
-	struct job job = fill_job(page, 1, 8);
 	int64_t events = debugfs_counter("smmu0", "event_0x10");
-	uint64_t words[4];
-	int fd;
+	struct vfio_user user;
+	uint64_t words[4], data;
 
-	ASSERT_EQ(0, config_make(dir, "sid", "0x5a5", "ats", "0", "pri", "0", "online", "1", NULL));
-	fd = accel_open(config_number(dir));
-	ASSERT_LE(0, fd);
-	EXPECT_EQ(MOCK_ACCEL_BUS_ERROR, accel_run(fd, &job));
+	ASSERT_EQ(0, config_make(DEVICE, "driver", "mock_vfio", "sid", "0x5a5", "ats", "0",
+				 "pri", "0", "online", "1", NULL));
+	ASSERT_EQ(0, vfio_use(&user, DEVICE));
+	ASSERT_EQ(0, vfio_attach(user.device, RID, user.ioas));
+	EXPECT_EQ(-EIO, dma_read(user.device, RID, IOVA, &data, sizeof(data)));
 	ASSERT_EQ(4, last_entry("evtq", "# F_TRANSLATION", words, 4));
 	EXPECT_EQ(0x10, words[0] & 0xff);
 	EXPECT_EQ(0x5a5, words[0] >> 32);
-	EXPECT_EQ(accel_pasid(fd), words[0] >> 12 & 0xfffff);
-	EXPECT_EQ((uintptr_t)page, words[2]);
+	EXPECT_EQ(IOVA, words[2]);
 	EXPECT_TRUE(counted_more("event_0x10", events));
-	close(fd);
-	EXPECT_EQ(0, config_rmdir(dir));
+	vfio_leave(&user);
+	EXPECT_EQ(0, config_rmdir(DEVICE));
 }
 
 TEST_F(debugfs, queues)
