@@ -14,8 +14,6 @@
 
 #include "sva_sample.h"
 
-#define SHARED (IOMMU_SVA_FEAT_PASID | IOMMU_SVA_FEAT_IOPF)
-
 /* The device; gone with its driver, and so are all bonds then. */
 struct engine {
 	struct miscdevice misc;
@@ -32,7 +30,7 @@ struct queue {
 /* A word in that memory. */
 struct word {
 	struct engine *engine;
-	unsigned long addr;
+	struct sva_range range;
 };
 
 /* This device works in count() only, which has returned. One that goes on is stopped here. */
@@ -48,7 +46,7 @@ static int sample_open(struct inode *inode, struct file *file)
 	if (!queue)
 		return -ENOMEM;
 	queue->engine = engine;
-	queue->bond = sva_bind(engine->dev, current->mm, SHARED, exited, NULL);
+	queue->bond = sva_bind(engine->dev, current->mm, IOMMU_SVA_FEAT_ANY, exited, NULL);
 	if (IS_ERR(queue->bond))
 		return PTR_ERR(queue->bond);
 	file->private_data = no_free_ptr(queue);
@@ -70,20 +68,25 @@ static int count(u32 pasid, void *arg)
 	struct word *word = arg;
 	u64 old;
 
-	return mock_smmu_fetch_add(word->engine->port, pasid, word->addr, 1, &old);
+	return mock_smmu_fetch_add(word->engine->port, pasid ?: MOCK_SMMU_NO_SSID,
+				   word->range.addr, 1, &old);
 }
 
 static long sample_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct queue *queue = file->private_data;
-	struct word word = { .engine = queue->engine, .addr = arg };
+	struct word word = { .engine = queue->engine };
 	int ret;
 
 	if (cmd != SVA_SAMPLE_COUNT)
 		return -ENOTTY;
 	if (!sva_bond_is_callers(queue->bond))
 		return -EPERM;
-	ret = sva_start(queue->bond, count, &word);
+	ret = sva_bond_range(queue->bond, arg, sizeof(u64), true, &word.range);
+	if (!ret) {
+		ret = sva_start(queue->bond, count, &word);
+		sva_range_end(&word.range);
+	}
 	return ret == -ESRCH ? -ESHUTDOWN : ret;
 }
 
@@ -114,7 +117,7 @@ static int sample_probe(struct platform_device *pdev)
 	ret = devm_add_action_or_reset(dev, sample_put_port, engine->port);
 	if (ret)
 		return ret;
-	ret = sva_device_init(dev, SHARED, 0);
+	ret = sva_device_init(dev, IOMMU_SVA_FEAT_ANY, 0);
 	if (ret)
 		return ret;
 	engine->misc.minor = MISC_DYNAMIC_MINOR;

@@ -47,7 +47,7 @@ impl MiscFile for OpenFile {
     fn open(device: &Self::Device) -> Result<KBox<Self>> {
         let task = current!();
         let mm = task.mm().ok_or(EPERM)?;
-        let bond = device.bind(mm, sva::Features::SHARED, Arc::new((), GFP_KERNEL)?)?;
+        let bond = device.bind(mm, sva::Features::ANY, Arc::new((), GFP_KERNEL)?)?;
 
         Ok(KBox::new(Self(bond, device.handler().clone()), GFP_KERNEL)?)
     }
@@ -58,9 +58,17 @@ impl MiscFile for OpenFile {
         } else if !bond.is_callers() {
             return Err(EPERM);
         }
-        let counted = bond.start(|pasid| engine.0.fetch_add(Some(pasid), arg as u64, 1));
+        let count = || {
+            let word = bond.range(arg as u64, 8, true)?;
 
-        counted.map_err(|_| ESHUTDOWN)??;
+            bond.start(|pasid| {
+                let pasid = (pasid != 0).then_some(pasid);
+
+                engine.0.fetch_add(pasid, word.device_addr(), 1)
+            })
+        };
+
+        count().map_err(|e| if e == ESRCH { ESHUTDOWN } else { e })??;
         Ok(0)
     }
 }
@@ -82,7 +90,7 @@ impl platform::Driver for Sample {
 
         Dma::of(dev).and_then(|dma| {
             let engine = Arc::new(Engine(dma), GFP_KERNEL)?;
-            let sva = sva::Device::init(dev, sva::Features::SHARED, 0, engine)?;
+            let sva = sva::Device::init(dev, sva::Features::ANY, 0, engine)?;
             let file = Registration::new(CString::try_from(dev.name())?, sva);
 
             KBox::pin_init(
