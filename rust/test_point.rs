@@ -41,3 +41,18 @@ pub fn pass(point: TestPoint) {
     #[cfg(not(CONFIG_KUNIT))]
     let _ = point;
 }
+
+/// How long page requests may wait, in ms: `usual`, unless a suite wants less.
+#[inline]
+pub fn wait_ms(usual: i64) -> i64 {
+    #[cfg(CONFIG_KUNIT)]
+    {
+        // SAFETY: May be called in any context.
+        match unsafe { crate::bindings::sva_test_wait_ms() } {
+            0 => usual,
+            ms => ms as i64,
+        }
+    }
+    #[cfg(not(CONFIG_KUNIT))]
+    usual
+}

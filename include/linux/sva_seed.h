@@ -92,7 +92,10 @@ int sva_bind_device(struct device *dev, struct mm_struct *mm, int *pasid,
  * Not to be called after the exit handler returned: the bond has ended then. One that
  * is called all the same hits nobody else: the PASID is given to no other process before
  * it has been unbound as often as it was bound, for the last 64 such processes of the
- * device, or the last quarter of its PASIDs, and as long as there are others.
+ * device, or the last quarter of its PASIDs, and as long as there are others. Of the one
+ * place without PASID such a call is owed once for each bind of a process that has exited:
+ * who calls for @pasid 0 from elsewhere than the process that has the place gets -ESRCH
+ * that often, and nothing is unbound. Handles (<linux/sva.h>) need none of this.
  *
  * Context: Process context, may sleep. Takes the mutex of the device's IOMMU
  * group. Waits for a running exit handler, unless called from it.

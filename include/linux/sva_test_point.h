@@ -26,4 +26,10 @@ enum sva_test_point {
  */
 void sva_test_set_hook(void (*hook)(enum sva_test_point point));
 
+/*
+ * sva_test_set_wait_ms() - change how long page requests may wait for their pages
+ * @ms: how long, in milliseconds; 0 for what the module parameter "wait_seconds" says
+ */
+void sva_test_set_wait_ms(long ms);
+
 #endif /* _LINUX_SVA_TEST_POINT_H */

@@ -14,6 +14,20 @@ void sva_test_set_hook(void (*hook)(enum sva_test_point point))
 }
 EXPORT_SYMBOL_NS_GPL(sva_test_set_hook, "SVA_TEST");
 
+static long sva_test_wait_ms;
+
+/* Has page requests wait @ms at most from now on, instead of "wait_seconds"; 0: as that says. */
+void sva_test_set_wait_ms(long ms)
+{
+	WRITE_ONCE(sva_test_wait_ms, ms);
+}
+EXPORT_SYMBOL_NS_GPL(sva_test_set_wait_ms, "SVA_TEST");
+
+long rust_helper_sva_test_wait_ms(void)
+{
+	return READ_ONCE(sva_test_wait_ms);
+}
+
 void rust_helper_sva_test_point_pass(enum sva_test_point point)
 {
 	void (*hook)(enum sva_test_point point) = READ_ONCE(sva_test_hook);

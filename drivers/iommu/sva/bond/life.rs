@@ -289,7 +289,7 @@ impl Bond {
     /// How often its driver, which has heard that the process has exited, may unbind it by mistake.
     fn late_unbinds(&self, inner: &Inner) -> u32 {
         match self.owner(inner) {
-            Some(AnyOwner::Plain(plain)) if plain.names_by_pasid() && self.pasid != 0 => {
+            Some(AnyOwner::Plain(plain)) if plain.names_by_pasid() => {
                 u32::try_from(self.refs_in(inner)).unwrap_or(0)
             }
             _ => 0,
@@ -317,6 +317,10 @@ impl Bond {
         let was_attached = attached.is_some();
         let debt = match late {
             0 => None,
+            times if self.pasid == 0 => {
+                self.device.owe_without_pasid(times);
+                None
+            }
             times => {
                 let others = inner.attachments.translations();
 

@@ -6,6 +6,9 @@
 //! by mistake, that must not end the bond of another process. So the PASID of the former is nobody's
 //! until the driver has unbound it as often as it had bound it; but a driver that does as it should
 //! never will. The last few are kept therefore, and none when PASIDs run out.
+//!
+//! A device has one place without PASID, which is needed. An unbind of that is a late one if any is
+//! owed, unless the process that has the place makes it.
 
 use super::{attach::SpaceTranslation, device::SvaDevice};
 use kernel::{prelude::*, sync::Arc};
@@ -55,7 +58,11 @@ impl Debt {
 
 /// The unbinds that are owed to one device, the oldest first.
 #[derive(Default)]
-pub(super) struct Owed(KVec<Debt>);
+pub(super) struct Owed {
+    debts: KVec<Debt>,
+    /// How many are owed for the place without PASID.
+    without_pasid: u32,
+}
 
 impl Owed {
     /// Gives what is to be dropped: of too many the oldest, or the new one.
@@ -63,21 +70,21 @@ impl Owed {
         if most == 0 {
             return Some(debt);
         }
-        let oldest = match self.0.len() >= most {
-            true => self.0.remove(0).ok(),
+        let oldest = match self.debts.len() >= most {
+            true => self.debts.remove(0).ok(),
             false => None,
         };
 
         // Without memory nothing is kept.
-        let _ = self.0.push(debt, GFP_KERNEL);
+        let _ = self.debts.push(debt, GFP_KERNEL);
         oldest
     }
 
     fn pay(&mut self, pasid: u32) -> Option<Debt> {
-        let at = self.0.iter().position(|debt| debt.pasid == pasid)?;
+        let at = self.debts.iter().position(|debt| debt.pasid == pasid)?;
 
-        self.0[at].times -= 1;
-        (self.0[at].times == 0).then(|| self.0.remove(at).ok())?
+        self.debts[at].times -= 1;
+        (self.debts[at].times == 0).then(|| self.debts.remove(at).ok())?
     }
 }
 
@@ -99,9 +106,24 @@ impl SvaDevice {
         drop(paid);
     }
 
-    /// Late unbinds are not expected any more.
+    /// The same of a bond without PASID.
+    pub(super) fn owe_without_pasid(&self, times: u32) {
+        self.with_owed(|owed| owed.without_pasid = owed.without_pasid.saturating_add(times));
+    }
+
+    /// A late unbind of the place without PASID may have come: whether one is owed.
+    pub(crate) fn pay_without_pasid(&self) -> bool {
+        self.with_owed(|owed| {
+            let left = owed.without_pasid.checked_sub(1);
+
+            owed.without_pasid = left.unwrap_or(0);
+            left.is_some()
+        })
+    }
+
+    /// Late unbinds are not expected any more, but of the place without PASID.
     pub(super) fn forgive(&self) {
-        let all = self.with_owed(core::mem::take);
+        let all = self.with_owed(|owed| core::mem::take(&mut owed.debts));
 
         drop(all);
     }

@@ -103,10 +103,19 @@ export! {
             let pasid = u32::try_from(pasid).map_err(|_| ESRCH)?;
             // While the PASID of a process that has exited is kept, it is no other's.
             let Some(bond) = device.bond(pasid) else {
-                device.pay(pasid);
+                match pasid {
+                    0 => {
+                        let _ = device.pay_without_pasid();
+                    }
+                    _ => device.pay(pasid),
+                }
                 return Err(ESRCH);
             };
 
+            // The place without is another's at once.
+            if pasid == 0 && !bond.is_callers() && device.pay_without_pasid() {
+                return Err(ESRCH);
+            }
             bond.unbind()
         })())
     }

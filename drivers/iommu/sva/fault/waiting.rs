@@ -232,7 +232,7 @@ impl Waiting {
     fn is_late(&self) -> bool {
         let limit = i64::from(module_parameters::wait_seconds.value()) * 1000;
 
-        self.since.elapsed().as_millis() >= limit
+        self.since.elapsed().as_millis() >= test_point::wait_ms(limit)
     }
 
     /// Answers it without what it waits for, unless it has been answered, and ends the wait.

@@ -92,5 +92,6 @@ extern struct kunit_suite sva_in_tree_fault_suite;
 extern struct kunit_suite sva_cost_suite;
 extern struct kunit_suite sva_range_suite;
 extern struct kunit_suite sva_range_end_suite;
+extern struct kunit_suite sva_late_suite;
 
 #endif /* SVA_TEST_FIXTURE_H */

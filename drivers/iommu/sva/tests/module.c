@@ -20,7 +20,7 @@ kunit_test_suites(&sva_bind_suite, &sva_shutdown_suite, &sva_exit_suite, &sva_gr
 		  &sva_race_suite, &sva_race_group_suite, &sva_race_fault_suite, &sva_handle_suite,
 		  &sva_rights_suite, &sva_refusals_suite, &sva_copy_suite,
 		  &sva_pasid_suite, &sva_in_tree_fault_suite, &sva_cost_suite,
-		  &sva_range_suite, &sva_range_end_suite);
+		  &sva_range_suite, &sva_range_end_suite, &sva_late_suite);
 
 static int __init sva_test_init(void)
 {
