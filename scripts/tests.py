@@ -95,6 +95,16 @@ class CheckLog(Case):
         done = self.run_on(stamped("\n".join(HARMLESS)), "check-log")
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
+    def test_the_kill_that_a_test_wants(self):
+        def kill(name):
+            return f"{name} invoked oom-killer: gfp_mask=0x140cca\nCall trace:\n" + \
+                f"Out of memory: Killed process 100 ({name}) total-vm:1kB"
+
+        done = self.run_on(stamped(kill("oom_victim")), "check-log")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for log in [f"{kill('oom_victim')}\n{kill('sh')}", "Call trace:\n" + kill("oom_victim")]:
+            self.assertEqual(self.run_on(stamped(log), "check-log").returncode, 1)
+
     def test_missing_log_fails(self):
         done = subprocess.run([os.path.join(SCRIPTS, "check-log"), self.log], capture_output=True)
         self.assertNotEqual(done.returncode, 0)

@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "accel.h"
+#include "meminfo.h"
 #include "uffd.h"
 
 #include "../../../../drivers/iommu/sva/tests/pin_file.h"
@@ -14,22 +15,6 @@
 #define SIZE	(128 << 20)
 /* The handler takes so long, in ms. */
 #define SLOW	3000
-
-/* Kilobytes of memory of processes. */
-static long anon_pages(void)
-{
-	FILE *file = fopen("/proc/meminfo", "re");
-	long found = -1;
-	char line[128];
-
-	if (!file)
-		return -1;
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "AnonPages: %ld kB", &found) == 1)
-			break;
-	fclose(file);
-	return found;
-}
 
 FIXTURE(exit_memory) {
 	int fd;
