@@ -33,6 +33,7 @@ rust_kernel: panicked at mock_accel.rs:10:5:
 refcount_t: underflow; use-after-free.
 list_del corruption. prev->next should be 1, but was 2
 Out of memory: Killed process 100 (sva-demo)
+arm-smmu-v3 60000000.soft-smmu: CMD_SYNC timeout at 0x12 [hwprod 0x13, hwcons 0x12]
 Call trace:""".splitlines()
 
 HARMLESS = """\
@@ -148,6 +149,24 @@ class Ktap(Case):
         self.assertNotIn(" 0 failed", sums)
         self.assertEqual(status, 1)
 
+    def test_expected(self):
+        expected = os.path.join(self.folder.name, "expected")
+        with open(expected, "w", encoding="utf-8") as file:
+            file.write("# since it is so\nbad.sec*\n")
+        text = f"guest: kunit begins\n{GOOD}\n{BAD}\nguest: kunit ends\n"
+        done = self.run_on(stamped(text), "ktap", self.folder.name, "0", "", expected)
+        self.assertIn("    1 skipped: since it is so\n", done.stdout)
+        self.assertEqual(done.stdout.splitlines()[-1], "3 passed, 0 failed, 1 skipped")
+        self.assertEqual(done.returncode, 0)
+
+    def test_measured_and_time_outs(self):
+        told = "# costs: measured: a SYNC 5 ns"
+        text = f"Kernel command line: smmu=stock\nguest: kunit begins\n{told}\n{GOOD}\n"
+        text += "arm-smmu-v3: CMD_SYNC timeout at 0x1\nguest: kunit ends\n"
+        done = self.run_on(stamped(text), "ktap", self.folder.name)
+        expected = ["measured: a SYNC 5 ns", "CMD_SYNC time-outs: 1"]
+        self.assertEqual(done.stdout.splitlines()[-3:-1], expected)
+
     def test_selftest(self):
         program = PROGRAM.format(second="ok 2 second # SKIP", status=0)
         self.assertEqual(self.judge(GOOD, program), ("3 passed, 0 failed, 1 skipped", 0))
@@ -213,6 +232,7 @@ MISTAKES = [
     ("install-sdk", {}, "DESTDIR is missing"),
     ("install-sdk", {"DESTDIR": "/dev/null"}, "that folder cannot be written."),
     ("install-sdk", {"DESTDIR": SCRIPTS}, "it is no SDK."),
+    ("test", {"ROUNDS": "0"}, "ROUNDS=0: it is a number, 1 or more."),
     ("test", {"TESTS": "two words"}, "TESTS=two words: it is one pattern"),
     ("test", {"FLAVOUR": "minimal"}, "FLAVOUR=minimal: that kernel has no tests"),
     ("profile", {"PART": "nonsense"}, "PART=nonsense: it is one of bind request"),

@@ -52,6 +52,14 @@ static inline int device_may(int accel, uint64_t *addr, bool write, uint64_t val
 	}
 }
 
+/* Whether an SMMU ignores tags: the kernel's own driver has it refuse them. */
+static inline bool tags_are_ignored(void)
+{
+	const char *smmu = getenv("smmu");
+
+	return !smmu || strcmp(smmu, "stock");
+}
+
 /* A pointer to the same memory, as C libraries tag theirs. */
 static inline void *tagged(const void *addr, uint8_t tag)
 {

@@ -46,7 +46,8 @@ clean() {
 # A process works with a device: data of its own, pages that are missing, pages that may
 # not be written.
 works() {
-	/tests/accel_operations_test > /tmp/out 2>&1 && /tests/accel_fault_test >> /tmp/out 2>&1 ||
+	/tests/accel_operations_test > /tmp/out 2>&1 &&
+		/tests/accel_fault_test -T reasons_of_many >> /tmp/out 2>&1 ||
 		{ sed 's/^/# /' /tmp/out | grep -v ' OK\| RUN' | tail -n 20; return 1; }
 }
 
@@ -95,14 +96,16 @@ driver_leaves() {
 	hardware || return
 	! echo unbind 2> /dev/null > $files/driver && is_on && hardware devices=0 || return
 	for _ in 1 2 3; do
-		echo unbind > $files/driver && grep -qx none $files/driver && ! is_on || return
-		mine=/sys/kernel/config/mock_smmu/smmu0/mine
-		mkdir $mine || return
-		! echo 1 2> /dev/null > $mine/online && echo bind > $files/driver && is_on &&
-			echo 1 > $mine/online && works
-		status=$?
-		rmdir $mine && [ $status = 0 ] && clean || return
+		echo unbind > $files/driver && grep -qx none $files/driver && ! is_on &&
+			echo bind > $files/driver && is_on || return
 	done
+	echo unbind > $files/driver || return
+	mine=/sys/kernel/config/mock_smmu/smmu0/mine
+	mkdir $mine || return
+	! echo 1 2> /dev/null > $mine/online && echo bind > $files/driver &&
+		echo 1 > $mine/online && works
+	status=$?
+	rmdir $mine && [ $status = 0 ] && clean
 }
 
 # Events that find no room are lost, the driver is told, and goes on.

@@ -102,7 +102,8 @@ static int both(int accel, uint64_t *random, char *page)
 {
 	uint64_t *word = (uint64_t *)page + below(random, page_size() / sizeof(*word));
 	const bool write = below(random, 2), device_first = below(random, 2);
-	uint64_t *named = below(random, 2) ? tagged(word, below(random, 256)) : word;
+	uint8_t tag = below(random, 2) ? below(random, 256) : 0;
+	uint64_t *named = tags_are_ignored() ? tagged(word, tag) : word;
 	int may = device_first ? device_may(accel, named, write, 1) : 0;
 	bool cpu = cpu_may(word, write, 2);
 
