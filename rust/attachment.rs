@@ -30,6 +30,7 @@ use kernel::{
 };
 
 mod handle;
+mod withdraw;
 
 pub(crate) use self::handle::report;
 use self::handle::{attach_group_handle, detach_group_handle};
@@ -107,6 +108,8 @@ struct AtWork<T: FaultHandler> {
     /// that is only the device of `through`. Kept, so that none is taken for another that lies at
     /// the same address.
     reached: Option<KBox<Reached>>,
+    /// Who has been withdrawn, and may not have left yet.
+    gone: Reached,
 }
 
 /// Devices that are reached.
@@ -232,6 +235,7 @@ impl<T: FaultHandler> Attachment<T> {
             through: through.clone(),
             translation: translation.clone(),
             reached,
+            gone: Reached::new(),
         });
         Ok(())
     }
@@ -325,7 +329,7 @@ impl<T: FaultHandler> Attachment<T> {
     /// May sleep. It takes the group's mutex and waits for the page requests in flight, so it must
     /// be called neither in a page request's worker nor in an mmu notifier.
     pub fn detach(&self) -> Option<Arc<Translation<T>>> {
-        let mut state = self.state.lock();
+        let mut state = self.lock_to_detach();
         let Stage::AtWork(work) = core::mem::replace(&mut *state, Stage::Used) else {
             // Not to be attached any more, either.
             return None;

@@ -15,6 +15,7 @@ pub mod carve;
 pub mod configfs;
 pub mod cpu;
 pub mod crc32;
+pub mod departure;
 pub mod devres;
 pub mod dma_owner;
 pub mod domain;

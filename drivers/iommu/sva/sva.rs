@@ -68,6 +68,7 @@ use crate::{
     debugfs::{Debugfs, DeviceFiles},
 };
 use kernel_ext::{
+    departure::Watch,
     global::Installed,
     pasid::{Pool, POOL},
     thread::KThread,
@@ -107,6 +108,8 @@ pub struct SvaCore {
     // Dropped in this order.
     #[pin]
     debugfs: Debugfs,
+    /// Sees to it that no device leaves its group with what is attached to that.
+    _departures: Watch<Core>,
     /// Looks after page requests that wait.
     waits: KThread,
     core: Installed<Core>,
@@ -125,6 +128,7 @@ impl kernel::InPlaceModule for SvaCore {
                 Core::new(KBox::new(files, GFP_KERNEL)?, c_api::CALLS),
                 GFP_KERNEL,
             )?)?,
+            _departures: Watch::new(core)?,
             debugfs <- Debugfs::new(root),
             // Last: only `close()` has it end at once.
             waits: core.waits.watch()?,

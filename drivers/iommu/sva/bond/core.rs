@@ -15,12 +15,19 @@ use crate::fault::{
 };
 use core::any::Any;
 use kernel::{
+    device::Device,
     mm::{Mm, MmWithUser, MmWithUserAsync},
     new_mutex,
     prelude::*,
     sync::{aref::ARef, Arc, Mutex},
 };
-use kernel_ext::{global::Global, tree::Tree, workqueue::OwnedQueue};
+use kernel_ext::{
+    departure::Departures,
+    global::Global,
+    group::IommuGroup,
+    tree::Tree,
+    workqueue::OwnedQueue, //
+};
 
 /// Filled while the module runs.
 pub(crate) static CORE: Global<Core> = Global::new();
@@ -208,5 +215,24 @@ impl Core {
         let mm = bond.space.mm().mmget_not_zero()?;
 
         Some(MmWithUser::into_mmput_async(mm))
+    }
+}
+
+impl Departures for Core {
+    fn departs(&self, dev: &Device) {
+        let Some(group) = IommuGroup::of(dev).filter(|group| group.len() > 1) else {
+            return;
+        };
+        let Ok(devices) = self.devices() else {
+            return;
+        };
+        let of_group = |device: &&Arc<SvaDevice>| core::ptr::eq(device.endpoint.group(), &*group);
+
+        for device in devices.iter().filter(of_group) {
+            // Only of who is bound in the short while until it has left, it keeps what it is given.
+            for bond in device.bonds().unwrap_or_default() {
+                bond.attachment.withdraw(dev);
+            }
+        }
     }
 }
