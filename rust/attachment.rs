@@ -337,9 +337,11 @@ impl<T: FaultHandler> Attachment<T> {
         let domain = work.translation.domain().as_raw();
 
         // Page requests from here on are refused, and those of before are answered first: there are
-        // IOMMU drivers that free what is under way with the last domain of a device. It happens
+        // IOMMU drivers that free what is under way with the last domain of a device, or know this a
+        // moment longer. Whoever is about to report, reports before, or finds it no more. It happens
         // once, as it is taken once.
         self.begun.add(LEAVING, Relaxed);
+        let events = work.through.hold_events();
         self.settle();
         // SAFETY: By the type invariants this is attached, to the group of a device that is held.
         unsafe {
@@ -350,6 +352,7 @@ impl<T: FaultHandler> Attachment<T> {
                 }
             }
         }
+        drop(events);
         drop(state);
         self.settle();
         Some(work.translation)

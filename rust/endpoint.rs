@@ -6,7 +6,11 @@
 //! any task and at any time, needs a [`Held`]; [`crate::devres`] waits for all of them before the
 //! driver is gone.
 
-use crate::{bindings, group::IommuGroup};
+use crate::{
+    bindings,
+    group::IommuGroup,
+    iommu_events::{HeldEvents, IommuEvents},
+};
 use core::ops::{Deref, Range};
 use kernel::{
     device::{Bound, Device},
@@ -36,6 +40,7 @@ pub struct Endpoint {
     pasid_is_off: bool,
     needs_direct: bool,
     untranslated: KVec<Range<u64>>,
+    events: IommuEvents,
     /// How many hold it, one more for who opened it, and [`Self::CLOSED`] if nobody else may. Once
     /// there are [`Self::MANY`] nobody counts any more, and the endpoint is held for ever.
     holds: Atomic<u32>,
@@ -80,6 +85,8 @@ impl Endpoint {
         };
 
         let untranslated = crate::resv_region::untranslated(dev)?;
+        // SAFETY: The device is behind an IOMMU, as above.
+        let events = unsafe { IommuEvents::of(dev) }?;
         // The core counts those that the device could send, were it let.
         let pasid_is_off = crate::pci_function::pasid_is_off(dev);
 
@@ -94,6 +101,7 @@ impl Endpoint {
                 pasid_is_off,
                 needs_direct,
                 untranslated,
+                events,
                 holds: Atomic::new(Self::NEW),
                 idle <- Completion::new(),
             }),
@@ -261,6 +269,13 @@ impl Held {
                 .read_volatile()
                 .is_null()
         }
+    }
+
+    /// Waits until its IOMMU's driver handles no interrupt of that, and keeps it from that until the
+    /// result is dropped. May sleep.
+    pub(crate) fn hold_events(&self) -> HeldEvents<'_> {
+        // SAFETY: The device is behind its IOMMU as long as `self`.
+        unsafe { self.0.events.hold() }
     }
 
     /// The endpoint, which may be left by its device once this is dropped.

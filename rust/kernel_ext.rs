@@ -28,6 +28,7 @@ pub mod global;
 pub mod group;
 pub mod io_pgtable;
 pub mod iommu_device;
+mod iommu_events;
 mod iommu_ops;
 mod iommu_paging_ops;
 pub mod iopf_queue;

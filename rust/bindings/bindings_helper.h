@@ -5,6 +5,7 @@
  */
 
 #include <linux/anon_inodes.h>
+#include <linux/interrupt.h>
 #include <linux/io-pgtable.h>
 #include <linux/iommu.h>
 #include <linux/mman.h>

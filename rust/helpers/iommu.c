@@ -4,6 +4,7 @@
 #include <linux/device.h>
 #include <linux/dma-map-ops.h>
 #include <linux/iommu.h>
+#include <linux/msi.h>
 #include <linux/nodemask.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
@@ -145,4 +146,23 @@ bool rust_helper_sva_driver_manages_dma(struct device *dev)
 void rust_helper_sva_dev_set_first_node(struct device *dev)
 {
 	set_dev_node(dev, first_online_node);
+}
+
+/*
+ * The number of the @nth interrupt of the IOMMU that @dev is behind, as firmware or as messages
+ * have it; 0 if it has no more. May sleep.
+ */
+unsigned int rust_helper_sva_iommu_irq(struct device *dev, unsigned int nth)
+{
+	struct device *entry = dev->iommu->iommu_dev->dev;
+	struct device *hw = entry ? entry->parent : NULL;
+	int irq = 0;
+
+	if (!hw || hw->bus != &platform_bus_type)
+		return 0;
+	if (IS_ENABLED(CONFIG_GENERIC_MSI_IRQ))
+		irq = msi_get_virq(hw, nth);
+	if (!irq)
+		irq = platform_get_irq_optional(to_platform_device(hw), nth);
+	return max(irq, 0);
 }
