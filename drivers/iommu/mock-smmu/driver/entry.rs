@@ -123,6 +123,11 @@ pub fn write<E: Entry>(
 ) -> Result {
     let current = slot.read();
 
+    if target[0] & E::VALID == 0 {
+        // First of all: of an invalid entry nothing else matters.
+        set(slot, 0..1, target, &mut sync)?;
+        return set(slot, 1..8, target, &mut sync).map(drop);
+    }
     match plan::<E>(&current, target) {
         Plan::Unused => set(slot, 0..8, target, &mut sync).map(drop),
         Plan::Hitless(word) => {
