@@ -82,6 +82,18 @@ impl<T: FaultHandler> SvaDomain<T> {
         unsafe { (*(*self.as_raw()).ops).attach_dev.is_some() }
     }
 
+    /// Has devices that are attached to it, now or later, find the pages that are there without a page
+    /// request from now on. With most IOMMUs they do in any case; but a driver may have them sleep
+    /// until they ask, and says so by an operation that means nothing else here. Any context.
+    pub fn keep_awake(&self) {
+        // SAFETY: By the type invariants the domain is valid, and a driver's domain has operations.
+        let Some(keep) = (unsafe { (*(*self.as_raw()).ops).iotlb_sync_map }) else {
+            return;
+        };
+        // SAFETY: As above. It only makes hardware see what is in the page table.
+        unsafe { keep(self.as_raw(), 0, usize::MAX) };
+    }
+
     /// The raw domain, for C functions.
     pub(crate) fn as_raw(&self) -> *mut bindings::iommu_domain {
         self.ptr.as_ptr()

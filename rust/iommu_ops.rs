@@ -90,6 +90,7 @@ impl<T: Driver> Ops<T> {
     const SVA: &'static bindings::iommu_domain_ops = &bindings::iommu_domain_ops {
         attach_dev: Some(Self::attach_sva_rid),
         set_dev_pasid: Some(Self::attach_sva),
+        iotlb_sync_map: Some(Self::keep_awake),
         free: Some(Self::free_sva),
         ..pin_init::zeroed()
     };
@@ -427,6 +428,19 @@ impl<T: Driver> Ops<T> {
                 client.driver().attach_sva_rid(data, &client)
             })
         }
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    unsafe extern "C" fn keep_awake(
+        domain: *mut bindings::iommu_domain,
+        _iova: usize,
+        _size: usize,
+    ) -> c_int {
+        // SAFETY: As in `attach_sva`.
+        T::keep_awake(unsafe { &(*domain.cast::<Domain<T::SvaData>>()).data });
+        0
     }
 
     /// # Safety

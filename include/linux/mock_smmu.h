@@ -45,6 +45,7 @@ struct mock_smmu_region {
  *	its own
  * @translated: the DMA API maps memory for it in the SMMU; otherwise it gets
  *	physical addresses
+ * @awake: no bond of it sleeps while it is not used (Documentation/idle-bond.rst)
  * @regions: reserved regions
  */
 struct mock_smmu_device {
@@ -56,6 +57,7 @@ struct mock_smmu_device {
 	bool stall;
 	unsigned int group;
 	bool translated;
+	bool awake;
 	struct mock_smmu_region regions[MOCK_SMMU_MAX_REGIONS];
 };
 

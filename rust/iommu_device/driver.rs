@@ -150,6 +150,10 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// As for `attach_sva`; `EOPNOTSUPP` if the IOMMU cannot do that.
     fn attach_sva_rid(&self, domain: &Self::SvaData, client: &Client<Self>) -> Result;
 
+    /// Has accesses that are attached to `domain`, now or later, find the pages that are there without
+    /// a page request from now on, if they do not in any case. Any context.
+    fn keep_awake(domain: &Self::SvaData);
+
     /// Answers a page request group. May be called with locks held that `FaultSource::report`
     /// takes: it must not wait for a report to end.
     fn page_response(&self, client: &Client<Self>, response: PageResponse);

@@ -79,11 +79,13 @@ fn stats(view: &View, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{name}: {}", counter.load(Relaxed))?;
     }
 
-    let stalls = view.smmu.stalls();
+    let (stalls, idle) = (view.smmu.stalls(), view.smmu.idle());
     for (name, value) in [
         ("stall_events", &stalls.events),
         ("stalls_refused", &stalls.refused),
         ("stall_resumes", &stalls.resumes),
+        ("sleeps", &idle.sleeps),
+        ("wakes", &idle.wakes),
     ] {
         writeln!(f, "{name}: {}", value.load(Relaxed))?;
     }

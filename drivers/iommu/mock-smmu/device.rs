@@ -122,7 +122,7 @@ impl MockDevice {
         };
         let reserved = regions(&spec.resv, ResvKind::Reserved)?;
         let direct = regions(&spec.resv, ResvKind::Direct)?;
-        let mut properties = KVec::with_capacity(8, GFP_KERNEL)?;
+        let mut properties = KVec::with_capacity(9, GFP_KERNEL)?;
         if spec.pasid_bits != 0 {
             let bits = u32::from(spec.pasid_bits);
             properties.push(cell(c"pasid-num-bits", bits), GFP_KERNEL)?;
@@ -132,6 +132,9 @@ impl MockDevice {
         }
         if spec.pri {
             properties.push(cell(master::ASKS, 1), GFP_KERNEL)?;
+        }
+        if let Some(flushes) = spec.sleep_after {
+            properties.push(cell(master::SLEEP_AFTER, flushes), GFP_KERNEL)?;
         }
         if let Some(group) = spec.group {
             properties.push(cell(c"iommu-group-id", group), GFP_KERNEL)?;

@@ -11,6 +11,7 @@
 //! - [`stall`], `hint`: transactions that wait for a page; pages that will be needed
 //! - [`stream_table`], [`cd_table`], [`entry`]: tables, and how an entry is changed under use
 //! - [`asid`], [`invalidate`], [`address_space`]: address spaces
+//! - [`idle`]: when nobody is told of a process's flushes
 //! - [`domain_sva`], `domain_paging`: whose they are
 //! - [`ops`], [`master`]: what the IOMMU core asks for, and the devices
 //!
@@ -49,6 +50,7 @@ pub mod features;
 mod features_tests;
 mod gerror;
 mod hint;
+pub mod idle;
 pub mod invalidate;
 pub mod master;
 mod ops;
@@ -100,6 +102,7 @@ pub struct Smmu {
     #[pin]
     faults: Mutex<Option<Arc<IopfQueue>>>,
     stalls: stall::StallStats,
+    idle: idle::IdleStats,
     #[pin]
     evtq: evtq::EventQueue,
     #[pin]
@@ -152,6 +155,11 @@ impl Smmu {
     /// Counters of stalled transactions.
     pub fn stalls(&self) -> &stall::StallStats {
         &self.stalls
+    }
+
+    /// Counters of descriptors that sleep.
+    pub fn idle(&self) -> &idle::IdleStats {
+        &self.idle
     }
 
     /// The page request queue.

@@ -42,6 +42,10 @@ module! {
             default: false,
             description: "smmu0 looks for stale translations at each use",
         },
+        sleep_after: u32 {
+            default: 8,
+            description: "flushes of a process without a page request until an idle bond sleeps, 0: never",
+        },
         walk_cache: bool {
             default: false,
             description: "smmu0 caches tables, and forgets no more than it is told to",

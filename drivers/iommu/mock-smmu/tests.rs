@@ -18,6 +18,8 @@ mod flush_queue;
 mod hints;
 mod hitless;
 mod hitless_levels;
+mod idle;
+mod idle_order;
 mod lies;
 mod paging;
 mod stall;
@@ -41,6 +43,7 @@ use kernel::{
         Delta, //
     }, //
 };
+use kernel_ext::iommu_device::Driver as _;
 use kernel_test_ext::{
     in_tree::InTreeBond,
     mm::{Protection, TestMm},
@@ -127,6 +130,18 @@ fn instance(specs: &[DeviceSpec]) -> Result<Instance> {
 
 fn device(instance: &Instance, index: usize) -> Result<&MockDevice> {
     instance.devices().get(index).ok_or(ENODEV)
+}
+
+/// A domain for `mm`, to be attached past the IOMMU core, where nobody serves page requests: so that
+/// what leads there must not wait for one.
+fn awake_domain(
+    instance: &Instance,
+    client: &driver::Client,
+    mm: &TestMm,
+) -> Result<driver::domain_sva::SharedSpace> {
+    let domain = instance.smmu().alloc_sva(client, mm.mm())?;
+    driver::Smmu::keep_awake(&domain);
+    Ok(domain)
 }
 
 /// A byte pattern that differs from page to page.

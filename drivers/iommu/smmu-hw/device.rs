@@ -37,6 +37,9 @@ pub struct DeviceSpec {
     pub stall: bool,
     /// Whether the DMA API maps memory for it in the SMMU; else it gets physical addresses.
     pub translated: bool,
+    /// After how many flushes of its process without a page request an idle bond sleeps at first, if
+    /// the driver has bonds sleep; 0 is never, and `None` for the driver to say.
+    pub sleep_after: Option<u32>,
     /// Addresses that do not reach the SMMU from it, or that its firmware uses.
     pub resv: [Option<ResvRegion>; MAX_RESV],
     /// How much it has under way, and how patient it is.
@@ -54,6 +57,7 @@ impl DeviceSpec {
         group: None,
         stall: false,
         translated: false,
+        sleep_after: None,
         resv: NO_RESV,
         limits: PortLimits::DEFAULT,
     };

@@ -20,6 +20,7 @@ use kernel_test_ext::{
 };
 use smmuv3::{
     hw::{
+        Attrs,
         Intent,
         Port, //
     },
@@ -32,6 +33,9 @@ const NONE: u64 = MOCK_SMMU_COMPARE_NONE as u64;
 
 /// How often a page may change while it is looked at.
 const PATIENCE: u32 = 1000;
+
+/// How often a bond may have been put to sleep since it was woken.
+const WAKES: u32 = 100;
 
 /// Translations and folios of this size count as large: 16 pages, the contiguous hint's unit.
 const LARGE_ORDER: u32 = 4;
@@ -63,6 +67,20 @@ impl Device {
             pasid: request.pasid,
             walk: request.flags & MOCK_SMMU_COMPARE_WALK != 0,
         })
+    }
+
+    /// Has the device ask for a page, which is there, as long as it finds less than `there`: its bond
+    /// may sleep, and then there is nothing to be found.
+    fn wake(&self, addr: usize, found: &Page, there: &Page) -> bool {
+        let lacks = |found, there| found == NONE && there != NONE;
+        let less = lacks(found.read, there.read)
+            || lacks(found.write, there.write)
+            || lacks(found.exec, there.exec);
+        let read = || {
+            let (ssid, va) = (Some(self.pasid), addr as u64);
+            self.port.read(ssid, va, &mut [0], Attrs::default())
+        };
+        less && there.read != NONE && read().is_ok()
     }
 
     fn find(&self, addr: usize) -> Result<Found> {
@@ -99,6 +117,8 @@ impl Device {
 
 /// What both find at one address at the same time.
 fn look(device: &Device, interval: &Interval, addr: usize) -> Result<(Found, gup::Mapped, u32)> {
+    let mut wakes = 0;
+
     for retries in 0..PATIENCE {
         let moment = interval.moment();
         // The interval tells of what goes; what has come is seen by looking twice.
@@ -106,6 +126,10 @@ fn look(device: &Device, interval: &Interval, addr: usize) -> Result<(Found, gup
         let found = device.find(addr)?;
 
         if before == gup::mapped(addr) && !interval.changed_since(&moment) {
+            if wakes < WAKES && device.wake(addr, &found.page, &kernel_page(&before)) {
+                wakes += 1;
+                continue;
+            }
             return Ok((found, before, retries));
         }
     }

@@ -96,6 +96,8 @@ static struct bytes *bytes_of(struct kunit *test, const struct kind *kind)
 
 	KUNIT_ASSERT_NOT_NULL(test, bytes);
 	config.name = "smmu_bytes";
+	/* That driver's descriptors never sleep. */
+	config.awake = true;
 	bytes->dev = mock_smmu_device_create(&config);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, bytes->dev);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, unplug, bytes->dev));

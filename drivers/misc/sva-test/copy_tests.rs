@@ -70,6 +70,8 @@ mod tests {
         let bond = a.sva()?.bind_group(mm.mm(), FLAGS, Record::new()?)?;
         let range = addr as u64..(addr + 4 * PAGE_SIZE) as u64;
 
+        // A bond may sleep until its first request.
+        a.write(bond.pasid(), addr, 1)?;
         check!(bond.prefetch(range.clone(), true)? == 4);
         let before = a.page_requests();
         for page in 0..4 {

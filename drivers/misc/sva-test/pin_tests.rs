@@ -39,6 +39,23 @@ mod tests {
         Ok(())
     }
 
+    /// Also where pages could be asked for: a bond may sleep until its first request, but not with pins.
+    #[test]
+    fn s7_pinned_memory_is_reached_at_once() -> Result {
+        let (mm, device) = (TestMm::new()?, TestDevice::new()?);
+        let addr = mm.map(1, Protection::ReadWrite)?;
+        let bond = device
+            .sva()?
+            .bind(mm.mm(), Features::SHARED, Record::new()?)?;
+
+        let pinned = pin_one_page(&bond, addr)?;
+        let before = device.page_requests();
+        check!(device.reaches(bond.pasid(), addr));
+        check!(device.page_requests() == before);
+        drop(pinned);
+        Ok(())
+    }
+
     #[test]
     fn s7_pins_outlive_their_bond_harmlessly() -> Result {
         let (mm, device) = (TestMm::new()?, TestDevice::new()?);

@@ -2,13 +2,16 @@
 
 //! Address spaces: an ASID, the page table it stands for, and the devices and PASIDs that lead there.
 
+mod cached;
+
 use super::{
     asid::Asid,
     cd_table::CdSlot,
-    invalidate::{
-        self,
-        Range, //
+    idle::{
+        AllSleep,
+        Idle, //
     },
+    invalidate::Range,
     master::{
         Master,
         NO_PASID, //
@@ -46,6 +49,7 @@ use kernel_ext::io_pgtable::Invalidate;
 struct Attachment {
     slot: CdSlot,
     ats: bool,
+    idle: Idle,
 }
 
 /// The SubstreamID with which a device tags accesses that use descriptor `ssid`.
@@ -54,14 +58,18 @@ fn tag(ssid: u32) -> Option<u32> {
 }
 
 struct Attached {
-    /// Nothing may be translated any more.
+    /// Nothing may be translated any more, and nothing is cached.
     released: bool,
+    /// No descriptor sleeps.
+    always: bool,
     /// By StreamID and SubstreamID.
     attached: RBTree<(u32, u32), Attachment>,
 }
 
 /// One address space of the SMMU.
-#[pin_data(PinnedDrop)]
+///
+/// When the last device has left, nothing of it is cached: its ASID is clean.
+#[pin_data]
 pub struct AddressSpace {
     smmu: Arc<Smmu>,
     asid: Asid,
@@ -69,26 +77,32 @@ pub struct AddressSpace {
     cd: Cd,
     /// Whether somebody may serve faults.
     served: AtomicFlag,
+    /// It is a process's, whose pages come when devices ask for them.
+    shared: bool,
+    all_sleep: AllSleep,
     #[pin]
     state: SpinLockIrq<Attached>,
 }
 
 impl AddressSpace {
-    /// Makes an address space that `cd`, which has `asid`, describes. If it is `served`, faults of
-    /// devices that can wait are reported. May sleep.
+    /// Makes an address space that `cd`, which has `asid`, describes. If it is `shared` with a
+    /// process, faults of devices that can wait are reported, and their descriptors sleep while they
+    /// are not used. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn new(smmu: &Arc<Smmu>, asid: Asid, cd: Cd, served: bool) -> Result<Arc<Self>> {
+    pub(super) fn new(smmu: &Arc<Smmu>, asid: Asid, cd: Cd, shared: bool) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 smmu: smmu.clone(),
                 asid,
                 cd,
-                served: AtomicFlag::new(served),
+                served: AtomicFlag::new(shared),
+                shared,
+                all_sleep: AllSleep::new(),
                 state <- new_spinlock_irq!(
-                    Attached { released: false, attached: RBTree::new() },
+                    Attached { released: false, always: false, attached: RBTree::new() },
                     "mock_smmu_address_space"
                 ),
             }),
@@ -120,74 +134,6 @@ impl AddressSpace {
     pub(super) fn set_served(&self, served: bool) {
         self.served.store(served, Relaxed);
     }
-
-    /// Makes the SMMU and all devices that use the address space forget `range`. Any context.
-    pub(super) fn invalidate(&self, range: Range) {
-        let state = self.state.lock();
-        // Nobody can have asked for a translation, and who leaves is invalidated on leaving.
-        if !state.attached.is_empty() {
-            report(self.invalidate_attached(&state, range));
-        }
-    }
-
-    fn invalidate_attached(&self, state: &Attached, range: Range) -> Result {
-        let ranges = self.smmu.features.ranges;
-
-        self.smmu.cmdq.run(|batch| {
-            invalidate::tlbi(batch, self.asid(), range, ranges)?;
-            // Only once the TLB has forgotten may a device ask anew.
-            let mut synced = false;
-            for (&(sid, ssid), _) in state.attached.iter().filter(|(_, a)| a.ats) {
-                if !core::mem::replace(&mut synced, true) {
-                    batch.sync()?;
-                }
-                batch.push(invalidate::atc_inv(sid, tag(ssid), range))?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Has nothing translated any more, for good. The devices may still be at it: their descriptors
-    /// stay valid, so that they get refusals, not configuration errors. Any context.
-    pub(super) fn release(&self) {
-        let mut state = self.state.lock();
-
-        state.released = true;
-        let blocked = self.smmu.features.exited_cd(self.asid());
-        for (&(sid, ssid), attachment) in state.attached.iter() {
-            report(attachment.slot.update(
-                |cd| (cd.v() && cd.asid() == self.asid()).then_some(blocked),
-                || self.smmu.sync_cd(sid, ssid),
-            ));
-        }
-        if !state.attached.is_empty() {
-            report(self.invalidate_attached(&state, Range::All));
-        }
-    }
-
-    /// Makes the TLB forget the address space, and one device too. Any context.
-    fn forget(&self, master: &Master, ssid: u32) -> Result {
-        self.smmu.cmdq.run(|batch| {
-            invalidate::tlbi(batch, self.asid(), Range::All, false)?;
-            if master.ats() {
-                batch.sync()?;
-                batch.push(invalidate::atc_inv(master.sid(), tag(ssid), Range::All))?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Ends the membership of a device and PASID, whose descriptor leads elsewhere by now.
-    fn leave(&self, master: &Master, ssid: u32) {
-        report(self.forget(master, ssid));
-        // Freed without the lock.
-        let node = self
-            .state
-            .lock()
-            .attached
-            .remove_node(&(master.sid(), ssid));
-        drop(node);
-    }
 }
 
 /// What a page table of the kernel's asks for.
@@ -198,19 +144,6 @@ impl Invalidate for AddressSpace {
 
     fn invalidate(&self, start: u64, last: u64) {
         self.invalidate(Range::Bytes { start, last });
-    }
-}
-
-#[pinned_drop]
-impl PinnedDrop for AddressSpace {
-    fn drop(self: Pin<&mut Self>) {
-        // Nothing is attached. The ASID's next user must find nothing of ours.
-        let asid = self.asid();
-        report(
-            self.smmu
-                .cmdq
-                .run(|batch| invalidate::tlbi(batch, asid, Range::All, false)),
-        );
     }
 }
 
@@ -235,13 +168,7 @@ impl Smmu {
                 .run(|batch| batch.push(Command::cfgi_cd(sid, ssid, false)))
         })?;
         let bond = RBTreeNodeReservation::new(GFP_KERNEL)?.into_node(ssid, space.clone());
-        let attachment = RBTreeNodeReservation::new(GFP_KERNEL)?.into_node(
-            (sid, ssid),
-            Attachment {
-                slot: slot.clone(),
-                ats: master.ats(),
-            },
-        );
+        let attachment = RBTreeNodeReservation::new(GFP_KERNEL)?;
 
         // From here on all is prepared. Joining and installing under one lock: a release comes
         // before, and is seen here, or after, and finds the descriptor.
@@ -251,14 +178,31 @@ impl Smmu {
             if state.released {
                 return Err(EINVAL);
             }
-            // Invalidations must reach the device before it can have anything to forget.
-            state.attached.insert(attachment);
+            let sleeps = space.shared && !state.always;
+            let idle = Idle::new(if sleeps { master.sleeps_after() } else { 0 });
             let cd = space.descriptor(master);
+            let cd = if idle.sleeps() {
+                cached::asleep(cd)
+            } else {
+                cd
+            };
+            let there = Attachment {
+                slot: slot.clone(),
+                ats: master.ats(),
+                idle,
+            };
+            // Invalidations must reach the device before it can have anything to forget.
+            space.rouse(&mut state);
+            state
+                .attached
+                .insert(attachment.into_node((sid, ssid), there));
             if let Err(error) = slot.update(|_| Some(cd), || self.sync_cd(sid, ssid)) {
-                failed = Some((error, state.attached.remove_node(&(sid, ssid))));
+                failed = Some(error);
             }
+            space.settle(&state);
         }
-        if let Some((error, _node)) = failed {
+        if let Some(error) = failed {
+            space.leave(master, ssid);
             return Err(error);
         }
 

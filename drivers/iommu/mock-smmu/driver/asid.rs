@@ -12,7 +12,11 @@ use kernel::{
     }, //
 };
 
-/// The ASIDs of one SMMU. ASID 0 is never given out.
+/// The ASID of descriptors that sleep. No tables are ever walked under it, so that the TLB has nothing
+/// for it.
+pub const PARKED: u16 = 0;
+
+/// The ASIDs of one SMMU; [`PARKED`] is never given out.
 #[pin_data]
 pub struct Asids {
     #[pin]
@@ -53,7 +57,7 @@ impl Asids {
     /// `ENOSPC` if there is none.
     pub fn take(self: &Arc<Self>) -> Result<Asid> {
         let mut pool = self.pool.lock();
-        let id = pool.find_unused_id(1).ok_or(ENOSPC)?;
+        let id = pool.find_unused_id(usize::from(PARKED) + 1).ok_or(ENOSPC)?;
         if id.as_usize() >= self.limit {
             return Err(ENOSPC);
         }

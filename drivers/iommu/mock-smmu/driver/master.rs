@@ -8,12 +8,15 @@ use super::{
     stream_table,
     Smmu, //
 };
-use crate::fmt::{
-    regs,
-    ste::{
-        self,
-        Ste, //
-    }, //
+use crate::{
+    fmt::{
+        regs,
+        ste::{
+            self,
+            Ste, //
+        }, //
+    },
+    module_parameters, //
 };
 use kernel::{
     device::Device,
@@ -61,6 +64,8 @@ pub struct Master {
     translates_dma: bool,
     /// Whether its accesses wait for missing pages inside the SMMU.
     stalls: bool,
+    /// See [`SLEEP_AFTER`].
+    sleep_after: u32,
     /// Whether the SMMU must see to it that they do not.
     stall_disabled: bool,
     /// [`Ste::sh_cfg`] of what passes.
@@ -83,8 +88,12 @@ pub const DIRECT: &CStr = c"iommu-direct";
 /// The property of a device's node that says that its accesses may wait for long, if not 0.
 pub const STALLS: &CStr = c"dma-can-stall";
 
-/// The property of a device's node that says that it has page requests (PRI), if not 0.
+/// The property of a device's node that says that it asks for pages that it misses (PRI), if not 0.
 pub const ASKS: &CStr = c"pri-supported";
+
+/// The property of a device's node that says after how many flushes of its process without a page
+/// request the descriptor of a bond sleeps at first, if the device can wait for pages; 0 is never.
+pub const SLEEP_AFTER: &CStr = c"mock-smmu-sleep-after";
 
 /// The property of a device's node that has the DMA API map memory for it in the SMMU, if not 0.
 pub const TRANSLATED: &CStr = c"iommu-translated";
@@ -122,7 +131,8 @@ pub type Bonds = RBTree<u32, Arc<AddressSpace>>;
 
 impl Master {
     /// Takes the device `dev` with the given StreamIDs. Its software node says the rest:
-    /// `pasid-num-bits`, `ats-supported`, [`ASKS`], [`STALLS`], `iommu-group-id`, [`TRANSLATED`]; and
+    /// `pasid-num-bits`, `ats-supported`, [`ASKS`], [`STALLS`], `iommu-group-id`, [`TRANSLATED`],
+    /// [`SLEEP_AFTER`]; and
     /// [`RESERVED`] and [`DIRECT`], each with pairs of first address and length. A PCI function says
     /// it by its capabilities, and may send PASIDs from now on. May sleep.
     ///
@@ -188,6 +198,8 @@ impl Master {
             always: able != 0 && (ssid_bits != 0 || ats),
             translates_dma: flag(TRANSLATED),
             stalls,
+            sleep_after: property(SLEEP_AFTER)
+                .unwrap_or_else(|| module_parameters::sleep_after.value()),
             stall_disabled: model == regs::STALL_BOTH && !stalls,
             sh_cfg: smmu.features().sh_cfg(),
             ssid_bits: cds.ssid_bits().min(able),
@@ -226,6 +238,25 @@ impl Master {
     /// Whether its accesses can wait inside the SMMU until a page is there.
     pub fn stalls(&self) -> bool {
         self.stalls
+    }
+
+    /// After how many flushes of a process its descriptors there sleep at first; 0 is never, as
+    /// it must be for who cannot ask for a page, or wait for one.
+    pub(super) fn sleeps_after(&self) -> u32 {
+        match self.stalls || self.asks {
+            true => self.sleep_after,
+            false => 0,
+        }
+    }
+
+    /// It has been told of a page under `pasid`, or will be: it must be able to use it. May sleep.
+    pub(super) fn wake(&self, pasid: Option<u32>) {
+        let ssid = pasid.unwrap_or(NO_PASID);
+        let space = self.bonds.lock().get(&ssid).cloned();
+
+        if let Some(space) = space {
+            space.wake(self.sid, ssid);
+        }
     }
 
     /// The addresses that the bus in front of the SMMU keeps for itself, or that firmware uses.

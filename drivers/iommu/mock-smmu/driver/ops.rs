@@ -31,6 +31,7 @@ use kernel::{
     }, //
 };
 use kernel_ext::{
+    fault::Response,
     io_pgtable::PagingDomain,
     iommu_device::Driver,
     iopf_queue::{
@@ -243,8 +244,16 @@ impl Driver for Smmu {
         self.attach_rid(domain.space(), client)
     }
 
+    fn keep_awake(domain: &SharedSpace) {
+        domain.space().keep_awake();
+    }
+
     fn page_response(&self, client: &Client, response: PageResponse) {
         let sid = client.data().sid();
+
+        if response.code == Response::Success {
+            client.data().wake(response.pasid);
+        }
         match stall::stag_of(response.group) {
             _ if hint::is_hint(response.group) => {}
             Some(stag) => self.resume(sid, stag, response.code),

@@ -8,6 +8,7 @@ use super::{
     evtq::EventQueue,
     features::Features,
     gerror,
+    idle::IdleStats,
     priq::PriQueue,
     stall::StallStats,
     stream_table::{
@@ -175,6 +176,7 @@ impl Smmu {
                 asids,
                 faults <- new_mutex!(Some(faults), "mock_smmu_faults"),
                 stalls: StallStats::new(),
+                idle: IdleStats::new(),
                 evtq <- evtq,
                 priq <- priq,
                 cmdq <- cmdq,

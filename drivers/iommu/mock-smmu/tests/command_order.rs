@@ -77,8 +77,8 @@ mod tests {
             let first = device(&instance, 0)?.client();
             let ats = specs.iter().any(|spec| spec.ats);
             let addr = mm.map(3000, Protection::ReadWrite)?;
-            let domain = smmu.alloc_sva(&first, mm.mm())?;
-            let other = smmu.alloc_sva(&first, mm.mm())?;
+            let domain = awake_domain(&instance, &first, &mm)?;
+            let other = awake_domain(&instance, &first, &mm)?;
             for i in 0..specs.len() {
                 smmu.attach_sva(&domain, &device(&instance, i)?.client(), SSID)?;
             }
@@ -131,33 +131,35 @@ mod tests {
         Ok(())
     }
 
-    /// Whatever became of an address space, its ASID is clean when it may be given out again.
+    /// Its ASID is clean when the last device has left an address space; so it may be given out again.
     #[test]
-    fn tlbi_nh_asid_at_the_end_of_an_asid() -> Result {
+    fn tlbi_nh_asid_when_the_last_device_leaves() -> Result {
         let (mm, instance) = (TestMm::new()?, instance(&[WIDE])?);
         let (smmu, client) = (instance.smmu(), device(&instance, 0)?.client());
         let paging = smmu.alloc_paging(&client)?;
-        let sva = smmu.alloc_sva(&client, mm.mm())?;
-        for (asid, end) in [
-            (
-                paging.user().asid(),
-                commands(&instance, || {
-                    drop(paging);
-                    Ok(())
-                })?,
-            ),
-            (
-                sva.space().asid(),
-                commands(&instance, || {
-                    drop(sva);
-                    notifier::synchronize();
-                    Ok(())
-                })?,
-            ),
+        let sva = awake_domain(&instance, &client, &mm)?;
+        smmu.attach_paging(&paging, &client, Some(SSID))?;
+        for (asid, change) in [
+            (paging.user().asid(), true),
+            (sva.space().asid(), false), //
         ] {
-            check!(end.contains(&Command::tlbi_asid(asid)));
-            check!(end.last().is_some_and(|c| c.op() == cmd::OP_SYNC));
+            let left = commands(&instance, || {
+                if change {
+                    smmu.attach_sva(&sva, &client, SSID)
+                } else {
+                    smmu.block_pasid(&client, SSID);
+                    Ok(())
+                }
+            })?;
+            check!(left.contains(&Command::tlbi_asid(asid)));
+            check!(left.last().is_some_and(|c| c.op() == cmd::OP_SYNC));
         }
+        let end = commands(&instance, || {
+            drop((paging, sva));
+            notifier::synchronize();
+            Ok(())
+        })?;
+        check!(end.is_empty());
         Ok(())
     }
 
@@ -166,7 +168,7 @@ mod tests {
     fn cfgi_cd_of_a_first_level() -> Result {
         let (mm, instance) = (TestMm::new()?, instance(&[WIDE])?);
         let (smmu, client) = (instance.smmu(), device(&instance, 0)?.client());
-        let domain = smmu.alloc_sva(&client, mm.mm())?;
+        let domain = awake_domain(&instance, &client, &mm)?;
         for (ssid, is_new) in [(0x1001, true), (0x1002, false)] {
             let attach = commands(&instance, || smmu.attach_sva(&domain, &client, ssid))?;
             let mut first = attach.iter();

@@ -34,7 +34,7 @@ mod tests {
             let (mm, instance) = (TestMm::new()?, instance(&[WIDE, NO_ATS])?);
             let addr = mm.map(4, Protection::ReadWrite)?;
             let client = device(&instance, 0)?.client();
-            let domain = instance.smmu().alloc_sva(&client, mm.mm())?;
+            let domain = awake_domain(&instance, &client, &mm)?;
             for i in 0..instance.devices().len() {
                 let client = device(&instance, i)?.client();
                 instance.smmu().attach_sva(&domain, &client, SSID)?;

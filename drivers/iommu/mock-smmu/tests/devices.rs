@@ -152,7 +152,7 @@ mod tests {
             };
 
             mm.write(addr, &pattern(i as u8))?;
-            let domain = smmu.alloc_sva(&client, mm.mm())?;
+            let domain = awake_domain(&instance, &client, &mm)?;
             smmu.attach_sva_rid(&domain, &client)?;
             let ste = hw.ste(sid).ok_or(ENOENT)?;
             check!(ste.config() == ste::CONFIG_S1 && ste.s1_dss() == ste::S1DSS_SSID0);

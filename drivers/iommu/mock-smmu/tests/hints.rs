@@ -14,6 +14,8 @@ mod tests {
     /// A device that stalls, with PASIDs but without ATS.
     const STALLS: DeviceSpec = DeviceSpec {
         stall: true,
+        // What hints spare is counted.
+        sleep_after: Some(0),
         ..NO_ATS
     };
 

@@ -97,8 +97,8 @@ mod tests {
         let (smmu, client) = (instance.smmu(), device(&instance, 0)?.client());
         let hw = instance.hw();
         let (one, two) = (
-            smmu.alloc_sva(&client, mm.mm())?,
-            smmu.alloc_sva(&client, mm.mm())?,
+            awake_domain(&instance, &client, &mm)?,
+            awake_domain(&instance, &client, &mm)?,
         );
         let mut entries = [[0; 8]; 6];
         for (i, domain) in [&one, &two].into_iter().enumerate() {
@@ -106,7 +106,7 @@ mod tests {
             entries[i] = hw.cd(WIDE.sid, 7).ok_or(ENOENT)?.words();
             let asid = domain.space().asid();
             entries[2 + i] = smmu.features().blocked_cd(asid).words();
-            entries[4 + i] = smmu.features().exited_cd(asid).words();
+            entries[4 + i] = smmu.features().exited_cd(driver::asid::PARKED).words();
         }
         smmu.block_pasid(&client, 7);
 
@@ -150,7 +150,7 @@ mod tests {
             })?;
 
             let paging = smmu.alloc_paging(&client)?;
-            let sva = smmu.alloc_sva(&client, mm.mm())?;
+            let sva = awake_domain(&instance, &client, &mm)?;
             for _ in 0..100 {
                 smmu.attach_blocked(&client)?;
                 smmu.attach_paging(&paging, &client, None)?;
@@ -170,7 +170,7 @@ mod tests {
         let (mm, mut instance) = (TestMm::new()?, instance(&[WIDE])?);
         let client = device(&instance, 0)?.client();
         let smmu = instance.smmu().clone();
-        let domain = smmu.alloc_sva(&client, mm.mm())?;
+        let domain = awake_domain(&instance, &client, &mm)?;
         smmu.attach_sva(&domain, &client, 1)?;
         let entries = [instance.hw().cd(WIDE.sid, 1).ok_or(ENOENT)?.words()];
 

@@ -219,7 +219,7 @@ mod tests {
             let device = device(&instance, i)?;
             let client = device.client();
             let paging = smmu.alloc_paging(&client)?;
-            let sva = smmu.alloc_sva(&client, mm.mm())?;
+            let sva = awake_domain(&instance, &client, &mm)?;
             for _ in 0..3 {
                 smmu.attach_paging(&paging, &client, None)?;
                 check!(read(device, None, addr).is_err());

@@ -65,10 +65,16 @@ mod tests {
         let device = device(&instance, 0)?;
         let bond = InTreeBond::new(device.endpoint(), mm.mm())?;
         let pasid = bond.pasid();
-        let cd = instance.hw().cd(WIDE.sid, pasid).ok_or(ENOENT)?;
-        check!(cd.v() && !cd.epd0() && cd.epd1() && cd.asid() != 0);
-        check!(cd.ttb0() == cpu::page_table_root(mm.mm()));
-        check!(cd.ha() && cd.hd());
+        let addr = mm.map(1, Protection::Read)?;
+        // First it sleeps.
+        for asleep in [true, false] {
+            let cd = instance.hw().cd(WIDE.sid, pasid).ok_or(ENOENT)?;
+            check!(cd.v() && cd.epd0() == asleep && cd.epd1());
+            check!((cd.asid() == driver::asid::PARKED) == asleep);
+            check!(cd.ttb0() == cpu::page_table_root(mm.mm()));
+            check!(cd.ha() && cd.hd());
+            read(device, pasid, addr)?;
+        }
         drop(bond);
         check!(instance.hw().cd(WIDE.sid, pasid).is_some_and(|cd| !cd.v()));
         Ok(())
@@ -229,7 +235,7 @@ mod tests {
         let addr = mm.map(1, Protection::ReadWrite)?;
         mm.write(addr, &pattern(6))?;
         let smmu = instance.smmu();
-        let domain = smmu.alloc_sva(&wide.client(), mm.mm())?;
+        let domain = awake_domain(&instance, &wide.client(), &mm)?;
         for pasid in [1, 1023, 1024, 0xfc05, 0xffff] {
             smmu.attach_sva(&domain, &wide.client(), pasid)?;
             check!(read(wide, pasid, addr)? == pattern(6));
@@ -248,8 +254,8 @@ mod tests {
         let (smmu, client) = (instance.smmu(), device.client());
         let addr = mm.map(1, Protection::ReadWrite)?;
         mm.write(addr, &pattern(2))?;
-        let old = smmu.alloc_sva(&client, mm.mm())?;
-        let new = smmu.alloc_sva(&client, mm.mm())?;
+        let old = awake_domain(&instance, &client, &mm)?;
+        let new = awake_domain(&instance, &client, &mm)?;
         check!(old.space().asid() != new.space().asid());
 
         smmu.attach_sva(&old, &client, 7)?;

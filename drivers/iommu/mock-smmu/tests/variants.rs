@@ -165,7 +165,7 @@ mod tests {
             let (mm, instance) = (TestMm::new()?, instance_with(config, &[spec])?);
             let device = device(&instance, 0)?;
             let addr = mm.map(1, Protection::ReadWrite)?;
-            let domain = instance.smmu().alloc_sva(&device.client(), mm.mm())?;
+            let domain = awake_domain(&instance, &device.client(), &mm)?;
             mm.write(addr, &pattern(1))?;
             let most = 1 << ssid_bits;
             for ssid in [1, most / 2, most - 1] {
@@ -242,10 +242,14 @@ mod tests {
             let (memory, mut last) = (PhysPages::alloc(PAGE_SIZE)?, None);
             for round in 0..4 {
                 let mm = TestMm::new()?;
-                mm.map_at(IOVA, 1)?;
-                mm.write(IOVA, &pattern(round))?;
+                mm.map_at(IOVA, 2)?;
+                for page in [IOVA, IOVA + PAGE_SIZE] {
+                    mm.write(page, &pattern(round))?;
+                }
                 let bond = InTreeBond::new(device.endpoint(), mm.mm())?;
                 let pasid = bond.pasid();
+                // It is awake from here on.
+                read(device, Some(pasid), IOVA + PAGE_SIZE)?;
                 let asid = instance.hw().cd(spec.sid, pasid).ok_or(ENOENT)?.asid();
                 check!(last.replace(asid).is_none_or(|last| last == asid));
                 check!(!in_tlb(instance.hw(), asid, IOVA));

@@ -62,6 +62,7 @@ pub(crate) unsafe extern "C" fn mock_smmu_device_create(
             group: (config.group != 0).then_some(config.group),
             stall: config.stall,
             translated: config.translated,
+            sleep_after: config.awake.then_some(0),
             ..DeviceSpec::DEFAULT
         };
         let numbers = Numbers {

@@ -55,7 +55,8 @@ mod file {
     pub(super) const DRIVER: u64 = 12;
     pub(super) const ID: u64 = 13;
     pub(super) const DEVICE: u64 = 14;
-    pub(super) const ONLINE: u64 = 15;
+    pub(super) const SLEEP_AFTER: u64 = 15;
+    pub(super) const ONLINE: u64 = 16;
 }
 
 /// A directory.
@@ -129,7 +130,8 @@ impl DeviceDir {
                 driver: 12,
                 id: 13,
                 device: 14,
-                online: 15,
+                sleep_after: 15,
+                online: 16,
             ],
         };
         let state = DirState {
@@ -196,6 +198,10 @@ impl DeviceDir {
                 Some(id) => text::show(page, fmt!("{id}")),
                 None => text::show(page, fmt!("auto")),
             },
+            file::SLEEP_AFTER => match spec.sleep_after {
+                Some(flushes) => number(page, flushes.into()),
+                None => text::show(page, fmt!("auto")),
+            },
             file::DEVICE => {
                 let (device, _) = self.online(&state).ok_or(ENODEV)?;
                 text::show(page, fmt!("{}", device.name().to_str()?))
@@ -252,6 +258,11 @@ impl DeviceDir {
                 // CAST: As above.
                 let id = text::number_or_auto(written, i32::MAX as u64)?;
                 state.numbers.id = id.map(|id| id as i32);
+            }
+            file::SLEEP_AFTER => {
+                // CAST: As above.
+                let flushes = text::number_or_auto(written, u32::MAX.into())?;
+                state.spec.sleep_after = flushes.map(|flushes| flushes as u32);
             }
             // `device` only tells.
             _ => return Err(EACCES),

@@ -121,10 +121,20 @@ impl New {
         held: &Held,
         mm: &MmWithUser,
     ) -> Result {
+        // Without `IOPF` no page request is served.
+        let awake = !attachment.handler().serves;
+
+        if awake {
+            self.translation.domain().keep_awake();
+        }
         match attachment.attach(held, &mut self.members, &self.translation, mm) {
             // A domain for another IOMMU of the same driver need not fit.
             Err(e) if e == EINVAL && self.shared => {
                 let domain = SvaDomain::alloc(held, mm)?;
+
+                if awake {
+                    domain.keep_awake();
+                }
                 let translation = Translation::with_pasid_of(&self.translation, domain)?;
 
                 attachment.attach(held, &mut self.members, &translation, mm)

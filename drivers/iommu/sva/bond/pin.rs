@@ -254,7 +254,11 @@ impl Bond {
             return Err(ESRCH);
         }
         inner.watch_exit(&self.device.core, &self.space, mm)?;
-        self.pins.make_room(usize::MAX)
+        self.pins.make_room(usize::MAX)?;
+        if let Some(translation) = self.attachment.translation() {
+            translation.domain().keep_awake();
+        }
+        Ok(())
     }
 
     /// Releases one pin of exactly `range`, the oldest. May sleep.

@@ -52,6 +52,7 @@ static const struct file device_files[] = {
 	{ "max_outstanding", "256", "7" },
 	{ "max_retries", "16", "3" },
 	{ "timeout_ms", "10000", "250" },
+	{ "sleep_after", "auto", "0" },
 	{ "driver", "mock_accel", "kst_member" },
 	{ "id", "auto", "55" },
 	{ "device", NULL, NULL },

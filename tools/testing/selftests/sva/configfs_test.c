@@ -124,6 +124,8 @@ TEST_F(configfs, nonsense_is_refused)
 		{ FIRST, "max_outstanding", "0", -ERANGE },
 		{ FIRST, "max_outstanding", "65536", -ERANGE },
 		{ FIRST, "timeout_ms", "soon", -EINVAL },
+		{ FIRST, "sleep_after", "0x100000000", -ERANGE },
+		{ FIRST, "sleep_after", "late", -EINVAL },
 		{ FIRST, "driver", "\n", -EINVAL },
 		{ FIRST, "driver", "two words", -EINVAL },
 		{ FIRST, "id", "-1", -EINVAL },
@@ -151,7 +153,7 @@ TEST_F(configfs, nothing_changes_under_a_device)
 {
 	static const char * const files[] = {
 		"pasid_bits", "sid", "group", "ats", "pri", "stall", "translated", "reserved",
-		"direct", "max_outstanding", "max_retries", "timeout_ms", "driver", "id",
+		"direct", "max_outstanding", "max_retries", "timeout_ms", "sleep_after", "driver", "id",
 	};
 
 	ASSERT_EQ(0, config_make(FIRST, "online", "1", NULL));

@@ -38,7 +38,8 @@ static const char *const instance_files[] = {
 
 static const char *const device_files[] = {
 	"pasid_bits", "sid", "group", "ats", "pri", "stall", "translated", "reserved", "direct",
-	"max_outstanding", "max_retries", "timeout_ms", "driver", "id", "device", "online",
+	"max_outstanding", "max_retries", "timeout_ms", "sleep_after", "driver", "id", "device",
+	"online",
 };
 
 static const char *const view_files[] = {
