@@ -76,6 +76,7 @@ ROUNDS=<n>             test: how often tests of races do what they do (1)
 EXTRA=<folder>         test, shell: a driver of your own too; of the tests only its own
 DESTDIR=<folder>       install-sdk: where to
 NODES=2                test: in a guest with two NUMA nodes
+SLEEP_AFTER=<n>        test: idle bonds sleep after so many flushes (8; 0 is never)
 SMMU=stock             run, test, shell: under the kernel's own driver for SMMUv3
 PART=<part side hw>    profile: such as 'bind ours null', 'request in_tree mock'
 CASES=<n> READS=<n>    agree: how many (10,000,000), and how many with reads (2,000)
@@ -96,4 +97,4 @@ help:
 	clean check-kernel distclean-cache rust-analyzer install-sdk docs rustdoc
 
 # Arguments reach the scripts through the environment.
-export V DEBUG FLAVOUR TESTS ROUNDS NODES SMMU EXTRA DESTDIR BASE PART CASES READS SEED FIRST JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX
+export V DEBUG FLAVOUR TESTS ROUNDS NODES SLEEP_AFTER SMMU EXTRA DESTDIR BASE PART CASES READS SEED FIRST JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX
