@@ -78,7 +78,8 @@ DESTDIR=<folder>       install-sdk: where to
 NODES=2                test: in a guest with two NUMA nodes
 SLEEP_AFTER=<n>        test: idle bonds sleep after so many flushes (8; 0 is never)
 SMMU=stock             run, test, shell: under the kernel's own driver for SMMUv3
-PART=<part side hw>    profile: such as 'bind ours null', 'request in_tree mock'
+PART=<part side hw>    profile: such as 'bind ours null', 'request in_tree mock';
+                       bench: only that, such as 'bound', 'bind', without a report
 CASES=<n> READS=<n>    agree: how many (10,000,000), and how many with reads (2,000)
 SEED=<n> FIRST=<n>     agree: what they are made from (random), the number of the first (0)
 BASE=<git revision>    bench: also measures that one, and compares

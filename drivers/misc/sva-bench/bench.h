@@ -90,6 +90,7 @@ bool bench_wants(const struct bench_peer *peer, enum bench_hardware hardware);
 int bench_devices_init(void);
 void bench_devices_exit(void);
 struct device *bench_device_make(enum bench_hardware hardware);
+struct device *bench_device_make_awake(void);
 void bench_device_drop(enum bench_hardware hardware, struct device *dev);
 int bench_device_init_sva(struct device *dev);
 void bench_device_end_sva(struct device *dev);
@@ -110,5 +111,7 @@ int bench_bonds(void);
 int bench_memory(void);
 int bench_unmap(void);
 int bench_parallel(void);
+
+extern const struct file_operations bench_hold_fops;
 
 #endif /* SVA_BENCH_H */

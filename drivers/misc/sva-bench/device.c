@@ -41,12 +41,12 @@ void bench_devices_exit(void)
 	bench_null_exit();
 }
 
-/* A device that its driver has not initialised for our API. */
-struct device *bench_device_make(enum bench_hardware hardware)
+static struct device *make(enum bench_hardware hardware, bool awake)
 {
 	struct mock_smmu_device config = {
 		.name = bench_driver.driver.name,
 		.pasid_bits = 16,
+		.awake = awake,
 	};
 	static int id;
 	struct device *dev;
@@ -59,6 +59,18 @@ struct device *bench_device_make(enum bench_hardware hardware)
 	if (IS_ERR(dev))
 		pr_err("bench: no device: %ld\n", PTR_ERR(dev));
 	return dev;
+}
+
+/* A device that its driver has not initialised for our API. */
+struct device *bench_device_make(enum bench_hardware hardware)
+{
+	return make(hardware, false);
+}
+
+/* One behind the mock SMMU, no bond of which sleeps. */
+struct device *bench_device_make_awake(void)
+{
+	return make(BENCH_MOCK, true);
 }
 
 void bench_device_drop(enum bench_hardware hardware, struct device *dev)

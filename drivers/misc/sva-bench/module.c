@@ -123,6 +123,7 @@ static int __init bench_init(void)
 		return ret;
 	dir = debugfs_create_dir("sva_bench", NULL);
 	debugfs_create_file("run", 0200, dir, NULL, &run_fops);
+	debugfs_create_file("hold", 0200, dir, NULL, &bench_hold_fops);
 	return 0;
 }
 

@@ -232,13 +232,15 @@ static int measure_prefetch(struct bound *bound)
 	value = div_u64(bench_now() - begin, STREAM);
 	if (there != STREAM)
 		return there < 0 ? there : -EAGAIN;
-	bench_report("prefetch of 4096", bound->peer->name, 0, value, "instructions");
+	bench_report(bound->hardware == BENCH_NULL ? "prefetch of 4096" : "prefetch",
+		     bound->peer->name, 0, value, "instructions");
 	return 0;
 }
 
 int bench_prefetch(void)
 {
-	return each_peer(BENCH_NULL, STREAM, measure_prefetch);
+	return each_peer(BENCH_NULL, STREAM, measure_prefetch) ?:
+	       each_peer(BENCH_MOCK, STREAM, measure_prefetch);
 }
 
 /* Whether a device would find the page. */

@@ -4,6 +4,7 @@
 //!
 //! Prints lines as the kernel module of the benchmark does: row, side, x, value, unit.
 
+mod bound;
 mod sys;
 
 use std::{process::ExitCode, sync::atomic::Ordering::Relaxed};
@@ -17,8 +18,12 @@ fn median(mut values: Vec<u64>) -> u64 {
     values[values.len() / 2]
 }
 
+fn report_as(row: &str, side: &str, value: u64) {
+    println!("{row} | {side} | 0 | {value} | instructions");
+}
+
 fn report(row: &str, value: u64) {
-    println!("{row} | cpu | 0 | {value} | instructions");
+    report_as(row, "cpu", value);
 }
 
 /// What a page costs that is made by `MADV_POPULATE_WRITE`, if this kernel has that.
@@ -30,19 +35,19 @@ fn populate() -> Option<u64> {
 }
 
 fn main() -> ExitCode {
+    // What a bond costs its process, if that is asked for.
+    if std::env::args().nth(1).as_deref() == Some("bound") {
+        if bound::run().is_none() {
+            eprintln!("sva-bench: a bond could not be measured");
+            return ExitCode::FAILURE;
+        }
+        return ExitCode::SUCCESS;
+    }
     let Some(memory) = Mapping::new(PAGES) else {
         eprintln!("sva-bench: no memory");
         return ExitCode::FAILURE;
     };
-    let nothing = median(
-        (0..101)
-            .map(|_| {
-                let begin = now();
-
-                now() - begin
-            })
-            .collect(),
-    );
+    let nothing = sys::nothing();
     let words = memory.words();
     let begin = now();
     let touched: Vec<u64> = (0..PAGES)
@@ -62,6 +67,7 @@ fn main() -> ExitCode {
     }
     if let Some(populated) = populate() {
         report("prefetch of 4096", populated);
+        report("prefetch", populated);
     }
     report("stream of 4096", stream);
     report("stream of 4096, null hardware", stream);
