@@ -33,6 +33,7 @@ mod iommu_ops;
 mod iommu_paging_ops;
 pub mod iopf_queue;
 pub mod killable;
+pub mod managed_dma;
 pub mod map_space;
 pub mod misc_device;
 pub mod mm_fault;
@@ -40,15 +41,12 @@ pub mod module_ref;
 pub mod module_version;
 pub mod notifier;
 pub mod pasid;
-#[cfg(CONFIG_PCI)]
-pub mod pci_driver;
 pub mod pci_function;
 #[cfg(CONFIG_PCI)]
 pub mod pci_host;
 pub mod phys;
 pub mod pin;
 pub mod platform_device;
-pub mod platform_driver;
 pub mod resv_region;
 pub mod task;
 pub mod test_point;

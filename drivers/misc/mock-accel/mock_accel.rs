@@ -35,8 +35,8 @@ use kernel::{
     sync::Mutex, //
 };
 use kernel_ext::{
-    misc_device,
-    platform_driver::ManagedDma, //
+    managed_dma::ManagedDma,
+    misc_device, //
 };
 use pin_init::pin_init_scope;
 
@@ -61,9 +61,9 @@ kernel_ext::module_version!();
 
 /// The drivers, one for each bus.
 struct Drivers {
-    _platform: Pin<KBox<Registration<ManagedDma<MockAccel>>>>,
+    _platform: Pin<KBox<Registration<ManagedDma<platform::Adapter<MockAccel>>>>>,
     #[cfg(CONFIG_PCI)]
-    _pci: Pin<KBox<Registration<pci::ManagedDma<pci::MockAccel>>>>,
+    _pci: Pin<KBox<Registration<ManagedDma<kernel::pci::Adapter<pci::MockAccel>>>>>,
 }
 
 impl kernel::Module for Drivers {

@@ -13,8 +13,6 @@ use kernel::{
 use kernel_ext::bindings;
 use pin_init::pin_init_scope;
 
-pub(crate) use kernel_ext::pci_driver::ManagedDma;
-
 /// The PCI driver.
 pub(crate) struct MockAccel;
 

@@ -10,7 +10,8 @@
 //! | `*_tests` | the suites; tests carry the number of what they prove: S1 to S18 |
 //! | [`context`] | what the examples in documentation use |
 
-use kernel_ext::platform_driver::ManagedDma;
+use kernel::platform;
+use kernel_ext::managed_dma::ManagedDma;
 
 mod bind_tests;
 mod context;
@@ -24,7 +25,7 @@ mod range_tests;
 mod record;
 mod refusal_tests;
 
-kernel::module_driver!(<T>, ManagedDma<T>, {
+kernel::module_driver!(<T>, ManagedDma<platform::Adapter<T>>, {
     type: driver::TestDriver,
     name: "sva_rust_test",
     authors: ["The sva developers"],
