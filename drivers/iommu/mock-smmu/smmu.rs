@@ -52,3 +52,4 @@ module! {
         },
     },
 }
+kernel_ext::module_version!();
