@@ -152,6 +152,18 @@ need_build() {
 		die "$build cannot be written: BUILD=<folder> says where the build's output goes."
 }
 
+# lock_build: one at a time builds in the output's folder, until it ends, with all that it runs.
+lock_build() {
+	need_build
+	[ "${SVA_LOCKED:-}" != "$build" ] || return 0
+	exec {build_lock}> "$build/lock"
+	if ! flock -n "$build_lock"; then
+		note "Another run is building in this folder; waiting for it."
+		flock "$build_lock"
+	fi
+	export SVA_LOCKED=$build
+}
+
 # have_part PATH: is this part of the cache there? If not, keeps $part_lock on it, so
 # that the caller can make it.
 have_part() {

@@ -283,6 +283,13 @@ class Arguments(Case):
         done = self.in_lib("have_part /dev/null", SVA_CACHE="/dev/null/cache")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    def test_one_at_a_time_builds_in_a_folder(self):
+        again = f'bash -c ". {SCRIPTS}/lib.sh; lock_build; echo $1"'
+        done = self.in_lib(f"lock_build; {again.replace('$1', 'mine')}; "
+                           f"SVA_LOCKED= timeout 1 {again.replace('$1', 'other')}")
+        self.assertEqual((done.returncode, done.stdout), (124, "mine\n"), done.stderr)
+        self.assertIn("Another run is building", done.stderr)
+
     def test_sbin_is_found(self):
         done = self.in_lib("command -v chroot", PATH="/usr/bin")
         self.assertEqual(done.stdout, "/usr/sbin/chroot\n")
