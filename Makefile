@@ -35,7 +35,7 @@ install-sdk:
 
 endif
 
-run test bench profile agree model shell check rust-analyzer docs rustdoc:
+run test test-timeline bench profile agree model shell check rust-analyzer docs rustdoc:
 	@scripts/$@
 
 format:
@@ -47,6 +47,7 @@ distclean-cache:
 define HELP
 make run               builds, boots a guest, runs the demonstration in it
 make test              builds, boots a guest, runs all tests in it
+make test-timeline     looks at what run has drawn, in a browser (Debian package chromium)
 make bench             measures what operations cost, beside Linux's own
 make profile           tells which functions an operation's instructions are spent in
 make agree             compares the model of an SMMU with QEMU's, in random cases
@@ -94,8 +95,9 @@ export HELP
 help:
 	@echo "$$HELP"
 
-.PHONY: help run test bench profile agree model shell check format modules modules-checked modules_install \
-	clean check-kernel distclean-cache rust-analyzer install-sdk docs rustdoc
+.PHONY: help run test test-timeline bench profile agree model shell check format modules \
+	modules-checked modules_install clean check-kernel distclean-cache rust-analyzer install-sdk \
+	docs rustdoc
 
 # Arguments reach the scripts through the environment.
 export V DEBUG FLAVOUR TESTS ROUNDS NODES SLEEP_AFTER SMMU EXTRA DESTDIR BASE PART CASES READS SEED FIRST JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX

@@ -87,7 +87,7 @@ fn wish(args: impl Iterator<Item = OsString>) -> std::result::Result<Wish, Strin
 fn demo(device: &Path, others: &[PathBuf]) -> Result<()> {
     let accel = Accel::open(device)?;
     let info = accel.info()?;
-    let mut steps = Steps::new();
+    let mut steps = Steps::new()?;
     let mut table = Table::default();
 
     println!(
@@ -95,15 +95,15 @@ fn demo(device: &Path, others: &[PathBuf]) -> Result<()> {
         device.display(),
         info.how()
     );
-    steps.run('a', || list::run(&accel))?;
-    steps.run('b', || copy::run(&accel))?;
-    steps.run('c', || file::run(&accel))?;
-    steps.run('d', || isolation::run(device, &mut table))?;
-    steps.run('e', || fork::run(&accel))?;
-    steps.run('f', || kill::run(device, &mut table))?;
-    steps.run('g', || refused::run(&accel))?;
+    steps.run('a', "list", || list::run(&accel))?;
+    steps.run('b', "copy", || copy::run(&accel))?;
+    steps.run('c', "file", || file::run(&accel))?;
+    steps.run('d', "processes", || isolation::run(device, &mut table))?;
+    steps.run('e', "fork", || fork::run(&accel))?;
+    steps.run('f', "kill", || kill::run(device, &mut table))?;
+    steps.run('g', "refused", || refused::run(&accel))?;
     for (name, other) in ('h'..='z').zip(others) {
-        steps.run(name, || beside::run(other))?;
+        steps.run(name, "beside", || beside::run(other))?;
     }
 
     table.put_first(Row::of("this process", &accel)?);

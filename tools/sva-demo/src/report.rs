@@ -4,7 +4,8 @@
 
 use crate::{accel::Accel, debugfs, Result};
 use std::{
-    fmt,
+    env, fmt,
+    fs::File,
     io::{stdout, Write},
     num::ParseIntError,
     str::FromStr,
@@ -14,16 +15,32 @@ use std::{
 /// The progress of the demo.
 pub struct Steps {
     verified: usize,
+    /// The kernel's trace, if that is recorded: see `svactl record`.
+    marker: Option<File>,
 }
 
 impl Steps {
-    pub fn new() -> Self {
-        Self { verified: 0 }
+    pub fn new() -> Result<Self> {
+        let marker = env::var_os("TRACE_MARKER").map(|path| File::options().write(true).open(path));
+
+        Ok(Self {
+            verified: 0,
+            marker: marker.transpose()?,
+        })
     }
 
     /// Runs a part, which tells what it has verified, and prints that with the time it took.
-    pub fn run(&mut self, name: char, part: impl FnOnce() -> Result<String>) -> Result<()> {
+    pub fn run(
+        &mut self,
+        name: char,
+        title: &str,
+        part: impl FnOnce() -> Result<String>,
+    ) -> Result<()> {
         let start = Instant::now();
+
+        if let Some(marker) = &mut self.marker {
+            marker.write_all(format!("{name} {title}").as_bytes())?;
+        }
 
         print!("  {name}  ");
         stdout().flush()?;

@@ -5,6 +5,7 @@
 
 mod inject;
 mod table;
+mod timeline;
 mod top;
 mod trace;
 mod why;
@@ -67,10 +68,15 @@ enum Command {
     },
     /// Runs a command, and writes the events meanwhile into a file.
     Record {
+        /// Does not tell how many.
+        #[arg(short, long)]
+        quiet: bool,
         file: PathBuf,
         #[arg(required = true, trailing_var_arg = true)]
         command: Vec<OsString>,
     },
+    /// Makes a page (OUTPUT.html) of what was recorded, and OUTPUT.json for Perfetto.
+    Timeline { file: PathBuf, output: PathBuf },
     /// Lets an SMMU of the mock fail; without a fault, lists what can be asked for.
     Inject {
         smmu: Option<String>,
@@ -132,10 +138,22 @@ fn run(arguments: Arguments) -> Result {
         }
         Command::Top { once, interval } => top::run(json, once, interval),
         Command::Trace { seconds } => trace::follow(json, seconds),
-        Command::Record { file, command } => {
+        Command::Record {
+            quiet,
+            file,
+            command,
+        } => {
             let events = trace::record(&file, &command)?;
             let text = format!("{events} events in {}", file.display());
+            if quiet {
+                return Ok(());
+            }
             show(json, || serde_json::json!({ "events": events }), &text)
+        }
+        Command::Timeline { file, output } => {
+            let bonds = timeline::make(&file, &output)?;
+            let text = format!("{bonds} bonds in {}.html", output.display());
+            show(json, || serde_json::json!({ "bonds": bonds }), &text)
         }
         Command::Inject { smmu, fault, times } => inject::run(json, smmu, fault, times),
         Command::Completion { shell } => {

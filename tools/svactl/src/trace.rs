@@ -23,6 +23,8 @@ use std::{
 
 const INSTANCES: &str = "/sys/kernel/tracing/instances";
 const O_NONBLOCK: i32 = 0o4000;
+/// As the kernel calls what is written into `trace_marker`.
+const MARK: &str = "tracing_mark_write";
 
 /// The instance; it goes when this is dropped.
 pub struct Tracer {
@@ -105,8 +107,16 @@ impl Drop for Tracer {
     }
 }
 
+/// How many events a line says are lost.
+pub fn lost(line: &str) -> u64 {
+    line.split_once("[LOST ")
+        .and_then(|(_, rest)| rest.strip_suffix(" EVENTS]")?.parse().ok())
+        .unwrap_or(0)
+}
+
 /// An event: `task-pid [cpu] flags seconds: name: field=value ...`. `None` for what is none, such
-/// as a note about lost events. A task's name may hold anything.
+/// as a note about lost events. A task's name may hold anything. What somebody wrote into
+/// `trace_marker` is the text of a "mark".
 pub fn parse(line: &str) -> Option<Map<String, Value>> {
     let names = [
         "device_init",
@@ -119,6 +129,7 @@ pub fn parse(line: &str) -> Option<Map<String, Value>> {
         "refusal",
         "mm_exit",
         "carve",
+        MARK,
     ];
     let (at, name) = names
         .iter()
@@ -127,8 +138,14 @@ pub fn parse(line: &str) -> Option<Map<String, Value>> {
     let (head, fields) = (&line[..at], &line[at + name.len() + 4..]);
     let mut event = Map::new();
     let time: f64 = head.rsplit(char::is_whitespace).next()?.parse().ok()?;
+    let task = head.rsplit_once('[')?.0.trim().rsplit_once('-')?.0;
 
     event.insert("time".into(), time.into());
+    if name == MARK {
+        event.insert("event".into(), "mark".into());
+        event.insert("text".into(), fields.into());
+        return Some(event);
+    }
     event.insert("event".into(), name.into());
     for field in fields.split_whitespace() {
         let Some((key, text)) = field.split_once('=') else {
@@ -139,6 +156,7 @@ pub fn parse(line: &str) -> Option<Map<String, Value>> {
 
         event.insert(key.into(), number.unwrap_or_else(|_| text.into()));
     }
+    event.insert("task".into(), task.into());
     Some(event)
 }
 
@@ -175,6 +193,7 @@ fn text(event: &Map<String, Value>) -> String {
                 get("refs")
             )
         }
+        "mark" => format!("{head} -- {}", get("text")),
         name => format!("{head} {name}"),
     }
 }
@@ -201,6 +220,7 @@ pub fn follow(json: bool, limit: Option<Duration>) -> Result {
 }
 
 /// Writes the events while `command` runs into `file`; how many there were. Fails if it fails.
+/// What the command writes into the file that `$TRACE_MARKER` names is among them.
 pub fn record(file: &Path, command: &[OsString]) -> Result<usize> {
     let said = |e| Error::new(format_args!("{}: {e}", file.display()));
     let mut output = BufWriter::new(File::create(file).map_err(said)?);
@@ -208,6 +228,7 @@ pub fn record(file: &Path, command: &[OsString]) -> Result<usize> {
     let name = command[0].to_string_lossy();
     let mut child = Command::new(&command[0])
         .args(&command[1..])
+        .env("TRACE_MARKER", format!("{}/trace_marker", tracer.folder))
         .spawn()
         .map_err(|e| Error::new(format_args!("{name}: {e}")))?;
     let mut events = 0;
@@ -265,11 +286,14 @@ mod tests {
     fn task_may_be_named_like_an_event() {
         let line = "a: bind: b-7 [000] ..... 1.000000: mm_exit: dev=d pasid=1 tgid=9";
 
-        assert_eq!(parse(line).unwrap()["event"], "mm_exit");
+        let event = parse(line).unwrap();
+        assert_eq!(event["event"], "mm_exit");
+        assert_eq!(event["task"], "a: bind: b");
     }
 
     #[test]
     fn lost_events_are_no_event() {
         assert!(parse("CPU:0 [LOST 12 EVENTS]").is_none());
+        assert_eq!(lost("CPU:0 [LOST 12 EVENTS]"), 12);
     }
 }
