@@ -18,7 +18,7 @@
 #include "kselftest_harness.h"
 #include "sva_sample.h"
 
-#define PLUG "/sys/kernel/config/mock_smmu/smmu0/sample"
+#define CONFIG "/sys/kernel/config/"
 #define BONDS "/sys/kernel/debug/sva/bonds"
 
 static int write_file(const char *path, const char *text)
@@ -38,27 +38,60 @@ FIXTURE(sample) {
 	int fd;
 };
 
+/* A device in configfs: the directories to make for it, what to write, where its name is. */
 FIXTURE_VARIANT(sample) {
-	const char *driver;
+	const char *bus, *plug;
+	const char *key, *value;
+	const char *name;
 };
 
-FIXTURE_VARIANT_ADD(sample, rust) { .driver = "sva_sample_rust" };
-FIXTURE_VARIANT_ADD(sample, c) { .driver = "sva_sample_c" };
+#define PLATFORM(driver_name) {							\
+	.plug = CONFIG "mock_smmu/smmu0/sample", .name = "device",		\
+	.key = "driver", .value = driver_name,					\
+}
 
-static int unplug(void)
+FIXTURE_VARIANT_ADD(sample, rust) PLATFORM("sva_sample_rust");
+FIXTURE_VARIANT_ADD(sample, c) PLATFORM("sva_sample_c");
+FIXTURE_VARIANT_ADD(sample, pci) {
+	.bus = CONFIG "mock_pci/sample",
+	.plug = CONFIG "mock_pci/sample/end", .name = "address",
+	.key = "device_id", .value = "0x10f5",
+};
+
+/* Writes to a file of a directory there. */
+static int set(const char *plug, const char *key, const char *value)
 {
-	return write_file(PLUG "/online", "0");
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", plug, key);
+	return write_file(path, value);
+}
+
+static int unplug(const char *plug)
+{
+	return set(plug, "online", "0");
 }
 
 FIXTURE_SETUP(sample)
 {
+	char path[128];
 	FILE *file;
 
 	self->fd = -1;
-	ASSERT_EQ(0, mkdir(PLUG, 0755));
-	ASSERT_EQ(0, write_file(PLUG "/driver", variant->driver));
-	ASSERT_EQ(0, write_file(PLUG "/online", "1"));
-	file = fopen(PLUG "/device", "re");
+	if (access(CONFIG "mock_smmu", F_OK))
+		SKIP(return, "no mock SMMU: modprobe mock_smmu");
+	if (variant->bus) {
+		/* Where the kernel has its own driver for the SMMU, PCI has no page requests. */
+		if (access("/sys/module/mock_smmu", F_OK) || access(CONFIG "mock_pci", F_OK))
+			SKIP(return, "no mock PCI, or another SMMU");
+		ASSERT_EQ(0, mkdir(variant->bus, 0755));
+		ASSERT_EQ(0, set(variant->bus, "online", "1"));
+	}
+	ASSERT_EQ(0, mkdir(variant->plug, 0755));
+	ASSERT_EQ(0, set(variant->plug, variant->key, variant->value));
+	ASSERT_EQ(0, set(variant->plug, "online", "1"));
+	snprintf(path, sizeof(path), "%s/%s", variant->plug, variant->name);
+	file = fopen(path, "re");
 	ASSERT_NE(NULL, file);
 	ASSERT_EQ(1, fscanf(file, "%63s", self->name));
 	fclose(file);
@@ -71,8 +104,10 @@ FIXTURE_TEARDOWN(sample)
 {
 	if (self->fd >= 0)
 		close(self->fd);
-	unplug();
-	rmdir(PLUG);
+	unplug(variant->plug);
+	rmdir(variant->plug);
+	if (variant->bus)
+		rmdir(variant->bus);
 }
 
 /* 0, or a negative errno. */
@@ -210,11 +245,11 @@ TEST_F(sample, unplug)
 	uint64_t word = 0;
 
 	EXPECT_EQ(0, count(self->fd, &word));
-	EXPECT_EQ(0, unplug());
+	EXPECT_EQ(0, unplug(variant->plug));
 	EXPECT_EQ(-ESHUTDOWN, count(self->fd, &word));
 	EXPECT_EQ(-1, access(self->path, F_OK));
 	/* And back: the open file has no part in that. */
-	EXPECT_EQ(0, write_file(PLUG "/online", "1"));
+	EXPECT_EQ(0, set(variant->plug, "online", "1"));
 	EXPECT_EQ(-ESHUTDOWN, count(self->fd, &word));
 	EXPECT_EQ(1, word);
 }
@@ -255,7 +290,7 @@ TEST_F(sample, unplug_while_a_page_is_missing)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, run, &job));
 	ASSERT_EQ(1, poll(&missing, 1, 10000));
 
-	EXPECT_EQ(0, unplug());
+	EXPECT_EQ(0, unplug(variant->plug));
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	/* The page was refused, or the device was gone before. */
 	EXPECT_TRUE(job.result == -EFAULT || job.result == -ESHUTDOWN);
