@@ -35,7 +35,7 @@ install-sdk:
 
 endif
 
-run test test-timeline bench profile agree model shell check rust-analyzer docs rustdoc release:
+run test test-timeline test-deb deb bench profile agree model shell check rust-analyzer docs rustdoc release:
 	@scripts/$@
 
 format:
@@ -59,6 +59,7 @@ make modules           builds the modules for the guest's kernel
 make install-sdk       puts what a driver of your own is built against into DESTDIR
 make docs              all documentation as pages, in build/docs
 make rustdoc           of these, the API pages of the crates
+make deb               Debian packages, in build/deb; test-deb tries them in a guest
 make release           a tar ball of the version that Kbuild names, checked and tested
 make rust-analyzer     writes rust-project.json for the editor
 make clean             removes build/
@@ -96,9 +97,9 @@ export HELP
 help:
 	@echo "$$HELP"
 
-.PHONY: help run test test-timeline bench profile agree model shell check format modules \
+.PHONY: help run test test-timeline test-deb bench profile agree model shell check format modules \
 	modules-checked modules_install clean check-kernel distclean-cache rust-analyzer install-sdk \
-	docs rustdoc release
+	docs rustdoc deb release
 
 # Arguments reach the scripts through the environment.
 export V DEBUG FLAVOUR TESTS ROUNDS NODES SLEEP_AFTER SMMU EXTRA DESTDIR BASE PART CASES READS SEED FIRST JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX
