@@ -35,7 +35,7 @@ install-sdk:
 
 endif
 
-run test test-timeline test-deb deb bench profile agree model shell check rust-analyzer docs rustdoc release:
+run test test-timeline test-deb matrix deb bench profile agree model shell check rust-analyzer docs rustdoc release:
 	@scripts/$@
 
 format:
@@ -48,6 +48,7 @@ define HELP
 make run               builds, boots a guest, runs the demonstration in it
 make test              builds, boots a guest, runs all tests in it
 make test-timeline     looks at what run has drawn, in a browser (Debian package chromium)
+make matrix            runs all tests on kernels of each page size and length of addresses
 make bench             measures what operations cost, beside Linux's own
 make profile           tells which functions an operation's instructions are spent in
 make agree             compares the model of an SMMU with QEMU's, in random cases
@@ -74,6 +75,7 @@ V=1                    shows all output
 JOBS=<n>               parallel jobs (all processors)
 DEBUG=1                the debug kernel, where there is one
 FLAVOUR=<name>         another kernel of scripts/flavours (minimal: only run)
+FLAVOURS='<name>...'   matrix: which (release 16k 64k 64k52)
 TESTS=<pattern>        test: only suites and selftests with such names ('sva_*')
 ROUNDS=<n>             test: how often tests of races do what they do (1)
 EXTRA=<folder>         test, shell: a driver of your own too; of the tests only its own
@@ -97,9 +99,9 @@ export HELP
 help:
 	@echo "$$HELP"
 
-.PHONY: help run test test-timeline test-deb bench profile agree model shell check format modules \
+.PHONY: help run test test-timeline test-deb matrix bench profile agree model shell check format modules \
 	modules-checked modules_install clean check-kernel distclean-cache rust-analyzer install-sdk \
 	docs rustdoc deb release
 
 # Arguments reach the scripts through the environment.
-export V DEBUG FLAVOUR TESTS ROUNDS NODES SLEEP_AFTER SMMU EXTRA DESTDIR BASE PART CASES READS SEED FIRST JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX
+export V DEBUG FLAVOUR FLAVOURS TESTS ROUNDS NODES SLEEP_AFTER SMMU EXTRA DESTDIR BASE PART CASES READS SEED FIRST JOBS BUILD TOOLCHAIN SVA_CACHE SVA_MIRROR SVA_BUSYBOX

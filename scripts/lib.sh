@@ -230,13 +230,17 @@ kernel_part() {
 
 # The configuration fragments of the flavour in use.
 fragments() {
-	local name files file
+	local name files file text='' edits=(-e '')
 	read -r name files < <(without_comments "$scripts/flavours" | grep "^$flavour ") ||
 		die "FLAVOUR=$flavour: it is one of $(without_comments "$scripts/flavours" |
 			cut -d' ' -f1 | paste -sd ' ')."
 	for file in $files; do
-		without_comments "$scripts/$file"
+		case $file in
+		s/*) edits+=(-e "$file") ;;
+		*) text+=$(without_comments "$scripts/$file")$'\n' ;;
+		esac
 	done
+	sed "${edits[@]}" <<<"${text%$'\n'}"
 }
 
 # With which unshare(1) enters the sandbox. A user is root in it.
