@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A device for each open file, bound to who asks for it, without page faults. */
 
+#include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -13,17 +14,27 @@
 struct pin_file {
 	struct device *dev;
 	struct sva_bond *bond;
+	/* The handler of the exit has begun. */
+	struct completion exiting;
 };
 
 static int pin_file_open(struct inode *inode, struct file *file)
 {
-	file->private_data = kzalloc_obj(struct pin_file);
-	return file->private_data ? 0 : -ENOMEM;
+	struct pin_file *pins = kzalloc_obj(*pins);
+
+	if (!pins)
+		return -ENOMEM;
+	init_completion(&pins->exiting);
+	file->private_data = pins;
+	return 0;
 }
 
 /* Far longer than it takes to free memory. */
 static void exit_slowly(struct device *dev, u32 pasid, void *drvdata)
 {
+	struct pin_file *pins = drvdata;
+
+	complete_all(&pins->exiting);
 	msleep(3000);
 }
 
@@ -45,7 +56,7 @@ static int pin_file_bind(struct pin_file *pins, sva_exit_t exit)
 	dev = mock_smmu_device_create(&config);
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
-	bond = sva_bind(dev, current->mm, IOMMU_SVA_FEAT_PASID, exit, NULL);
+	bond = sva_bind(dev, current->mm, IOMMU_SVA_FEAT_PASID, exit, pins);
 	if (IS_ERR(bond)) {
 		mock_smmu_device_destroy(dev);
 		return PTR_ERR(bond);
@@ -82,6 +93,8 @@ static long pin_file_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 	if (!pins->dev)
 		return -ENODEV;
 	switch (cmd) {
+	case SVA_TEST_EXITING:
+		return wait_for_completion_killable(&pins->exiting);
 	case SVA_TEST_PIN:
 	case SVA_TEST_UNPIN:
 		if (copy_from_user(&range, user, sizeof(range)))

@@ -20,6 +20,8 @@ struct sva_test_word {
 #define SVA_TEST_BIND	_IO('v', 4)
 /* The same, with a handler of the process's exit that takes 3 seconds. */
 #define SVA_TEST_BIND_SLOW	_IO('v', 6)
+/* Waits until that has begun. */
+#define SVA_TEST_EXITING	_IO('v', 7)
 /* Pins memory of that process, for writing; and releases it. */
 #define SVA_TEST_PIN	_IOW('v', 0, struct sva_test_range)
 #define SVA_TEST_UNPIN	_IOW('v', 1, struct sva_test_range)

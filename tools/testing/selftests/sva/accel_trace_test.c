@@ -183,7 +183,7 @@ TEST_F(trace, device_init)
 	ASSERT_EQ(0, driver_bind("mock_accel.1"));
 	ASSERT_TRUE(trace_find("device_init", -1, 0, self->line, sizeof(self->line)));
 	EXPECT_TRUE(trace_is(self->line, "dev", "mock_accel.1"));
-	EXPECT_TRUE(trace_is(self->line, "features", "pasid+iopf"));
+	EXPECT_TRUE(trace_is(self->line, "features", "pasid+iopf+shared_addresses"));
 	EXPECT_LT(0, trace_number(self->line, "max_pasid"));
 }
 

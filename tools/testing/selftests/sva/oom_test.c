@@ -98,7 +98,8 @@ TEST_F_TIMEOUT(oom, memory_is_back_before_the_handler, 100)
 	while (anon_pages() > total / 10 && now_ms() - begin < PATIENCE_MS)
 		usleep(10000);
 	back = now_ms();
-	/* The unbind waits for the handler, which is at it still, and has just begun. */
+	/* The unbind waits for the handler, which is at it still. */
+	EXPECT_EQ(0, ioctl(self->fd, SVA_TEST_EXITING));
 	close(self->fd);
 	self->fd = -1;
 	EXPECT_LE(SLOW / 3, now_ms() - back);
