@@ -94,7 +94,8 @@ drop:
 	return ret;
 }
 
-static int hold_bind(struct held *held, const char *peer, const char *hardware, unsigned int devices)
+static int hold_bind(struct held *held, const char *peer, const char *hardware,
+		     unsigned int devices)
 {
 	int ret = 0, i;
 

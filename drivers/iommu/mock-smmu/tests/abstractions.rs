@@ -20,7 +20,6 @@ mod tests {
             Geometry,
             PageTable, //
         },
-        iommu_device::Driver as _,
         iopf_queue::FaultReport,
         notifier::{
             self,

@@ -18,7 +18,7 @@ mod tests {
         },
         regs, //
     };
-    use kernel_ext::{iommu_device::Driver as _, notifier, phys::PhysPages};
+    use kernel_ext::{notifier, phys::PhysPages};
     use kernel_test_ext::dma::TestDomain;
 
     const SSID: u32 = 5;

@@ -16,7 +16,6 @@ mod tests {
         },
         hw::Attrs, //
     };
-    use kernel_ext::iommu_device::Driver as _;
 
     /// An address space attached to PASID 5 of the first device, past the IOMMU core, so that only
     /// what the test does sends commands. Four pages are present and have been read by the device.

@@ -18,7 +18,6 @@ mod tests {
     use kernel::sync::atomic::Relaxed;
     use kernel_ext::{
         group::IommuGroup,
-        iommu_device::Driver as _,
         phys::PhysPages, //
     };
 

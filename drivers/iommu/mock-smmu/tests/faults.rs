@@ -36,7 +36,6 @@ mod tests {
         }, //
     };
     use kernel_ext::{
-        iommu_device::Driver as _,
         thread::KThread, //
     };
 

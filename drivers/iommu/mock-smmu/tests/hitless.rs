@@ -31,7 +31,6 @@ mod tests {
         Arc, //
     };
     use kernel_ext::{
-        iommu_device::Driver as _,
         thread::KThread, //
     };
 

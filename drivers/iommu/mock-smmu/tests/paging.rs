@@ -15,7 +15,7 @@ mod tests {
         },
         hw::DmaErrorKind, //
     };
-    use kernel_ext::{iommu_device::Driver as _, phys::PhysPages};
+    use kernel_ext::phys::PhysPages;
     use kernel_test_ext::dma::TestDomain;
 
     /// Where tests map memory.

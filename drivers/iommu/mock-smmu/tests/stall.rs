@@ -21,7 +21,6 @@ mod tests {
         Arc, //
     };
     use kernel_ext::{
-        iommu_device::Driver as _,
         phys::PhysPages,
         thread::KThread, //
     };

@@ -12,7 +12,6 @@ mod tests {
     use kernel::sync::atomic::Relaxed;
     use kernel_ext::{
         cpu,
-        iommu_device::Driver as _,
         notifier, //
     };
 

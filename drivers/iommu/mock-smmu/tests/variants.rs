@@ -12,7 +12,7 @@ mod tests {
         fmt::regs,
         hw::DmaErrorKind, //
     };
-    use kernel_ext::{iommu_device::Driver as _, notifier, phys::PhysPages};
+    use kernel_ext::{notifier, phys::PhysPages};
     use kernel_test_ext::dma::TestDomain;
 
     /// A device that stalls, with PASIDs but without ATS.

@@ -153,7 +153,8 @@ TEST_F(configfs, nothing_changes_under_a_device)
 {
 	static const char * const files[] = {
 		"pasid_bits", "sid", "group", "ats", "pri", "stall", "translated", "reserved",
-		"direct", "max_outstanding", "max_retries", "timeout_ms", "sleep_after", "driver", "id",
+		"direct", "max_outstanding", "max_retries", "timeout_ms", "sleep_after",
+		"driver", "id",
 	};
 
 	ASSERT_EQ(0, config_make(FIRST, "online", "1", NULL));
