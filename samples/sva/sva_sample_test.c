@@ -154,17 +154,19 @@ TEST_F(sample, program)
 /* A device that does not wait for pages, one without PASIDs, and one that is neither. */
 TEST_F(sample, program_with_less)
 {
-	const char *const less[][2] = { { "1", "0" }, { "0", "1" }, { "0", "0" } };
+	const char *const less[][2] = { { "8", "0" }, { "0", "1" }, { "0", "0" } };
 
+	if (variant->bus)
+		SKIP(return, "the same driver as on the platform bus");
 	close(self->fd);
 	self->fd = -1;
 	for (int i = 0; i < 3; i++) {
 		pid_t child;
 
-		ASSERT_EQ(0, unplug());
-		ASSERT_EQ(0, write_file(PLUG "/pasid_bits", less[i][0][0] == '1' ? "8" : "0"));
-		ASSERT_EQ(0, write_file(PLUG "/pri", less[i][1]));
-		ASSERT_EQ(0, write_file(PLUG "/online", "1"));
+		ASSERT_EQ(0, unplug(variant->plug));
+		ASSERT_EQ(0, set(variant->plug, "pasid_bits", less[i][0]));
+		ASSERT_EQ(0, set(variant->plug, "pri", less[i][1]));
+		ASSERT_EQ(0, set(variant->plug, "online", "1"));
 		child = fork();
 		if (!child) {
 			execlp("sva-sample", "sva-sample", self->path, NULL);
