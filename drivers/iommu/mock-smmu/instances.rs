@@ -148,7 +148,7 @@ impl Host for Instances {
             .find(|i| smmu.is_none_or(|smmu| ptr::eq(i.device(), smmu)))
             .ok_or(ENODEV)?;
         let sid = numbers.sid.unwrap_or_else(|| {
-            let fits = FIRST_FREE_SID >> instance.smmu().features().sid_bits == 0;
+            let fits = u64::from(FIRST_FREE_SID) >> instance.smmu().features().sid_bits == 0;
             let first = if fits { FIRST_FREE_SID } else { 0 };
             free_number(first, |sid| instance.hw().has_port(sid))
         });

@@ -34,6 +34,22 @@ TEST_F(configfs, device_behind_the_loaded_instance)
 	EXPECT_TRUE(works(FIRST));
 }
 
+/* The driver finds StreamIDs for devices whatever their length; the table has as many levels. */
+TEST_F(configfs, stream_ids_of_each_length)
+{
+	static const char * const lengths[] = { "1", "6", "8", "32" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		ASSERT_EQ(0, config_make(OWN, "sid_bits", lengths[i], "online", "1", NULL));
+		ASSERT_EQ(0, config_make(BEHIND, "online", "1", NULL));
+		EXPECT_TRUE(works(BEHIND));
+		EXPECT_EQ(0, config_set(BEHIND, "online", "0"));
+		EXPECT_EQ(0, rmdir(BEHIND));
+		EXPECT_EQ(0, config_set(OWN, "online", "0"));
+		EXPECT_EQ(0, rmdir(OWN));
+	}
+}
+
 TEST_F(configfs, own_instance_with_a_device)
 {
 	ASSERT_EQ(0, config_make(OWN, "ssid_bits", "10", "strict", "1", "evict_one_in", "3",
