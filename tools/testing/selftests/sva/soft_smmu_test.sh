@@ -122,7 +122,7 @@ events_overflow() {
 	echo 2 > $files/fail_queue_full/times
 	echo 100 > $files/fail_queue_full/probability
 	# Its device touches what is not mapped.
-	/tests/vfio_dma_test -T dma_goes_to_what_is_mapped > /tmp/out 2>&1
+	/tests/vfio_dma_test -t dma_goes_to_what_is_mapped > /tmp/out 2>&1
 	[ "$(stat hw_events_lost)" -gt 0 ] && hardware && works
 }
 
