@@ -32,7 +32,8 @@ expect(drawn("bond") === data.bonds.length, "a lane for each bond");
 expect(drawn("life") === data.bonds.length, "each bond's time");
 expect(drawn("answer") >= data.bonds.filter((bond) => bond.answers.length).length, "answers");
 expect(counted === drawn("refusal") && counted >= 3, "the three refusals of part g");
-expect(exits.length === drawn("exit") && exits.length >= 1, "exits of processes");
+// A process that is killed may have its file closed first: then there is none.
+expect(exits.length === drawn("exit"), "exits of processes");
 expect(data.marks.map(([, text]) => text[0]).join("").startsWith("abcdefg"), "the parts");
 expect($("sum").textContent.includes(data.bonds.length + " bonds"), "the sum");
 
