@@ -302,9 +302,14 @@ impl Context {
             pasid: (self.pasid != 0).then_some(self.pasid),
             stopped: &self.stopped,
             reach: &|addr, len, write| ranges.borrow_mut().reach(addr, len, write),
-            reason: &|addr| match self.refusals.lock().take(addr) {
-                0 => ranges.borrow_mut().reason(addr),
-                reason => reason,
+            reason: &|addr| {
+                // Without the lock from here on: a driver is told of refusals under it.
+                let told = self.refusals.lock().take(addr);
+
+                match told {
+                    0 => ranges.borrow_mut().reason(addr),
+                    reason => reason,
+                }
             },
         };
 
