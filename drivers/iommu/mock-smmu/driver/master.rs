@@ -24,6 +24,7 @@ use kernel::{
     prelude::*,
     rbtree::RBTree,
     sync::{
+        atomic::{ordering::Relaxed, AtomicFlag},
         Arc,
         Mutex, //
     }, //
@@ -58,7 +59,7 @@ pub struct Master {
     group: Option<u32>,
     ats: bool,
     /// Whether it asks for missing pages.
-    asks: bool,
+    asks: AtomicFlag,
     /// Whether its context descriptors are in use at all times.
     always: bool,
     translates_dma: bool,
@@ -194,7 +195,7 @@ impl Master {
             sid,
             group: property(c"iommu-group-id"),
             ats,
-            asks: ats && can_ask && smmu.features().pri,
+            asks: AtomicFlag::new(ats && can_ask && smmu.features().pri),
             always: able != 0 && (ssid_bits != 0 || ats),
             translates_dma: flag(TRANSLATED),
             stalls,
@@ -227,7 +228,12 @@ impl Master {
 
     /// Whether it has page requests, and its SMMU too.
     pub fn asks(&self) -> bool {
-        self.asks
+        self.asks.load(Relaxed)
+    }
+
+    /// Its page requests could not be switched on: nothing of it may sleep until one comes.
+    pub(super) fn asks_no_more(&self) {
+        self.asks.store(false, Relaxed);
     }
 
     /// Whether it has an ATC, which must be invalidated.
@@ -243,7 +249,7 @@ impl Master {
     /// After how many flushes of a process its descriptors there sleep at first; 0 is never, as
     /// it must be for who cannot ask for a page, or wait for one.
     pub(super) fn sleeps_after(&self) -> u32 {
-        match self.stalls || self.asks {
+        match self.stalls || self.asks() {
             true => self.sleep_after,
             false => 0,
         }

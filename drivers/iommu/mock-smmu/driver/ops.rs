@@ -135,6 +135,7 @@ impl Driver for Smmu {
         if let Some(pci) = PciFunction::of(client.device()).filter(|_| master.ats()) {
             if let Err(error) = pci.enable_ats(self.features.pri) {
                 dev_err!(client.device(), "no ATS or page requests: {error:?}\n");
+                master.asks_no_more();
             }
         }
     }
